@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   resolve: { alias: { "#ort": fileURLToPath(new URL("./src/runtime/ort.node.ts", import.meta.url)) } },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
@@ -10,3 +10,4 @@ export default defineConfig({
     testTimeout: 60_000,
   },
 });
+export default config;

@@ -1,0 +1,132 @@
+import type { Partition } from "../diffusion/index.ts";
+import { type Architecture, trainingContext } from "../nn/index.ts";
+import { fold } from "../random.ts";
+import { add, crossEntropy, gather, mean, mul, random, reshape, type Tensor } from "../tensor/index.ts";
+import { classAccuracy, type TrainingMethod, type Unit } from "../train/index.ts";
+import { assignLayers } from "./assign.ts";
+import { type Block, type BlockConfig, conditionedNetwork, createBlock, type HeadInput, type LabelLikelihood } from "./block.ts";
+import { drawnLevels } from "./levels.ts";
+import { type Sampling, predictionPrograms, predictWalk } from "./predict.ts";
+import { standardNormal } from "./noise.ts";
+import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
+
+/**
+ * What blocks have in common besides the constants. `owned`: nothing, each block has its own stem, noise embedding and head.
+ * `frozen`: one stem and noise embedding, at their initial values, never trained. `averageEvery`: owned, and averaged over the
+ * blocks every K rounds. `together`: one stem, noise embedding and head, updated at every step of every block, as the official code does.
+ */
+export type SharedPolicy = "owned" | "frozen" | "together" | { readonly averageEvery: number };
+
+/** How samples are weighted: EDM's w(σ) for each sample, none, or the batch mean of w(σ) as the official code in effect does. */
+export type LossWeighting = "edm" | "none" | "batch-mean";
+
+export interface BlocksOptions {
+  readonly partition: Partition;
+  /** How many layers each block gets; equal shares by default. */
+  readonly layersPerBlock?: readonly number[];
+  readonly shared?: SharedPolicy;
+  readonly targetEmbedding?: TargetEmbedding;
+  /** Length of a class embedding. */
+  readonly targetScale?: number;
+  readonly lossWeighting?: LossWeighting;
+  readonly headInput?: HeadInput;
+  readonly labelLikelihood?: LabelLikelihood;
+  /** Width of the noise conditioning; a sixth of the network's by default. */
+  readonly condWidth?: number;
+  readonly sampling?: Partial<Sampling>;
+}
+
+/** A network in blocks: a training method with one unit for each. */
+export interface DiffusionBlocks extends TrainingMethod {
+  readonly partition: Partition;
+  readonly blocks: readonly Block[];
+  readonly targets: Targets;
+  readonly sampling: Sampling;
+}
+
+/** The defaults that the measurements favour: see docs/QUALITY.md. */
+const defaultSampling: Sampling = { numSteps: undefined, grid: "equi-probability", bridge: "soft", readout: "last" };
+
+/**
+ * Cuts a network into blocks that learn alone: layers in order, block 0 with the first layers and the highest noise; each block
+ * denoises y + σε for σ in its own range, with noise conditioning by adaLN.
+ *
+ * @throws {PartitionError} if the layers cannot be assigned.
+ * @see DiffusionBlocks (arXiv 2506.14202), Section 3.
+ */
+export function convert(architecture: Architecture, options: BlocksOptions): DiffusionBlocks {
+  const { partition, shared = "owned", lossWeighting = "none" } = options;
+  const numBlocks = partition.ranges.length;
+  const ranges = assignLayers(architecture.numLayers, numBlocks, options.layersPerBlock);
+  const config: BlockConfig = {
+    condWidth: options.condWidth ?? Math.max(1, Math.floor(architecture.width / 6)),
+    headInput: options.headInput ?? "features",
+    labelLikelihood: options.labelLikelihood ?? "learned",
+  };
+  const targets = createTargets(options.targetEmbedding ?? "orthonormal", architecture.numClasses, architecture.width, options.targetScale ?? 1);
+  const isOne = shared === "together" || shared === "frozen";
+  const common = isOne ? conditionedNetwork(architecture, config) : undefined;
+  const blocks = ranges.map((range) => createBlock(common ?? conditionedNetwork(architecture, config), range, targets, config));
+  const units = blocks.map((block, b) => unitOf(block, `block-${b}`, shared, targets));
+  const sampling: Sampling = { ...defaultSampling, ...options.sampling };
+
+  return {
+    name: "diffusion-blocks",
+    architecture,
+    partition,
+    blocks,
+    targets,
+    sampling,
+    units,
+    independentUnits: shared === "owned" || shared === "frozen",
+    ...(typeof shared === "object" && { averaging: { every: shared.averageEvery, groups: averagedGroups(units) } }),
+    objective: (unit, batch, key, { checkpointing }) => {
+      const b = units.indexOf(unit);
+      const batchSize = batch.labels.shape[0]!;
+      const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[b]!, batchSize);
+      const y = gather(targets.table, batch.labels); // [batch, width]
+      const z = add(y, mul(levels.sigma, random(fold(key, "noise"), standardNormal, y.shape)));
+      const { logits } = blocks[b]!.denoise(batch.input, z, levels, trainingContext(fold(key, "dropout")), checkpointing);
+      const losses = crossEntropy(logits, batch.labels); // [batch]
+      return {
+        loss: weighted(losses, reshape(levels.lossWeight, [batchSize]), lossWeighting),
+        metrics: { crossEntropy: mean(losses), accuracy: classAccuracy(logits, batch.labels) },
+      };
+    },
+    programs: (batchSize) => predictionPrograms(architecture, blocks, targets, batchSize),
+    predict: (call, input, batchSize, key) => predictWalk({ architecture, partition, call, input, batchSize, key, sampling }),
+  };
+}
+
+/**
+ * The mean loss of a batch, L_b = E[w(σ) · CE] (Eq. 6). `batch-mean` is mean(w) · mean(CE): in the official code the weights have
+ * shape [N, 1] and the losses [N], so that their product is [N, N].
+ */
+function weighted(losses: Tensor, weights: Tensor, weighting: LossWeighting): Tensor {
+  if (weighting === "none") return mean(losses);
+  return weighting === "edm" ? mean(mul(losses, weights)) : mul(mean(losses), mean(weights));
+}
+
+type Entry = readonly [path: string, tensor: Tensor];
+
+function unitOf({ parameters, numLayers }: Block, name: string, shared: SharedPolicy, targets: Targets): Unit {
+  const under = (owner: string, parameters: ReadonlyMap<string, Tensor>): Entry[] => [...parameters].map(([path, tensor]) => [`${owner}/${path}`, tensor]);
+  const learned: Entry[] = targets.parameter ? [["shared/targets", targets.parameter]] : [];
+  const layers = under(name, parameters.layers);
+  const constants = new Map(targets.parameter ? [] : [["targets", targets.table] as const]);
+  const base = { name, constants, numLayers };
+  switch (shared) {
+    case "together":
+      return { ...base, trainable: new Map([...under("shared", parameters.stem), ...layers, ...under("shared", parameters.head), ...learned]), frozen: new Map() };
+    case "frozen":
+      return { ...base, trainable: new Map([...layers, ...under(name, parameters.head)]), frozen: new Map([...under("shared", parameters.stem), ...learned]) };
+    default:
+      return { ...base, trainable: new Map([...under(name, parameters.stem), ...layers, ...under(name, parameters.head)]), frozen: new Map(learned) };
+  }
+}
+
+/** For each parameter of stem, noise embedding and head: its paths in all blocks. */
+function averagedGroups(units: readonly Unit[]): string[][] {
+  const local = (unit: Unit): string[] => [...unit.trainable.keys()].map((path) => path.slice(unit.name.length + 1)).filter((path) => !path.startsWith("layers."));
+  return local(units[0]!).map((path) => units.map((unit) => `${unit.name}/${path}`));
+}

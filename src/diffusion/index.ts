@@ -1,0 +1,27 @@
+export { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
+export {
+  cumulative,
+  edmNoise,
+  type LogNormalNoise,
+  logNormalNoise,
+  type SampleSigmasOptions,
+  type SigmaRange,
+  sampleSigmas,
+  sigmaQuantile,
+} from "./noise.ts";
+export { normalCdf, normalQuantile } from "./normalQuantile.ts";
+export {
+  blockOfSigma,
+  type Partition,
+  type PartitionFromBoundariesOptions,
+  type PartitionJSON,
+  type PartitionOptions,
+  type PartitionStrategy,
+  partition,
+  partitionFromBoundaries,
+  partitionFromJSON,
+  partitionToJSON,
+} from "./partition.ts";
+export { type Preconditioning, precondition, preconditionBatch } from "./preconditioning.ts";
+export { type EulerStepInput, eulerStep } from "./samplers/euler.ts";
+export { equiProbabilityGrid, karrasGrid } from "./schedule.ts";

@@ -1,0 +1,207 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { PartitionError } from "../errors.ts";
+import { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
+import { cumulative, edmNoise, logNormalNoise } from "./noise.ts";
+import {
+  blockOfSigma,
+  type Partition,
+  type PartitionStrategy,
+  partition,
+  partitionFromBoundaries,
+  partitionFromJSON,
+  partitionToJSON,
+} from "./partition.ts";
+import { equiProbabilityGrid } from "./schedule.ts";
+
+const aNumBlocks = fc.integer({ min: 1, max: 24 });
+const aStrategy = fc.constantFrom<PartitionStrategy>("equi-probability", "uniform", "uniform-log");
+const aPartition: fc.Arbitrary<Partition> = fc
+  .record({ numBlocks: aNumBlocks, strategy: aStrategy, overlap: fc.double({ min: 0, max: 0.2, noNaN: true }) })
+  .map(partition);
+
+describe("boundaries", () => {
+  // scipy: exp(-1.2 + 1.2 * norm.ppf(linspace(norm.cdf(hi), norm.cdf(lo), 4))), hi, lo = (log([80, 0.002]) + 1.2) / 1.2
+  test("equi-probability, B = 3, EDM noise", () => {
+    const [top, upper, lower, bottom] = equiProbability(3, edmNoise);
+    expect([top, bottom]).toEqual([80, 0.002]);
+    expect(upper).toBeCloseTo(0.5050414640313, 11);
+    expect(lower).toBeCloseTo(0.1796324721116, 11);
+  });
+
+  test("equi-probability ranges hold equal shares of the noise", () => {
+    fc.assert(
+      fc.property(aNumBlocks, (numBlocks) => {
+        for (const [low, high] of partition({ numBlocks }).ranges) {
+          expect(cumulative(edmNoise, high) - cumulative(edmNoise, low)).toBeCloseTo(1 / numBlocks, 12);
+        }
+      }),
+    );
+  });
+
+  test("a far upper tail is cut as finely as any other range", () => {
+    const noise = logNormalNoise({ pMean: 0, pStd: 1, sigmaMin: 1, sigmaMax: 1e5 }); // ln(sigmaMax) / pStd = 11.5: Phi is 1 in float64
+    for (const [low, high] of partition({ numBlocks: 8, noise }).ranges) {
+      expect(cumulative(noise, high) - cumulative(noise, low)).toBeCloseTo(1 / 8, 12);
+    }
+  });
+
+  test("uniform ranges have equal widths, in sigma or in its logarithm", () => {
+    const differences = (values: readonly number[]) => values.slice(1).map((value, i) => values[i]! - value);
+    for (const width of differences(uniformSigma(6, edmNoise))) expect(width).toBeCloseTo(79.998 / 6, 10);
+    for (const width of differences(uniformLogSigma(6, edmNoise).map(Math.log))) expect(width).toBeCloseTo(Math.log(40_000) / 6, 10);
+  });
+
+  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("%d blocks are refused", (numBlocks) => {
+    expect(() => equiProbability(numBlocks, edmNoise)).toThrow(PartitionError);
+    expect(() => partition({ numBlocks, strategy: "uniform" })).toThrow(PartitionError);
+  });
+});
+
+describe("partition", () => {
+  test("the ranges descend and cover the noise range without gaps", () => {
+    fc.assert(
+      fc.property(aPartition, ({ boundaries, ranges }) => {
+        expect([boundaries[0], boundaries.at(-1)]).toEqual([80, 0.002]);
+        for (const [block, [low, high]] of ranges.entries()) {
+          expect(low).toBeLessThan(high);
+          expect([low, high]).toEqual([boundaries[block + 1], boundaries[block]]);
+        }
+      }),
+    );
+  });
+
+  test("training ranges contain the ranges, stay in the noise range, and widen them by the overlap in ln(sigma)", () => {
+    fc.assert(
+      fc.property(aPartition, ({ ranges, trainingRanges, overlap }) => {
+        for (const [block, [low, high]] of ranges.entries()) {
+          const margin = overlap * Math.log(high / low);
+          const [from, to] = trainingRanges[block]!;
+          expect(from <= low && high <= to).toBe(true);
+          expect(Math.log(from)).toBeCloseTo(Math.max(Math.log(low) - margin, Math.log(0.002)), 10);
+          expect(Math.log(to)).toBeCloseTo(Math.min(Math.log(high) + margin, Math.log(80)), 10);
+        }
+      }),
+    );
+  });
+
+  test("overlap 0 trains on the ranges themselves", () => {
+    const { ranges, trainingRanges } = partition({ numBlocks: 4, overlap: 0 });
+    expect(trainingRanges).toEqual(ranges);
+  });
+
+  test("one block owns the whole range", () => {
+    expect(partition({ numBlocks: 1 })).toMatchObject({ boundaries: [80, 0.002], ranges: [[0.002, 80]], trainingRanges: [[0.002, 80]] });
+  });
+
+  test("unknown strategies and impossible overlaps are refused", () => {
+    expect(() => partition({ numBlocks: 2, strategy: "toString" as PartitionStrategy })).toThrow(/unknown.*equi-probability/);
+    for (const overlap of [-0.01, 1.01, Number.NaN]) expect(() => partition({ numBlocks: 2, overlap })).toThrow(PartitionError);
+  });
+});
+
+describe("blockOfSigma", () => {
+  const three = partition({ numBlocks: 3 });
+
+  test("the inside of a range belongs to its block", () => {
+    fc.assert(
+      fc.property(aPartition, fc.double({ min: 0.001, max: 0.999, noNaN: true }), (cut, share) => {
+        for (const [block, [low, high]] of cut.ranges.entries()) {
+          expect(blockOfSigma(cut, low * (high / low) ** share)).toBe(block);
+        }
+      }),
+    );
+  });
+
+  test("a boundary belongs to the noisier block, exact or rounded to float32", () => {
+    fc.assert(
+      fc.property(aPartition, (cut) => {
+        for (const [i, sigma] of cut.boundaries.slice(1, -1).entries()) {
+          for (const rounded of [sigma, Math.fround(sigma), sigma * (1 - 2e-7), sigma * (1 + 2e-7)])
+            expect(blockOfSigma(cut, rounded)).toBe(i);
+          expect(blockOfSigma(cut, sigma * (1 - 1e-5))).toBe(i + 1);
+        }
+      }),
+    );
+  });
+
+  test("sigmas beyond the range go to the nearest block", () => {
+    expect([1000, 80.001, 80, 0.002, 0.0019, 0].map((sigma) => blockOfSigma(three, sigma))).toEqual([0, 0, 0, 2, 2, 2]);
+  });
+
+  test.each([-1, Number.NaN])("sigma %d is refused", (sigma) => {
+    expect(() => blockOfSigma(three, sigma)).toThrow(PartitionError);
+  });
+
+  // Comparing the rounded grid with the exact boundaries would give 0, 0, 2, 2: the middle block never runs.
+  test("T = B + 1 points lie on the boundaries, and their float32 roundings still visit blocks 0, 0, 1, 2", () => {
+    const grid = Float32Array.from(equiProbabilityGrid(edmNoise, 4));
+    expect([...grid].map((sigma) => blockOfSigma(three, sigma))).toEqual([0, 0, 1, 2]);
+    expect([...grid].map((sigma) => three.boundaries.slice(1, -1).filter((boundary) => sigma < boundary).length)).toEqual([0, 0, 2, 2]);
+  });
+
+  test("T = B points visit each block once, T = B + 1 the first one twice", () => {
+    fc.assert(
+      fc.property(aNumBlocks, (numBlocks) => {
+        const cut = partition({ numBlocks });
+        const visit = (numSteps: number) =>
+          [...Float32Array.from(equiProbabilityGrid(edmNoise, numSteps))].map((s) => blockOfSigma(cut, s));
+        expect(visit(numBlocks)).toEqual(cut.ranges.map((_, block) => block));
+        expect(visit(numBlocks + 1)).toEqual([0, ...cut.ranges.map((_, block) => block)]);
+      }),
+    );
+  });
+});
+
+describe("partitionFromBoundaries", () => {
+  test("keeps the boundaries", () => {
+    expect(partitionFromBoundaries({ boundaries: [80, 1, 0.1, 0.002], overlap: 0 })).toMatchObject({
+      strategy: "custom",
+      ranges: [
+        [1, 80],
+        [0.1, 1],
+        [0.002, 0.1],
+      ],
+    });
+  });
+
+  test.each([
+    ["too few", [80]],
+    ["ascending", [0.002, 1, 80]],
+    ["equal neighbours", [80, 1, 1, 0.002]],
+    ["neighbours that no float32 could tell apart", [80, 1, 0.9999999, 0.002]],
+    ["not a number", [80, Number.NaN, 0.002]],
+    ["negative", [80, 1, -1]],
+    ["another range than the noise's", [40, 1, 0.002]],
+    ["short of sigmaMin", [80, 1, 0.01]],
+  ])("refused: %s", (_, boundaries) => {
+    expect(() => partitionFromBoundaries({ boundaries })).toThrow(PartitionError);
+  });
+});
+
+describe("JSON", () => {
+  test("a partition comes back the same through its text", () => {
+    fc.assert(
+      fc.property(aPartition, (cut) => {
+        expect(partitionFromJSON(JSON.parse(JSON.stringify(partitionToJSON(cut))))).toEqual(cut);
+      }),
+    );
+  });
+
+  test("extra fields are allowed, so that a run can store more beside", () => {
+    const cut = partition({ numBlocks: 3 });
+    expect(partitionFromJSON({ ...partitionToJSON(cut), layers: [4, 4, 4] })).toEqual(cut);
+  });
+
+  test.each([
+    ["nothing", null],
+    ["no boundaries", { boundaries: undefined }],
+    ["text for a number", { overlap: "0.05" }],
+    ["an unknown strategy", { strategy: "constructor" }],
+    ["noise without pStd", { noise: { pMean: -1.2, sigmaMin: 0.002, sigmaMax: 80, sigmaData: 0.5 } }],
+    ["boundaries of another range", { boundaries: [40, 0.002] }],
+  ])("refused: %s", (_, change) => {
+    const json = change && { ...partitionToJSON(partition({ numBlocks: 3 })), ...change };
+    expect(() => partitionFromJSON(json)).toThrow(PartitionError);
+  });
+});

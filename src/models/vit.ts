@@ -1,0 +1,109 @@
+import { UsageError } from "../errors.ts";
+import {
+  type Architecture,
+  type Conditioning,
+  type Context,
+  defineModule,
+  dropout,
+  initializers,
+  type Layer,
+  layerNorm,
+  linear,
+  mlp,
+  type Network,
+  patchEmbedding,
+  selfAttention,
+} from "../nn/index.ts";
+import { add, concat, expand, parameter, reshape, slice, type Tensor } from "../tensor/index.ts";
+
+export interface VitConfig {
+  readonly imageSize: number;
+  readonly channels: number;
+  readonly patchSize: number;
+  /** Width of the residual stream. */
+  readonly width: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly mlpWidth: number;
+  readonly numClasses: number;
+  readonly dropout: number;
+  /**
+   * Where the noisy label enters, when there is one: as a token of its own beside the class token (the paper, Appendix B),
+   * or in the place of the class token (the official code).
+   */
+  readonly labelToken: "separate" | "class";
+  readonly epsilon: number;
+}
+
+const defaults = { channels: 3, patchSize: 4, dropout: 0, labelToken: "separate", epsilon: 1e-6 } as const;
+
+export type VitOptions = Partial<VitConfig> & Pick<VitConfig, "imageSize" | "width" | "numLayers" | "numHeads" | "numClasses">;
+
+/**
+ * Vision transformer (Dosovitskiy et al. 2021), pre-norm, with learned positions and a class token:
+ * images [batch, channels, size, size] -> logits [batch, classes].
+ *
+ * @throws {UsageError} if the patch does not divide the image, or the heads the width.
+ */
+export function vit(options: VitOptions): Architecture {
+  const config: VitConfig = { ...defaults, mlpWidth: 4 * options.width, ...options };
+  const { imageSize, channels, patchSize, width, numHeads } = config;
+  if (imageSize % patchSize !== 0) throw new UsageError("patchSize", { imageSize, patchSize }, `vit: patches of ${patchSize} do not divide an image of ${imageSize}.`);
+  if (width % numHeads !== 0) throw new UsageError("numHeads", { width, numHeads }, `vit: ${numHeads} heads do not divide a width of ${width}.`);
+  return {
+    name: "vit",
+    config: { ...config },
+    numLayers: config.numLayers,
+    width,
+    numClasses: config.numClasses,
+    epsilon: config.epsilon,
+    inputType: (batchSize) => ({ dtype: "float32", shape: [batchSize, channels, imageSize, imageSize] }),
+    build: (conditioning): Network => ({
+      stem: vitStem(config, conditioning),
+      layers: Array.from({ length: config.numLayers }, () => vitLayer(config, conditioning)),
+      head: vitHead(config, conditioning),
+    }),
+  };
+}
+
+/** [class token, noisy label, patches], plus positions. */
+function vitStem(config: VitConfig, { targetWidth }: Conditioning): Network["stem"] {
+  const { width, imageSize, patchSize } = config;
+  if (targetWidth !== undefined && targetWidth !== width) throw new Error("internal: the label token has the width of the network");
+  const takesTarget = targetWidth !== undefined;
+  const ownClassToken = !takesTarget || config.labelToken === "separate";
+  const classToken = ownClassToken ? parameter([1, 1, width], initializers.normal(0.02)) : undefined;
+  const numTokens = (imageSize / patchSize) ** 2 + (ownClassToken ? 1 : 0) + (takesTarget ? 1 : 0);
+  const positions = parameter([1, numTokens, width], initializers.normal(0.02));
+  const patches = patchEmbedding(config);
+  return defineModule({ patches, classToken, positions }, (images: Tensor, target: Tensor | undefined, context: Context) => {
+    const batch = images.shape[0]!;
+    const lead = [classToken && expand(classToken, [batch, 1, width]), target && reshape(target, [batch, 1, width])].filter((token) => token !== undefined);
+    return dropout(add(concat([...lead, patches(images)], 1), positions), config.dropout, context);
+  });
+}
+
+function vitLayer(config: VitConfig, conditioning: Conditioning): Layer {
+  const { width, numHeads, mlpWidth, dropout: rate } = config;
+  const parts = {
+    norm1: conditioning.branchNorm(width),
+    attention: selfAttention({ width, numHeads, dropout: rate }),
+    norm2: conditioning.branchNorm(width),
+    mlp: mlp({ width, hidden: mlpWidth, dropout: rate }),
+  };
+  return defineModule(parts, (h: Tensor, context: Context) => {
+    const attention = parts.norm1(h, context);
+    const attended = add(h, attention.gate(parts.attention(attention.normed, context)));
+    const feedForward = parts.norm2(attended, context);
+    return add(attended, feedForward.gate(parts.mlp(feedForward.normed, context)));
+  });
+}
+
+/** Token 0, final layer norm, classifier. The classifier starts at zero: the first prediction is uniform. */
+function vitHead({ width, numClasses, epsilon }: VitConfig, conditioning: Conditioning): Network["head"] {
+  const parts = { norm: layerNorm(width, epsilon), modulation: conditioning.modulation(width), classifier: linear(width, numClasses, { init: initializers.zeros }) };
+  return defineModule(parts, (h: Tensor, context: Context, mix: (features: Tensor) => Tensor = (features) => features) => {
+    const features = parts.norm(reshape(slice(h, 1, 0, 1), [h.shape[0]!, width])); // [batch, width]
+    return parts.classifier(parts.modulation(mix(features), context));
+  });
+}

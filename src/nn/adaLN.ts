@@ -1,0 +1,63 @@
+import type { Tensor } from "../tensor/index.ts";
+import { add, layerNorm as layerNormOf, mul, parameter, reshape, silu, split } from "../tensor/index.ts";
+import type { Context } from "./context.ts";
+import { ones, zeros } from "./initializers.ts";
+import { linear } from "./linear.ts";
+import { defineModule, type Module } from "./module.ts";
+import type { BranchNorm, Conditioning } from "./norm.ts";
+
+export interface AdaLNConfig {
+  /** Width of the conditioning vector. */
+  readonly condWidth: number;
+  /** Width of the noisy target token. */
+  readonly targetWidth: number;
+  readonly epsilon: number;
+  /** The gate at initialisation: 0 starts each layer as the identity (DiT), 1 as the plain layer (for pretrained ones). */
+  readonly initialGate?: 0 | 1;
+}
+
+/**
+ * Adaptive layer normalisation (Peebles & Xie 2023) as the official DiffusionBlocks code has it: (shift, scale, gate) =
+ * SiLU(linear(condition)), the linear starting at zero, and the layer norm keeps its own gain and bias:
+ * h + gate · branch(LN(h) · (1 + scale) + shift).
+ */
+export function adaLN({ condWidth, targetWidth, epsilon, initialGate = 0 }: AdaLNConfig): Conditioning {
+  return {
+    targetWidth,
+    branchNorm: (width) => {
+      const [gain, bias] = [parameter([width], ones), parameter([width], zeros)];
+      const modulate = linear(condWidth, 3 * width, { init: zeros });
+      const call: BranchNorm = (h, context) => {
+        const [shift, scale, gate] = split(silu(modulate(conditionOf(context))), [width, width, width], 1).map(overTokens) as [Tensor, Tensor, Tensor];
+        const normed = modulated(layerNormOf(h, { gain, bias, epsilon }), shift, scale);
+        const factor = initialGate === 0 ? gate : add(gate, initialGate);
+        return { normed, gate: (branch) => mul(branch, factor) };
+      };
+      return defineModule({ gain, bias, modulate }, call);
+    },
+    modulation: (width) => headModulation(condWidth, width),
+  };
+}
+
+/** u · (1 + scale) + shift with (shift, scale) = SiLU(linear(condition)); the linear starts at zero. */
+function headModulation(condWidth: number, width: number): Module<(u: Tensor, context: Context) => Tensor> {
+  const modulate = linear(condWidth, 2 * width, { init: zeros });
+  return defineModule({ modulate }, (u: Tensor, context: Context) => {
+    const [shift, scale] = split(silu(modulate(conditionOf(context))), [width, width], 1) as [Tensor, Tensor];
+    return modulated(u, shift, scale);
+  });
+}
+
+function modulated(x: Tensor, shift: Tensor, scale: Tensor): Tensor {
+  return add(mul(x, add(scale, 1)), shift);
+}
+
+/** [batch, width] -> [batch, 1, width] */
+function overTokens(x: Tensor): Tensor {
+  return reshape(x, [x.shape[0]!, 1, x.shape[1]!]);
+}
+
+function conditionOf({ condition }: Context): Tensor {
+  if (condition === undefined) throw new Error("internal: adaLN was called without noise conditioning");
+  return condition;
+}

@@ -1,0 +1,30 @@
+import { bernoulli, fold, type Key } from "../random.ts";
+import { cast, mul, random, type Sampler, type Tensor } from "../tensor/index.ts";
+
+/** What a layer may need beside its input: the noise conditioning, and in training the randomness of dropout. */
+export interface Context {
+  /** Conditioning of the whole network on the noise level, [batch, condWidth]; undefined where there is none. */
+  readonly condition: Tensor | undefined;
+  /** A fresh key at every call while training; undefined at inference, where dropout does nothing. */
+  readonly nextKey: (() => Key) | undefined;
+}
+
+/** The context of inference without conditioning. */
+export const plainContext: Context = { condition: undefined, nextKey: undefined };
+
+/** A context for training whose dropout masks derive from `key` in the order of tracing. */
+export function trainingContext(key: Key, condition?: Tensor): Context {
+  let count = 0;
+  return { condition, nextKey: () => fold(key, count++) };
+}
+
+function keepSampler(keep: number): Sampler {
+  return { name: `bernoulli(${keep})`, fill: (out, key) => bernoulli(key, out as Uint8Array, keep) };
+}
+
+/** Dropout (Srivastava et al. 2014): in training each element is zero with probability `rate`, the others are divided by 1 − rate. */
+export function dropout(x: Tensor, rate: number, { nextKey }: Context): Tensor {
+  if (rate === 0 || nextKey === undefined) return x;
+  const kept = random(nextKey(), keepSampler(1 - rate), x.shape, "bool");
+  return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
+}

@@ -1,0 +1,11 @@
+export * from "./adaLN.ts";
+export * from "./attention.ts";
+export * from "./context.ts";
+export * as initializers from "./initializers.ts";
+export * from "./linear.ts";
+export * from "./mlp.ts";
+export * from "./module.ts";
+export * from "./network.ts";
+export * from "./noiseEmbedding.ts";
+export * from "./norm.ts";
+export * from "./patch.ts";

@@ -1,0 +1,42 @@
+import type { Tensor } from "../tensor/index.ts";
+import { layerNorm as layerNormOf, parameter } from "../tensor/index.ts";
+import type { Context } from "./context.ts";
+import { ones, zeros } from "./initializers.ts";
+import { defineModule, type Module } from "./module.ts";
+
+/**
+ * The normalisation before a residual branch, and what the branch's result passes through before it is added:
+ * the one seam through which noise conditioning enters a network.
+ */
+export type BranchNorm = (h: Tensor, context: Context) => { readonly normed: Tensor; readonly gate: (branch: Tensor) => Tensor };
+
+/**
+ * What a network is handed by the way in which it is trained. Plain training hands `plainConditioning`; DiffusionBlocks hands
+ * an adaLN, and the width of the noisy target that the network receives as a token.
+ */
+export interface Conditioning {
+  /** Before each residual branch; tensors are [batch, tokens, width]. */
+  branchNorm(width: number): Module<BranchNorm>;
+  /** On what the head reads, [batch, width]. */
+  modulation(width: number): Module<(u: Tensor, context: Context) => Tensor>;
+  /** Width of the noisy target, or undefined where the network is given none. */
+  readonly targetWidth: number | undefined;
+}
+
+/** Layer normalisation with gain and bias over the last axis. */
+export function layerNorm(width: number, epsilon: number): Module<(x: Tensor) => Tensor> {
+  const [gain, bias] = [parameter([width], ones), parameter([width], zeros)];
+  return defineModule({ gain, bias }, (x: Tensor) => layerNormOf(x, { gain, bias, epsilon }));
+}
+
+/** No noise conditioning: layer norms, branches added as they are, no target token. */
+export function plainConditioning(epsilon = 1e-6): Conditioning {
+  return {
+    branchNorm: (width) => {
+      const norm = layerNorm(width, epsilon);
+      return defineModule(norm.parts, (h: Tensor) => ({ normed: norm(h), gate: (branch: Tensor) => branch }));
+    },
+    modulation: () => defineModule({}, (u: Tensor) => u),
+    targetWidth: undefined,
+  };
+}

@@ -1,0 +1,116 @@
+import type { AttributeValue, DType, HostArray, Node, OnnxForm, Program, Shape, Tensor, TensorType } from "../tensor/index.ts";
+import * as schema from "./schema.ts";
+import { MessageWriter } from "./wire.ts";
+
+export interface TensorSpec extends TensorType {
+  readonly name: string;
+}
+
+/** A program as ONNX bytes, with what a caller must know to run it. */
+export interface OnnxModel {
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/** Writes a program as an ONNX model: constants become initializers; nodes keep their order; outputs are named on the node that makes them. */
+export function encodeModel(program: Program, metadata: Readonly<Record<string, string>> = {}): OnnxModel {
+  const inputs = program.inputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
+  const outputs = program.outputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
+  const names = valueNames(program);
+  const initializers = new Initializers();
+  for (const tensor of program.constants) {
+    if (tensor.source?.kind === "constant") initializers.add(names.get(tensor)!, tensor, tensor.source.data);
+  }
+  const domains = new Set<string>([""]);
+  const graph = new MessageWriter();
+  for (const [i, node] of program.nodes.entries()) {
+    const form = node.operator.onnx(node.attributes, node.inputs, node.outputs);
+    domains.add(form.domain ?? "");
+    const shapes = (form.constants ?? []).map((constant) => initializers.shared(constant));
+    graph.message(schema.graph.node, encodeNode(node, form, `${node.operator.name}_${i}`, names, shapes));
+  }
+  graph.text(schema.graph.name, "diffusion-blocks");
+  for (const initializer of initializers.all()) graph.message(schema.graph.initializer, initializer);
+  for (const spec of inputs) graph.message(schema.graph.input, encodeValueInfo(spec));
+  for (const spec of outputs) graph.message(schema.graph.output, encodeValueInfo(spec));
+
+  const model = new MessageWriter().varint(schema.model.irVersion, schema.irVersion).text(schema.model.producerName, "diffusion-blocks");
+  model.message(schema.model.graph, graph);
+  for (const domain of domains) {
+    const version = domain === "" ? schema.opsetVersion : 1;
+    model.message(schema.model.opsetImport, new MessageWriter().text(schema.opset.domain, domain).varint(schema.opset.version, version));
+  }
+  for (const [key, value] of Object.entries(metadata)) {
+    model.message(schema.model.metadata, new MessageWriter().text(schema.stringEntry.key, key).text(schema.stringEntry.value, value));
+  }
+  return { bytes: model.finish(), inputs, outputs };
+}
+
+function valueNames(program: Program): Map<Tensor, string> {
+  const names = new Map<Tensor, string>();
+  let count = 0;
+  for (const tensor of program.constants) names.set(tensor, `constant_${count++}`);
+  for (const node of program.nodes) for (const output of node.outputs) names.set(output, `value_${count++}`);
+  for (const { name, tensor } of [...program.inputs, ...program.outputs]) names.set(tensor, name);
+  return names;
+}
+
+function encodeNode(node: Node, form: OnnxForm, name: string, names: ReadonlyMap<Tensor, string>, shapes: readonly string[]): MessageWriter {
+  const out = new MessageWriter();
+  for (const tensor of node.inputs) out.text(schema.node.input, names.get(tensor)!);
+  for (const shape of shapes) out.text(schema.node.input, shape);
+  for (const tensor of node.outputs) out.text(schema.node.output, names.get(tensor)!);
+  out.text(schema.node.name, name).text(schema.node.opType, form.opType);
+  for (const [key, value] of Object.entries(form.attributes ?? {})) {
+    out.message(schema.node.attribute, encodeAttribute(key, value, form.floats?.includes(key) ?? false));
+  }
+  return form.domain ? out.text(schema.node.domain, form.domain) : out;
+}
+
+function encodeAttribute(name: string, value: AttributeValue, isFloat: boolean): MessageWriter {
+  const out = new MessageWriter().text(schema.attribute.name, name);
+  if (typeof value === "string") return out.text(schema.attribute.string, value).varint(schema.attribute.type, schema.attributeType.string);
+  if (typeof value === "number") {
+    return isFloat
+      ? out.float(schema.attribute.float, value).varint(schema.attribute.type, schema.attributeType.float)
+      : out.varint(schema.attribute.int, value).varint(schema.attribute.type, schema.attributeType.int);
+  }
+  for (const item of value) isFloat ? out.float(schema.attribute.floats, item) : out.varint(schema.attribute.ints, item);
+  return out.varint(schema.attribute.type, isFloat ? schema.attributeType.floats : schema.attributeType.ints);
+}
+
+function encodeValueInfo({ name, dtype, shape }: TensorSpec): MessageWriter {
+  const dimensions = new MessageWriter();
+  for (const size of shape) dimensions.message(schema.tensorShape.dimension, new MessageWriter().varint(schema.dimension.value, size));
+  const type = new MessageWriter().varint(schema.tensorType.elementType, schema.dataType[dtype]).message(schema.tensorType.shape, dimensions);
+  return new MessageWriter().text(schema.valueInfo.name, name).message(schema.valueInfo.type, new MessageWriter().message(schema.typeProto.tensorType, type));
+}
+
+/** Constant tensors of a graph; equal shape constants are written once. */
+class Initializers {
+  private readonly written: MessageWriter[] = [];
+  private readonly known = new Map<string, string>();
+
+  add(name: string, { dtype, shape }: TensorType, data: HostArray): void {
+    const out = new MessageWriter();
+    for (const size of shape) out.varint(schema.tensor.dims, size);
+    const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    this.written.push(out.varint(schema.tensor.dataType, schema.dataType[dtype]).text(schema.tensor.name, name).bytes(schema.tensor.rawData, raw));
+  }
+
+  shared({ dtype, shape, data }: { dtype: DType; shape: Shape; data: readonly number[] }): string {
+    const key = `${dtype}[${shape.join()}]=${data.join()}`;
+    let name = this.known.get(key);
+    if (name === undefined) {
+      name = `shape_${this.known.size}`;
+      this.known.set(key, name);
+      this.add(name, { dtype, shape }, dtype === "int64" ? BigInt64Array.from(data.map(BigInt)) : Float32Array.from(data));
+    }
+    return name;
+  }
+
+  all(): readonly MessageWriter[] {
+    return this.written;
+  }
+}

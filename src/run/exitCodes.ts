@@ -1,0 +1,32 @@
+import { DataError, FormatError, PartitionError, RunError, ShapeError, UsageError } from "../errors.ts";
+
+/**
+ * What a `dblocks` process says by its exit code, so that a job script or a cluster knows what to do next:
+ * requeue 75 and 143, give up on 2 and 42, ignore 76.
+ */
+export interface ExitCodes {
+  /** All that was asked for is done. */
+  readonly done: 0;
+  /** Something failed that may work another time: a device, a disk, a loss that became NaN. */
+  readonly failed: 1;
+  /** The command line or the configuration is wrong; nothing was started. */
+  readonly wrongUsage: 2;
+  /** Trying again cannot help: a shape, a partition, a data file. Kubernetes: `FailIndex` on this code. */
+  readonly neverWorks: 42;
+  /** Saved; please start the same command again (SIGUSR1: the time limit is near). */
+  readonly requeue: 75;
+  /** A newer process owns the unit; this one has stopped and must not be restarted. */
+  readonly fenced: 76;
+  /** Ended by SIGTERM after saving (128 + 15). */
+  readonly terminated: 143;
+}
+
+export const exitCodes: ExitCodes = { done: 0, failed: 1, wrongUsage: 2, neverWorks: 42, requeue: 75, fenced: 76, terminated: 143 };
+
+/** The exit code for a process that ends with `error`. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return exitCodes.wrongUsage;
+  if (error instanceof RunError && error.code === "fenced") return exitCodes.fenced;
+  const hopeless = [DataError, PartitionError, ShapeError, FormatError].some((kind) => error instanceof kind);
+  return hopeless ? exitCodes.neverWorks : exitCodes.failed;
+}

@@ -1,0 +1,18 @@
+/** A run on disk: its folder, configuration, checkpoints, owner, metrics, and the exit codes of its processes. */
+export {
+  bestCheckpoint,
+  type Checkpoint,
+  type CheckpointEntry,
+  type CheckpointOptions,
+  CheckpointStore,
+  type KeepRule,
+  keepBest,
+  keepEvery,
+} from "./checkpoint.ts";
+export { configHash, differingKeys, parseConfig } from "./config.ts";
+export { type ExitCodes, exitCodeOf, exitCodes } from "./exitCodes.ts";
+export { type FileSystem, type OpenFile, writeAtomic } from "./fileSystem.ts";
+export { type MetricRecord, MetricsLog, type MetricsOptions, type MetricValue, parseMetrics, readMetrics } from "./metrics.ts";
+export { claimOwnership, type Owner } from "./owner.ts";
+export { openRun, RunFolder } from "./runFolder.ts";
+export type { SavedTensor } from "./safetensorsFile.ts";

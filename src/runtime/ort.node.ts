@@ -1,0 +1,33 @@
+import { DeviceError } from "../errors.ts";
+import { cpuCount } from "./memory.ts";
+import type { OrtBuild, OrtPlatform } from "./platform.ts";
+import { startWasm } from "./wasmThreads.ts";
+
+/** ONNX Runtime in Node: the native package where it is installed, and onnxruntime-web's WASM build, which runs in Node as well. */
+export const platform: OrtPlatform = {
+  automatic: ["cpu", "wasm"],
+  async load(device, options): Promise<OrtBuild> {
+    if (device === "wasm") {
+      const ort = await import("onnxruntime-web");
+      const threads = startWasm(ort, options, options.threads ?? cpuCount());
+      return { ort, version: ort.env.versions.web ?? "unknown", threads, native: false };
+    }
+    const ort = await loadNative(device);
+    return { ort, version: ort.env.versions.node ?? "unknown", threads: options.threads ?? cpuCount(), native: true };
+  },
+};
+
+/** onnxruntime-node is an optional dependency: it is imported when it is needed, and its absence is an error with a way out. */
+async function loadNative(device: string): Promise<typeof import("onnxruntime-node")> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    throw new DeviceError(
+      "runtimeMissing",
+      { device, package: "onnxruntime-node" },
+      `openDevice: device "${device}" needs the package onnxruntime-node, which is not installed or does not load here ` +
+        `(${process.platform} ${process.arch}). Run "npm install onnxruntime-node", or use the device "wasm".`,
+      { cause },
+    );
+  }
+}

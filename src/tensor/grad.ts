@@ -1,0 +1,97 @@
+import { ShapeError } from "../errors.ts";
+import { add } from "./ops/index.ts";
+import type { Region } from "./tensor.ts";
+import { Node, scalar, Tensor, traceInRegion } from "./tensor.ts";
+
+/**
+ * Reverse-mode differentiation: extends the graph with the gradient of a scalar `loss` for each wanted tensor.
+ * Only nodes that lie between a wanted tensor and the loss are visited, in reverse order of creation; what a
+ * `checkpoint` holds is computed again for its gradient.
+ *
+ * @throws {ShapeError} if the loss is no float32 scalar, or does not depend on one of the wanted tensors.
+ */
+export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[] {
+  if (loss.rank !== 0 || loss.dtype !== "float32") {
+    throw new ShapeError("lossNotScalar", { loss: loss.toString() }, `grad: the loss must be a float32 scalar, got ${loss}. Reduce it first, e.g. mean(loss).`);
+  }
+  const cotangents = new Map<Tensor, Tensor>([[loss, scalar(1)]]);
+  const active = dependents(loss, wanted);
+  const recomputation = new Recomputation();
+  for (const node of [...active.nodes].reverse()) {
+    const received = node.outputs.map((output) => cotangents.get(output));
+    if (received.every((cotangent) => cotangent === undefined)) continue;
+    const inputs = node.customGradient?.inputs ?? node.inputs;
+    const { customGradient, ...live } = recomputation.of(node);
+    const args = { inputs: customGradient?.inputs ?? live.inputs, outputs: live.outputs, cotangents: received };
+    const gradients = customGradient?.vjp(args) ?? node.operator.vjp?.({ ...args, attributes: node.attributes }) ?? [];
+    for (const [i, gradient] of gradients.entries()) {
+      const target = inputs[i]!;
+      if (gradient === undefined || !active.tensors.has(target)) continue;
+      const known = cotangents.get(target);
+      cotangents.set(target, known === undefined ? gradient : add(known, gradient));
+    }
+  }
+  return wanted.map((tensor) => {
+    const gradient = cotangents.get(tensor);
+    if (gradient !== undefined) return gradient;
+    throw new ShapeError("noGradient", { tensor: tensor.toString() }, `grad: the loss does not depend on ${tensor}${tensor.source ? ` (a ${tensor.source.kind})` : ""}; leave it out of the wanted tensors.`);
+  });
+}
+
+/** Every node that `root` is computed from, producers first. */
+export function ancestors(roots: readonly Tensor[]): Node[] {
+  const found = new Set<Node>();
+  const open = roots.flatMap((root) => root.producer ?? []);
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (found.has(node)) continue;
+    found.add(node);
+    for (const input of node.inputs) if (input.producer !== undefined) open.push(input.producer);
+  }
+  return [...found].sort((a, b) => a.outputs[0]!.id - b.outputs[0]!.id);
+}
+
+/** The tensors that depend on a wanted one, and the nodes that compute them on the way to `loss`. */
+function dependents(loss: Tensor, wanted: readonly Tensor[]): { tensors: Set<Tensor>; nodes: Node[] } {
+  const tensors = new Set(wanted);
+  const nodes = ancestors([loss]).filter((node) => {
+    const depends = node.inputs.some((input) => tensors.has(input));
+    if (depends) for (const output of node.outputs) tensors.add(output);
+    return depends;
+  });
+  return { tensors, nodes };
+}
+
+/** Copies of the nodes of checkpointed regions, made as the backward pass asks for them. */
+class Recomputation {
+  private readonly copies = new Map<Node, Node>();
+
+  of(node: Node): Pick<Node, "inputs" | "outputs" | "customGradient"> {
+    return node.region === undefined ? node : this.copy(node);
+  }
+
+  private copy(node: Node): Node {
+    let copy = this.copies.get(node);
+    if (copy === undefined) {
+      const fresh = (tensor: Tensor): Tensor => this.tensor(tensor, node.region!);
+      copy = new Node(node.operator, node.inputs.map(fresh), node.attributes, node.outputs, undefined);
+      copy.customGradient = node.customGradient && { ...node.customGradient, inputs: node.customGradient.inputs.map(fresh) };
+      this.copies.set(node, copy);
+    }
+    return copy;
+  }
+
+  private tensor(tensor: Tensor, region: Region): Tensor {
+    return tensor.producer?.region === region ? this.copy(tensor.producer).outputs[tensor.index]! : tensor;
+  }
+}
+
+/**
+ * Activation checkpointing (Chen et al. 2016): `checkpoint(f)(...inputs)` computes what f does, keeps only f's inputs and
+ * outputs for the backward pass, and computes the rest again there. Random tensors that f uses are drawn once: the second
+ * pass sees the same numbers. Inside another checkpoint it adds nothing.
+ */
+export function checkpoint<A extends unknown[], R>(f: (...args: A) => R): (...args: A) => R {
+  return (...args) => traceInRegion({ id: regionCount++ }, () => f(...args));
+}
+
+let regionCount = 0;

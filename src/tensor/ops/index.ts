@@ -1,0 +1,6 @@
+export * from "./elementwise.ts";
+export * from "./indexing.ts";
+export * from "./linalg.ts";
+export * from "./movement.ts";
+export * from "./normalization.ts";
+export * from "./reduce.ts";

@@ -1,0 +1,52 @@
+import { showShape } from "../shape.ts";
+import type { Operator, Tensor } from "../tensor.ts";
+import { apply, applyOne, filled } from "../tensor.ts";
+import { div, mul, reciprocal, sqrt, square, sub, add } from "./elementwise.ts";
+import { reduceMean, reduceSum, sumTo } from "./reduce.ts";
+
+const layerNormOperator: Operator<{ epsilon: number }> = {
+  name: "layerNorm",
+  type: ([x, gain, bias], _, fail) => {
+    const width = x!.shape.at(-1);
+    for (const part of [gain!, bias!]) if (part.rank !== 1 || part.shape[0] !== width) fail(`gain and bias must be ${showShape([width ?? 0])}.`);
+    const rows = [...x!.shape.slice(0, -1), 1];
+    return [x!, { dtype: "float32", shape: rows }, { dtype: "float32", shape: rows }];
+  },
+  onnx: ({ epsilon }) => ({ opType: "LayerNormalization", attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
+  // With n = (x − mean)·r and g = dy·gain: dx = r (g − mean(g) − n·mean(g n)).
+  vjp: ({ inputs: [x, gain, bias], outputs: [, mean, inverseDeviation], cotangents: [dy] }) => {
+    const normal = mul(sub(x!, mean!), inverseDeviation!);
+    const g = mul(dy!, gain!);
+    const centred = sub(sub(g, reduceMean(g, -1, true)), mul(normal, reduceMean(mul(g, normal), -1, true)));
+    return [mul(centred, inverseDeviation!), sumTo(mul(dy!, normal), gain!.shape), sumTo(dy!, bias!.shape)];
+  },
+};
+
+/** (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016). Gain and bias default to 1 and 0. */
+export function layerNorm(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
+  const width = x.shape.at(-1) ?? 0;
+  return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon })[0]!;
+}
+
+const rmsNormOperator: Operator<{ epsilon: number }> = {
+  name: "rmsNorm",
+  type: ([x, gain], _, fail) => (gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`)),
+  onnx: ({ epsilon }) => ({ opType: "RMSNormalization", attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
+  // With n = x·r, r = 1/√(mean(x²) + epsilon), g = dy·gain: dx = r (g − n·mean(g n)).
+  vjp: ({ inputs: [x, gain], cotangents: [dy], attributes: { epsilon } }) => {
+    const r = reciprocal(sqrt(add(reduceMean(mul(x!, x!), -1, true), epsilon)));
+    const normal = mul(x!, r);
+    const g = mul(dy!, gain!);
+    return [mul(r, sub(g, mul(normal, reduceMean(mul(g, normal), -1, true)))), sumTo(mul(dy!, normal), gain!.shape)];
+  },
+};
+
+/** x/√(mean(x²) + epsilon) over the last axis, times gain (Zhang & Sennrich 2019). */
+export function rmsNorm(x: Tensor, { gain, epsilon = 1e-5 }: { gain?: Tensor; epsilon?: number } = {}): Tensor {
+  return applyOne(rmsNormOperator, [x, gain ?? filled(1, [x.shape.at(-1) ?? 0])], { epsilon });
+}
+
+/** Each row divided by its Euclidean norm: x/√(Σ x² + epsilon) over the last axis. */
+export function l2Normalize(x: Tensor, epsilon = 1e-12): Tensor {
+  return div(x, sqrt(add(reduceSum(square(x), -1, true), epsilon)));
+}

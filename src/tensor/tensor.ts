@@ -1,0 +1,254 @@
+import type { Key } from "../random.ts";
+import { ShapeError } from "../errors.ts";
+import type { DType, HostArray } from "./dtype.ts";
+import type { Shape, TensorType } from "./shape.ts";
+import { sameShape, showShape, sizeOf } from "./shape.ts";
+import { userLine } from "./userLine.ts";
+
+/** How the initial values of a parameter are made; a pure function of the key. */
+export interface Initializer {
+  readonly name: string;
+  fill(out: Float32Array, key: Key, shape: Shape): void;
+}
+
+/** Numbers drawn anew at every step: a pure function of the key that the step hands in. */
+export interface Sampler {
+  readonly name: string;
+  fill(out: HostArray, key: Key): void;
+}
+
+/** Where a tensor that no node computes comes from. */
+export type Source =
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "parameter"; readonly initializer: Initializer }
+  | { readonly kind: "random"; readonly key: Key; readonly sampler: Sampler }
+  | { readonly kind: "constant"; readonly data: HostArray };
+
+let nextId = 0;
+
+/**
+ * A symbol in a graph: a dtype, a static shape, and what it comes from. Holds no numbers (constants aside).
+ * Ids grow in the order of creation, so every producer has a smaller id than its consumers.
+ */
+export class Tensor implements TensorType {
+  readonly id: number;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly origin: Node | Source;
+  /** Which of the producing node's outputs this is; 0 for a source. */
+  readonly index: number;
+
+  constructor(type: TensorType, origin: Node | Source, index = 0) {
+    this.id = nextId++;
+    this.dtype = type.dtype;
+    this.shape = type.shape;
+    this.origin = origin;
+    this.index = index;
+  }
+
+  get producer(): Node | undefined {
+    return this.origin instanceof Node ? this.origin : undefined;
+  }
+
+  get source(): Source | undefined {
+    return this.origin instanceof Node ? undefined : this.origin;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  toString(): string {
+    return `${this.dtype}${showShape(this.shape)}`;
+  }
+}
+
+export type AttributeValue = number | readonly number[] | string;
+
+/** How an application of an operator is written as one ONNX node. */
+export interface OnnxForm {
+  readonly opType: string;
+  /** "" is ai.onnx; "com.microsoft" holds ONNX Runtime's own. */
+  readonly domain?: string;
+  /** Whole-number attributes are INT(S) unless listed in `floats`. */
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+  readonly floats?: readonly string[];
+  /** Constants that ONNX takes as further inputs (shapes, axes, pads), after the tensors. */
+  readonly constants?: readonly { readonly dtype: DType; readonly shape: Shape; readonly data: readonly number[] }[];
+}
+
+export interface VjpArguments<A> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** One for each output; undefined where nothing depends on that output. At least one is defined. */
+  readonly cotangents: readonly (Tensor | undefined)[];
+  readonly attributes: A;
+}
+
+/** One for each input; undefined where no gradient flows (integers, masks). */
+export type Cotangents = readonly (Tensor | undefined)[];
+
+/** All that is known of one operator: its type rule, its gradient and its ONNX form. Nothing else in the library mentions it. */
+export interface Operator<A> {
+  readonly name: string;
+  type(inputs: readonly Tensor[], attributes: A, fail: (problem: string) => never): TensorType | readonly TensorType[];
+  readonly onnx: (attributes: A, inputs: readonly Tensor[], outputs: readonly Tensor[]) => OnnxForm;
+  readonly vjp?: (args: VjpArguments<A>) => Cotangents;
+  /** The output shares the memory of input 0 (Reshape). */
+  readonly alias?: boolean;
+  /** ONNX Runtime may write the output over a dying input of the same size. */
+  readonly inPlace?: boolean;
+}
+
+/** A gradient written by hand for a group of nodes, instead of the composition of their own. */
+export interface CustomGradient {
+  readonly inputs: readonly Tensor[];
+  readonly vjp: (args: Omit<VjpArguments<undefined>, "attributes">) => Cotangents;
+}
+
+/** A stretch of the graph whose inner values are computed again in the backward pass instead of kept. */
+export interface Region {
+  readonly id: number;
+}
+
+/** One application of an operator. */
+export class Node {
+  readonly operator: Operator<unknown>;
+  readonly inputs: readonly Tensor[];
+  readonly attributes: unknown;
+  readonly outputs: readonly Tensor[];
+  readonly region: Region | undefined;
+  customGradient: CustomGradient | undefined;
+
+  constructor(operator: Operator<unknown>, inputs: readonly Tensor[], attributes: unknown, types: readonly TensorType[], region: Region | undefined) {
+    this.operator = operator;
+    this.inputs = inputs;
+    this.attributes = attributes;
+    this.region = region;
+    this.outputs = types.map((type, index) => new Tensor(type, this, index));
+  }
+
+  /** The same operator on other operands. */
+  withInputs(inputs: readonly Tensor[]): Node {
+    return new Node(this.operator, inputs, this.attributes, this.outputs, this.region);
+  }
+}
+
+let currentRegion: Region | undefined;
+
+/** Runs `trace` with every node that it creates marked as belonging to `region`. An outer region holds: inner ones add nothing. */
+export function traceInRegion<T>(region: Region, trace: () => T): T {
+  if (currentRegion !== undefined) return trace();
+  currentRegion = region;
+  try {
+    return trace();
+  } finally {
+    currentRegion = undefined;
+  }
+}
+
+/** Applies an operator: checks the types, adds a node, returns its outputs. A misuse names the operator, the shapes and the user's line. */
+export function apply<A>(operator: Operator<A>, inputs: readonly Tensor[], attributes: A): readonly Tensor[] {
+  const fail = (problem: string): never => {
+    const line = userLine();
+    const data = { operator: operator.name, shapes: inputs.map((input) => input.shape), attributes, line };
+    const where = line === undefined ? "" : ` At ${line}.`;
+    throw new ShapeError("badOperands", data, `${operator.name}(${inputs.join(", ")}): ${problem}${where}`);
+  };
+  const types = operator.type(inputs, attributes, fail);
+  const list = Array.isArray(types) ? (types as readonly TensorType[]) : [types as TensorType];
+  return new Node(operator as Operator<unknown>, inputs, attributes, list, currentRegion).outputs;
+}
+
+/** `apply` for operators with one output. */
+export function applyOne<A>(operator: Operator<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+  return apply(operator, inputs, attributes)[0]!;
+}
+
+/**
+ * Gives the value of `forward(...inputs)` a gradient of its own, in place of the composition of its operators' gradients:
+ * fewer passes over memory, or a form that keeps less. `forward` must return a tensor that it computes.
+ */
+export function withGradient(inputs: readonly Tensor[], forward: () => Tensor, vjp: CustomGradient["vjp"]): Tensor {
+  const output = forward();
+  if (output.producer === undefined) throw new Error("internal: withGradient needs a computed tensor");
+  output.producer.customGradient = { inputs, vjp };
+  return output;
+}
+
+/** A value that the caller feeds at every run. */
+export function input(name: string, shape: Shape, dtype: DType = "float32"): Tensor {
+  return new Tensor({ dtype, shape }, { kind: "input", name });
+}
+
+/** A trainable tensor; its name is its place in the network's object (see `nn/parameters.ts`). */
+export function parameter(shape: Shape, initializer: Initializer): Tensor {
+  return new Tensor({ dtype: "float32", shape }, { kind: "parameter", initializer });
+}
+
+/** Fresh numbers at each step, made on the host from `key` and the step's own key. */
+export function random(key: Key, sampler: Sampler, shape: Shape, dtype: DType = "float32"): Tensor {
+  return new Tensor({ dtype, shape }, { kind: "random", key, sampler });
+}
+
+/** Numbers known when the graph is traced. */
+export function constant(data: readonly number[] | HostArray, shape: Shape, dtype: DType = "float32"): Tensor {
+  if (data.length !== sizeOf(shape)) {
+    throw new ShapeError("badConstant", { length: data.length, shape }, `constant: ${data.length} values do not fill ${showShape(shape)}.`);
+  }
+  return new Tensor({ dtype, shape }, { kind: "constant", data: toHostArray(data, dtype) });
+}
+
+function toHostArray(data: readonly number[] | HostArray, dtype: DType): HostArray {
+  if (!Array.isArray(data)) return data as HostArray;
+  switch (dtype) {
+    case "float32":
+      return Float32Array.from(data);
+    case "int32":
+      return Int32Array.from(data);
+    case "int64":
+      return BigInt64Array.from(data.map(BigInt));
+    default:
+      return Uint8Array.from(data);
+  }
+}
+
+const scalars = new Map<number, Tensor>();
+
+/** A float32 scalar, one symbol for each value. */
+export function scalar(value: number): Tensor {
+  let found = scalars.get(value);
+  if (found === undefined) {
+    found = constant([value], []);
+    scalars.set(value, found);
+  }
+  return found;
+}
+
+const filledConstants = new Map<string, Tensor>();
+
+/** A constant of one repeated value, one symbol for each shape and value. */
+export function filled(value: number, shape: Shape): Tensor {
+  const name = `${value}@${shape.join("x")}`;
+  let found = filledConstants.get(name);
+  if (found === undefined) {
+    found = constant(new Float32Array(sizeOf(shape)).fill(value), shape);
+    filledConstants.set(name, found);
+  }
+  return found;
+}
+
+/** Numbers stand for float32 scalars wherever an operator takes a tensor. */
+export type Operand = Tensor | number;
+
+export function toTensor(operand: Operand): Tensor {
+  return typeof operand === "number" ? scalar(operand) : operand;
+}
+
+export function expectDType(inputs: readonly Tensor[], dtype: DType, fail: (problem: string) => never): void {
+  for (const input of inputs) if (input.dtype !== dtype) fail(`takes ${dtype}, got ${input.dtype}.`);
+}
+
+export function expectSameShape(a: Shape, b: Shape, what: string, fail: (problem: string) => never): void {
+  if (!sameShape(a, b)) fail(`${what} ${showShape(a)} and ${showShape(b)} differ.`);
+}

@@ -1,0 +1,16 @@
+import { cast, equal, mean, oneHot, reduceMax, reduceSum, mul, type Tensor } from "../tensor/index.ts";
+
+/** The share of items whose label has the highest logit; ties count as hits. [batch, classes] and int32 [batch] -> scalar. */
+export function classAccuracy(logits: Tensor, labels: Tensor): Tensor {
+  const own = reduceSum(mul(logits, oneHot(labels, logits.shape.at(-1)!)), -1);
+  return mean(cast(equal(own, reduceMax(logits, -1)), "float32"));
+}
+
+/** The class with the highest score, for each row of host scores [batch, classes]. */
+export function argMax(scores: Float32Array, numClasses: number): Int32Array {
+  return Int32Array.from({ length: scores.length / numClasses }, (_, row) => {
+    let best = 0;
+    for (let k = 1; k < numClasses; k++) if (scores[row * numClasses + k]! > scores[row * numClasses + best]!) best = k;
+    return best;
+  });
+}

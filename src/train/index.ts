@@ -1,0 +1,7 @@
+export * from "./classification.ts";
+export { fullStepProgram } from "./deviceStep.ts";
+export * from "./method.ts";
+export * from "./predictor.ts";
+export { type ParameterState, UnitState } from "./state.ts";
+export { gradientProgram, traceStep } from "./step.ts";
+export * from "./trainer.ts";

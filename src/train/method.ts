@@ -1,0 +1,58 @@
+import type { Architecture } from "../nn/index.ts";
+import type { Key } from "../random.ts";
+import type { HostArray, Tensor } from "../tensor/index.ts";
+
+/** What one training step may update, and what it reads besides. Paths are unique in a run: parameters with one path are one parameter. */
+export interface Unit {
+  readonly name: string;
+  readonly trainable: ReadonlyMap<string, Tensor>;
+  /** Parameters that the step reads and never changes. */
+  readonly frozen: ReadonlyMap<string, Tensor>;
+  /** Constants of the method that the unit was trained with; all units of a run must hold the same. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** Layers that one sample passes through in one step: the currency in which methods are compared. */
+  readonly numLayers: number;
+}
+
+/** The symbols that a step's data enter by. */
+export interface TracedBatch {
+  readonly input: Tensor;
+  readonly labels: Tensor;
+}
+
+/** One step's data on the host, in the shapes of the traced batch. */
+export interface Batch {
+  readonly input: HostArray;
+  readonly labels: Int32Array;
+}
+
+/** A scalar to minimise, and scalars to look at. */
+export interface Objective {
+  readonly loss: Tensor;
+  readonly metrics: Readonly<Record<string, Tensor>>;
+}
+
+export interface ObjectiveOptions {
+  /** Keep only the input of each layer for the backward pass and compute the layer again there. */
+  readonly checkpointing: boolean;
+}
+
+/** Runs one of a method's prediction programs. */
+export type CallProgram = (program: string, feeds: Readonly<Record<string, HostArray>>) => Promise<Readonly<Record<string, HostArray>>>;
+
+/** A way of training a network. One loop trains them all; one meter measures them all. */
+export interface TrainingMethod {
+  readonly name: string;
+  readonly architecture: Architecture;
+  readonly units: readonly Unit[];
+  /** Whether a unit can be trained without the others: in sequence, or on a machine of its own. */
+  readonly independentUnits: boolean;
+  /** Parameters to be averaged over the units now and then: `paths` are alike but for the unit's name. */
+  readonly averaging?: { readonly every: number; readonly groups: readonly (readonly string[])[] };
+  /** Traces the objective of one unit. Nothing is computed here. */
+  objective(unit: Unit, batch: TracedBatch, key: Key, options: ObjectiveOptions): Objective;
+  /** The graphs that prediction runs, by name, each with its outputs. */
+  programs(batchSize: number): Readonly<Record<string, Readonly<Record<string, Tensor>>>>;
+  /** Class scores, [batch, classes], by running those programs. Randomness derives from `key` alone. */
+  predict(call: CallProgram, input: HostArray, batchSize: number, key: Key): Promise<Float32Array>;
+}

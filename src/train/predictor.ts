@@ -1,0 +1,73 @@
+import { encodeModel } from "../onnx/index.ts";
+import { fold, key, type Key } from "../random.ts";
+import type { Device, Executable } from "../runtime/index.ts";
+import { createProgram, type HostArray, unfusedMatmul } from "../tensor/index.ts";
+import { argMax } from "./classification.ts";
+import type { CallProgram, TrainingMethod } from "./method.ts";
+import { parameterNames } from "./step.ts";
+
+/** The value of a parameter, by its path in the run. */
+export type ParameterValues = (path: string) => Float32Array;
+
+/** A method's prediction on a device, with the parameters as they are when it runs. */
+export interface Predictor extends AsyncDisposable {
+  /** Class scores [batch, classes] for a full batch of inputs. */
+  predict(input: HostArray, randomness: Key): Promise<Float32Array>;
+  /** Runs one of the method's programs: for inspection. */
+  readonly call: CallProgram;
+  dispose(): Promise<void>;
+}
+
+/** Compiles a method's prediction programs when they are first needed. */
+export function createPredictor(method: TrainingMethod, { device, values, batchSize }: { device: Device; values: ParameterValues; batchSize: number }): Predictor {
+  const traced = method.programs(batchSize);
+  const names = parameterNames(method.units);
+  const compiled = new Map<string, Promise<Executable>>();
+
+  const executable = (name: string): Promise<Executable> => {
+    let found = compiled.get(name);
+    if (found === undefined) {
+      const rewrites = device.name === "webgpu" ? [unfusedMatmul] : [];
+      found = device.compile(encodeModel(createProgram(traced[name]!, { names, rewrites })));
+      compiled.set(name, found);
+    }
+    return found;
+  };
+
+  const call: CallProgram = async (name, feeds) => {
+    const one = await executable(name);
+    const all = one.program.inputs.map(({ name: input }) => [input, feeds[input] ?? values(input)] as const);
+    return (await one.run(Object.fromEntries(all))) as Record<string, HostArray>;
+  };
+
+  async function dispose(): Promise<void> {
+    for (const one of compiled.values()) await (await one).dispose();
+    compiled.clear();
+  }
+
+  return {
+    predict: (input, randomness) => method.predict(call, input, batchSize, randomness),
+    call,
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** A labelled batch of which the first `count` items are real and the rest padding. */
+export interface LabelledBatch {
+  readonly input: HostArray;
+  readonly labels: Int32Array;
+  readonly count: number;
+}
+
+/** Top-1 accuracy over all items. */
+export async function accuracyOf(predictor: Predictor, batches: Iterable<LabelledBatch>, numClasses: number, seed: number): Promise<number> {
+  let [hits, total] = [0, 0];
+  let batch = 0;
+  for (const { input, labels, count } of batches) {
+    const predicted = argMax(await predictor.predict(input, fold(fold(key(seed), "evaluation"), batch++)), numClasses);
+    for (let i = 0; i < count; i++) if (predicted[i] === labels[i]) hits++;
+    total += count;
+  }
+  return hits / total;
+}

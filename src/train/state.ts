@@ -1,0 +1,81 @@
+import { type Arena, allocateArena, type Kernels } from "../optim/index.ts";
+import { fold, key } from "../random.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
+import type { Unit } from "./method.ts";
+
+/** One parameter on the host: its value, and what training keeps beside it. */
+export interface ParameterState {
+  readonly value: Float32Array;
+  readonly gradient: Float32Array;
+  readonly slots: readonly Float32Array[];
+  /** Moving average of the value; empty where none is kept. */
+  readonly ema: Float32Array;
+  readonly kernels: Kernels;
+  /** Optimiser updates so far. */
+  updates: number;
+}
+
+export interface StateConfig {
+  readonly seed: number;
+  /** How many arrays the optimiser keeps for each parameter. */
+  readonly numSlots: number;
+  readonly ema: boolean;
+}
+
+/**
+ * The parameters of one unit, trainable and frozen, in one arena that is released as a whole. Parameters that another unit of the same
+ * run already holds under the same path (`shared`) are taken over, not copied.
+ */
+export class UnitState implements Disposable {
+  readonly unit: Unit;
+  readonly parameters: ReadonlyMap<string, ParameterState>;
+  readonly #arena: Arena;
+
+  constructor(unit: Unit, config: StateConfig, shared: ReadonlyMap<string, ParameterState> = new Map()) {
+    this.unit = unit;
+    const own = [...unit.trainable, ...unit.frozen].filter(([path]) => !shared.has(path));
+    const trains = (path: string): boolean => unit.trainable.has(path);
+    const copies = (path: string): number => (trains(path) ? 2 + config.numSlots + (config.ema ? 1 : 0) : 1);
+    this.#arena = allocateArena(own.reduce((sum, [path, tensor]) => sum + copies(path) * alignedSize(tensor), 0) * 4);
+    let offset = 0;
+    const take = (tensor: Tensor, wanted: boolean): Float32Array => {
+      const view = this.#arena.view(offset, wanted ? sizeOf(tensor.shape) : 0);
+      if (wanted) offset += alignedSize(tensor);
+      return view;
+    };
+    const fresh = own.map(([path, tensor]) => {
+      const state: ParameterState = {
+        value: take(tensor, true),
+        gradient: take(tensor, trains(path)),
+        slots: Array.from({ length: trains(path) ? config.numSlots : 0 }, () => take(tensor, true)),
+        ema: take(tensor, trains(path) && config.ema),
+        kernels: this.#arena.kernels,
+        updates: 0,
+      };
+      initialize(state, path, tensor, config.seed);
+      return [path, state] as const;
+    });
+    const known = [...unit.trainable, ...unit.frozen].flatMap(([path]) => (shared.has(path) ? [[path, shared.get(path)!] as const] : []));
+    this.parameters = new Map([...fresh, ...known]);
+  }
+
+  dispose(): void {
+    this.#arena.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Initial values: a function of the seed and the parameter's path alone. */
+function initialize(state: ParameterState, path: string, { source, shape }: Tensor, seed: number): void {
+  if (source?.kind !== "parameter") throw new Error(`internal: ${path} is no parameter`);
+  source.initializer.fill(state.value, fold(fold(key(seed), "parameters"), path), shape);
+  if (state.ema.length > 0) state.ema.set(state.value);
+}
+
+/** Floats up to a multiple of 16: every array starts on a cache line. */
+function alignedSize({ shape }: Tensor): number {
+  return Math.ceil(sizeOf(shape) / 16) * 16;
+}

@@ -1,0 +1,102 @@
+import type { Optimizer } from "../optim/index.ts";
+import { fold, key, type Key } from "../random.ts";
+import { createProgram, grad, hostArray, input, type HostArray, type Program, sizeOf, type Tensor } from "../tensor/index.ts";
+import type { Batch, Objective, TrainingMethod, Unit } from "./method.ts";
+
+export interface StepConfig {
+  readonly method: TrainingMethod;
+  readonly unit: Unit;
+  readonly batchSize: number;
+  readonly optimizer: Optimizer;
+  readonly checkpointing: boolean;
+  /** Largest global norm of the gradient; larger gradients are scaled down to it. Infinity leaves them. */
+  readonly clipNorm: number;
+  /** Decay of the moving average of the parameters, or undefined for none. */
+  readonly emaDecay: number | undefined;
+}
+
+/** The scalars that a step reports. */
+export interface StepScalars {
+  readonly loss: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly gradientNorm: number;
+}
+
+/** Runs training steps of one unit on one device. A step that throws has changed nothing. */
+export interface StepRunner extends AsyncDisposable {
+  /** One update from the mean gradient of these batches, each of the configured size. */
+  run(batches: readonly Batch[], stepKey: Key, learningRate: number): Promise<StepScalars>;
+  /** Brings the host's copy of the state up to date. */
+  download(): Promise<void>;
+  /** Takes the host's copy of the state over, after it was restored. */
+  upload(): Promise<void>;
+}
+
+/** The key under which an objective is traced: each random tensor derives from it, and at run time from the step's key too. */
+const tracingKey = key("objective");
+
+export interface TracedStep {
+  readonly objective: Objective;
+  readonly gradients: ReadonlyMap<string, Tensor>;
+}
+
+/** The objective of one unit and the gradients of its trainable parameters, as symbols. */
+export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): TracedStep {
+  const { dtype, shape } = method.architecture.inputType(batchSize);
+  const batch = { input: input("input", shape, dtype), labels: input("labels", [batchSize], "int32") };
+  const objective = method.objective(unit, batch, tracingKey, { checkpointing });
+  const gradients = grad(objective.loss, [...unit.trainable.values()]);
+  return { objective, gradients: new Map([...unit.trainable.keys()].map((path, i) => [path, gradients[i]!])) };
+}
+
+/** Parameter names for programs. */
+export function parameterNames(units: readonly Unit[]): Map<Tensor, string> {
+  return new Map(units.flatMap((unit) => [...unit.trainable, ...unit.frozen].map(([path, tensor]) => [tensor, path] as const)));
+}
+
+/** The program of a step whose optimiser runs outside: loss, metrics, and one gradient for each trainable parameter, in forward order. */
+export function gradientProgram(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): Program {
+  const { objective, gradients } = traceStep(method, unit, batchSize, checkpointing);
+  return createProgram({ ...scalarOutputs(objective), ...renamed(gradients, "gradient") }, { names: parameterNames([unit]) });
+}
+
+export function scalarOutputs({ loss, metrics }: Objective): Record<string, Tensor> {
+  return { loss, ...Object.fromEntries(Object.entries(metrics).map(([name, tensor]) => [`metric/${name}`, tensor])) };
+}
+
+export function renamed<T>(entries: ReadonlyMap<string, T>, prefix: string): Record<string, T> {
+  return Object.fromEntries([...entries].map(([path, value]) => [`${prefix}/${path}`, value]));
+}
+
+/** The random inputs of a program, drawn anew for each run into arrays that are kept. */
+export class RandomFeeds {
+  readonly feeds: Record<string, HostArray> = {};
+  private readonly sources: { readonly key: Key; readonly out: HostArray; readonly fill: (out: HostArray, key: Key) => void }[] = [];
+
+  constructor({ inputs }: Program) {
+    for (const { name, tensor } of inputs) {
+      if (tensor.source?.kind !== "random") continue;
+      const out = hostArray(tensor.dtype, sizeOf(tensor.shape));
+      this.feeds[name] = out;
+      this.sources.push({ key: tensor.source.key, out, fill: tensor.source.sampler.fill });
+    }
+  }
+
+  draw(stepKey: Key): Record<string, HostArray> {
+    for (const { key: own, out, fill } of this.sources) fill(out, fold(fold(stepKey, own.hi), own.lo));
+    return this.feeds;
+  }
+}
+
+/** Where nothing random or no label is used, the program has no such input. */
+export function batchFeeds(program: Program, batch: Batch): Record<string, HostArray> {
+  return Object.fromEntries(Object.entries(batch).filter(([name]) => program.inputs.some((spec) => spec.name === name))) as Record<string, HostArray>;
+}
+
+
+/** The mean of the scalars of several runs. */
+export function scalarsOf(results: readonly Readonly<Record<string, number>>[], gradientNorm: number): StepScalars {
+  const average = (name: string): number => results.reduce((sum, result) => sum + result[name]!, 0) / results.length;
+  const metrics = Object.keys(results[0]!).filter((name) => name.startsWith("metric/"));
+  return { loss: average("loss"), metrics: Object.fromEntries(metrics.map((name) => [name.slice("metric/".length), average(name)])), gradientNorm };
+}
