@@ -6,7 +6,7 @@ import { classAccuracy, type TrainingMethod, type Unit } from "../train/index.ts
 import { assignLayers } from "./assign.ts";
 import { type Block, type BlockConfig, conditionedNetwork, createBlock, type HeadInput, type LabelLikelihood } from "./block.ts";
 import { drawnLevels } from "./levels.ts";
-import { type Sampling, predictionPrograms, predictWalk } from "./predict.ts";
+import { entryLevel, predictionPrograms, predictWalk, type Sampling } from "./predict.ts";
 import { standardNormal } from "./noise.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
 
@@ -94,7 +94,11 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
       };
     },
     programs: (batchSize) => predictionPrograms(architecture, blocks, targets, batchSize),
-    predict: (call, input, batchSize, key) => predictWalk({ architecture, partition, call, input, batchSize, key, sampling }),
+    predict: (call, input, batchSize, key, unit) => {
+      const b = unit === undefined ? -1 : units.indexOf(unit);
+      const alone = b < 0 ? {} : { grid: [entryLevel(partition.ranges[b]!, b)] };
+      return predictWalk({ architecture, partition, call, input, batchSize, key, sampling, ...alone });
+    },
   };
 }
 

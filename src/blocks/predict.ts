@@ -1,4 +1,4 @@
-import { blockOfSigma, equiProbabilityGrid, eulerStep, karrasGrid, type Partition } from "../diffusion/index.ts";
+import { blockOfSigma, equiProbabilityGrid, eulerStep, karrasGrid, type Partition, type SigmaRange } from "../diffusion/index.ts";
 import { type Architecture, plainContext } from "../nn/index.ts";
 import { fold, type Key, normal } from "../random.ts";
 import { type HostArray, input, type Tensor } from "../tensor/index.ts";
@@ -37,8 +37,12 @@ export function samplingGrid({ grid, numSteps }: Sampling, { noise, ranges }: Pa
   const steps = numSteps ?? ranges.length;
   if (grid === "karras") return karrasGrid(noise, steps);
   if (grid === "equi-probability") return equiProbabilityGrid(noise, steps);
-  // A boundary belongs to the noisier block: stand a hundredth of the range (in log sigma) below it.
-  return ranges.map(([low, high], b) => (b === 0 ? high : high * (low / high) ** 0.01));
+  return ranges.map((range, b) => entryLevel(range, b));
+}
+
+/** The noisy end of a block's range. A boundary belongs to the noisier block: stand a hundredth of the range (in log sigma) below it. */
+export function entryLevel([low, high]: SigmaRange, block: number): number {
+  return block === 0 ? high : high * (low / high) ** 0.01;
 }
 
 export interface PredictWalk {
@@ -49,6 +53,8 @@ export interface PredictWalk {
   readonly batchSize: number;
   readonly key: Key;
   readonly sampling: Sampling;
+  /** Noise levels to walk instead of the sampling's own. */
+  readonly grid?: readonly number[];
   /** Told of each evaluation: for inspection and verification. */
   readonly onStep?: (step: { sigma: number; block: number; logits: Float32Array; z: Float32Array }) => void;
 }
@@ -60,10 +66,9 @@ export interface PredictWalk {
  * @returns class scores, [batch, classes]
  * @see DiffusionBlocks (arXiv 2506.14202), Figure 3.
  */
-export async function predictWalk({ architecture, partition, call, input: items, batchSize, key, sampling, onStep }: PredictWalk): Promise<Float32Array> {
+export async function predictWalk({ architecture, partition, call, input: items, batchSize, key, sampling, grid = samplingGrid(sampling, partition), onStep }: PredictWalk): Promise<Float32Array> {
   const { width, numClasses } = architecture;
   const { table } = await call("targets", {});
-  const grid = samplingGrid(sampling, partition);
   let z: Float32Array = new Float32Array(batchSize * width);
   normal(fold(key, "start"), z);
   const start = Math.sqrt(1 + grid[0]! ** 2);

@@ -1,5 +1,7 @@
 export * from "./classification.ts";
 export { fullStepProgram } from "./deviceStep.ts";
+export * from "./checkpoint.ts";
+export * from "./loop.ts";
 export * from "./method.ts";
 export * from "./predictor.ts";
 export { type ParameterState, UnitState } from "./state.ts";

@@ -3,7 +3,7 @@ import { fold, key, type Key } from "../random.ts";
 import type { Device, Executable } from "../runtime/index.ts";
 import { createProgram, type HostArray, unfusedMatmul } from "../tensor/index.ts";
 import { argMax } from "./classification.ts";
-import type { CallProgram, TrainingMethod } from "./method.ts";
+import type { CallProgram, TrainingMethod, Unit } from "./method.ts";
 import { parameterNames } from "./step.ts";
 
 /** The value of a parameter, by its path in the run. */
@@ -11,8 +11,8 @@ export type ParameterValues = (path: string) => Float32Array;
 
 /** A method's prediction on a device, with the parameters as they are when it runs. */
 export interface Predictor extends AsyncDisposable {
-  /** Class scores [batch, classes] for a full batch of inputs. */
-  predict(input: HostArray, randomness: Key): Promise<Float32Array>;
+  /** Class scores [batch, classes] for a full batch of inputs, by all units or by one alone. */
+  predict(input: HostArray, randomness: Key, unit?: Unit): Promise<Float32Array>;
   /** Runs one of the method's programs: for inspection. */
   readonly call: CallProgram;
   dispose(): Promise<void>;
@@ -46,7 +46,7 @@ export function createPredictor(method: TrainingMethod, { device, values, batchS
   }
 
   return {
-    predict: (input, randomness) => method.predict(call, input, batchSize, randomness),
+    predict: (input, randomness, unit) => method.predict(call, input, batchSize, randomness, unit),
     call,
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -60,12 +60,12 @@ export interface LabelledBatch {
   readonly count: number;
 }
 
-/** Top-1 accuracy over all items. */
-export async function accuracyOf(predictor: Predictor, batches: Iterable<LabelledBatch>, numClasses: number, seed: number): Promise<number> {
+/** Top-1 accuracy over all items, of all units or of one alone. */
+export async function accuracyOf(predictor: Predictor, batches: Iterable<LabelledBatch>, numClasses: number, seed: number, unit?: Unit): Promise<number> {
   let [hits, total] = [0, 0];
   let batch = 0;
   for (const { input, labels, count } of batches) {
-    const predicted = argMax(await predictor.predict(input, fold(fold(key(seed), "evaluation"), batch++)), numClasses);
+    const predicted = argMax(await predictor.predict(input, fold(fold(key(seed), "evaluation"), batch++), unit), numClasses);
     for (let i = 0; i < count; i++) if (predicted[i] === labels[i]) hits++;
     total += count;
   }

@@ -1,0 +1,190 @@
+import type { Optimizer, Schedule } from "../optim/index.ts";
+import { CheckpointStore, claimOwnership, type MetricsLog, type MetricValue, type RunFolder } from "../run/index.ts";
+import type { Device } from "../runtime/index.ts";
+import { restoreUnit, saveUnit } from "./checkpoint.ts";
+import type { Batch, TrainingMethod, Unit } from "./method.ts";
+import type { ParameterValues } from "./predictor.ts";
+import type { ParameterState } from "./state.ts";
+import { createTrainer, type StepReport, type Trainer } from "./trainer.ts";
+
+/** Data by number: the batch of a step is a function of the step, so a resumed run sees what it would have seen. */
+export interface BatchSource {
+  readonly stepsPerEpoch: number;
+  at(index: number): Batch | Promise<Batch>;
+}
+
+/** `sequential`: one unit after another, each alone in memory. `interleaved`: all in memory, one step each in turn. */
+export type UnitSchedule = "sequential" | "interleaved";
+
+export interface TrainOptions {
+  readonly device: Device;
+  readonly batches: BatchSource;
+  readonly batchSize: number;
+  /** Updates of each unit. */
+  readonly steps: number;
+  readonly schedule: UnitSchedule;
+  /** Names of the units to train; all by default. */
+  readonly units?: readonly string[] | undefined;
+  readonly optimizer: Optimizer;
+  readonly learningRate: Schedule;
+  readonly seed: number;
+  readonly checkpointing?: boolean;
+  readonly clipNorm?: number;
+  readonly emaDecay?: number | undefined;
+  /** Batches that one update is made from. */
+  readonly accumulate?: number;
+  /** Where the run lives on disk; without it nothing is saved and `onUnitDone` is the only way to the result. */
+  readonly record?: RunRecord | undefined;
+  /** Stops after the current step; what was done is saved. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: (unit: Unit, report: StepReport) => void;
+  /** Measures a unit with its present parameters; called every `evaluateEvery` steps and after the last. */
+  readonly evaluate?: (unit: Unit, values: ParameterValues) => Promise<Readonly<Record<string, number>>>;
+  readonly evaluateEvery?: number;
+  readonly onEvaluated?: (unit: Unit, step: number, metrics: Readonly<Record<string, number>>) => void;
+  /** Called when a unit has made its last step, while its parameters are in memory. */
+  readonly onUnitDone?: (unit: Unit, values: ParameterValues) => void;
+}
+
+/** A run on disk, and how often it is written. */
+export interface RunRecord {
+  readonly folder: RunFolder;
+  readonly configHash: string;
+  readonly log: MetricsLog;
+  readonly logEvery: number;
+  readonly saveEvery: number;
+  readonly keepLast: number;
+  /** Told of checkpoints that were damaged or foreign and passed over. */
+  readonly onSkip: (path: string, reason: string) => void;
+}
+
+export interface TrainResult {
+  /** Whether every unit made all its steps; false after the signal. */
+  readonly finished: boolean;
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+/** The one loop: trains the units of any method, resumes each where its newest whole checkpoint left it, logs, saves and evaluates. */
+export async function train(method: TrainingMethod, options: TrainOptions): Promise<TrainResult> {
+  const wanted = method.units.filter((unit) => options.units?.includes(unit.name) ?? true);
+  const steps: Record<string, number> = {};
+  const groups = options.schedule === "sequential" ? wanted.map((unit) => [unit]) : [wanted];
+  for (const group of groups) {
+    const sessions: UnitSession[] = [];
+    try {
+      for (const unit of group) sessions.push(await openUnit(method, unit, options, sessions));
+      await trainTogether(method, sessions, options);
+      for (const { trainer } of sessions) steps[trainer.unit.name] = trainer.steps;
+    } finally {
+      for (const session of sessions) await session.trainer.dispose();
+    }
+    if (options.signal?.aborted) break;
+  }
+  return { finished: wanted.every((unit) => steps[unit.name] === options.steps), steps };
+}
+
+/** A unit in training, with its place on disk. */
+interface UnitSession {
+  readonly trainer: Trainer;
+  readonly values: ParameterValues;
+  save(): Promise<void>;
+}
+
+async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOptions, others: readonly UnitSession[]): Promise<UnitSession> {
+  const { record, optimizer } = options;
+  const shared = new Map<string, ParameterState>(others.flatMap(({ trainer }) => [...trainer.state.parameters]));
+  const trainer = await createTrainer(method, { ...options, unit, shared });
+  const state = trainer.state.parameters;
+  const values: ParameterValues = (path) => {
+    const one = state.get(path)!;
+    return one.ema.length > 0 ? one.ema : one.value;
+  };
+  if (record === undefined) return { trainer, values, save: async () => {} };
+  try {
+    const folder = record.folder.unitFolder(unit.name);
+    const store = await CheckpointStore.open({
+      folder,
+      unit: unit.name,
+      configHash: record.configHash,
+      owner: await claimOwnership(folder),
+      keepLast: record.keepLast,
+      onSkip: record.onSkip,
+    });
+    const checkpoint = await store.load();
+    if (checkpoint !== undefined) await restoreUnit(trainer, checkpoint, optimizer.slots);
+    let savedAt = checkpoint?.step;
+    const save = async (): Promise<void> => {
+      if (savedAt === trainer.steps) return;
+      record.log.sync();
+      await saveUnit(store, trainer, optimizer.slots);
+      savedAt = trainer.steps;
+    };
+    return { trainer, values, save };
+  } catch (error) {
+    await trainer.dispose();
+    throw error;
+  }
+}
+
+/** One step of each unit in turn until all have made theirs; a unit that is ahead waits for the others. */
+async function trainTogether(method: TrainingMethod, sessions: readonly UnitSession[], options: TrainOptions): Promise<void> {
+  const { steps, record, signal } = options;
+  const breathe = eventLoopBreather();
+  const behind = (): number => Math.min(...sessions.map(({ trainer }) => trainer.steps));
+  for (let step = behind(); step < steps && !signal?.aborted; step = behind()) {
+    for (const session of sessions.filter(({ trainer }) => trainer.steps === step)) await trainStep(session, options);
+    if (method.averaging !== undefined && (step + 1) % method.averaging.every === 0) averageParameters(method.averaging.groups, sessions);
+    if (record !== undefined && (step + 1) % record.saveEvery === 0) for (const session of sessions) await session.save();
+    await breathe();
+  }
+  for (const session of sessions) {
+    await session.save();
+    if (session.trainer.steps < steps) continue;
+    await session.trainer.download();
+    options.onUnitDone?.(session.trainer.unit, session.values);
+  }
+}
+
+async function trainStep({ trainer, values }: UnitSession, options: TrainOptions): Promise<void> {
+  const { batches, accumulate = 1, record, evaluate, evaluateEvery = Number.POSITIVE_INFINITY, steps } = options;
+  const { unit } = trainer;
+  const first = trainer.steps * accumulate;
+  const list: Batch[] = [];
+  for (let i = 0; i < accumulate; i++) list.push(await batches.at(first + i));
+  const report = await trainer.step(list);
+  options.onStep?.(unit, report);
+  const isLast = report.step === steps;
+  const logged: Record<string, MetricValue> = {};
+  if (record !== undefined && (report.step % record.logEvery === 0 || isLast)) {
+    Object.assign(logged, { loss: report.loss, ...report.metrics, gradientNorm: report.gradientNorm, learningRate: report.learningRate });
+  }
+  if (evaluate !== undefined && (report.step % evaluateEvery === 0 || isLast)) {
+    await trainer.download();
+    const metrics = await evaluate(unit, values);
+    options.onEvaluated?.(unit, report.step, metrics);
+    Object.assign(logged, Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`validation/${name}`, value])));
+  }
+  if (Object.keys(logged).length > 0) record?.log.write(unit.name, report.step, logged);
+}
+
+/** Each group of parameters becomes its mean. */
+function averageParameters(groups: readonly (readonly string[])[], sessions: readonly UnitSession[]): void {
+  const all = new Map(sessions.flatMap(({ trainer }) => [...trainer.state.parameters]));
+  for (const group of groups) {
+    const members = group.map((path) => all.get(path)!.value);
+    for (let i = 0; i < members[0]!.length; i++) {
+      const mean = members.reduce((sum, member) => sum + member[i]!, 0) / members.length;
+      for (const member of members) member[i] = mean;
+    }
+  }
+}
+
+/** ONNX Runtime computes without returning to the event loop; every 50 ms signals, timers and progress get their turn. */
+function eventLoopBreather(): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < 50) return;
+    await new Promise<void>((resume) => setTimeout(resume, 0));
+    last = performance.now();
+  };
+}
