@@ -1,4 +1,4 @@
-import { adaLN, type Architecture, type Context, namedParameters, type Network, noiseEmbedding } from "../nn/index.ts";
+import { type Architecture, adaLN, type Context, type Network, namedParameters, noiseEmbedding } from "../nn/index.ts";
 import { add, checkpoint, div, matmul, mul, reshape, square, type Tensor } from "../tensor/index.ts";
 import type { NoiseLevels } from "./levels.ts";
 import type { Targets } from "./targets.ts";

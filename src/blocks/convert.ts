@@ -1,13 +1,14 @@
 import type { Partition } from "../diffusion/index.ts";
-import { type Architecture, trainingContext } from "../nn/index.ts";
+import { type Architecture, type Context, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { add, crossEntropy, gather, mean, mul, random, reshape, type Tensor } from "../tensor/index.ts";
-import { classAccuracy, type TrainingMethod, type Unit } from "../train/index.ts";
+import { mean, random, type Tensor } from "../tensor/index.ts";
+import { classAccuracy, type TracedBatch, type TrainingMethod, type Unit } from "../train/index.ts";
 import { assignLayers } from "./assign.ts";
 import { type Block, type BlockConfig, conditionedNetwork, createBlock, type HeadInput, type LabelLikelihood } from "./block.ts";
 import { drawnLevels } from "./levels.ts";
-import { entryLevel, predictionPrograms, predictWalk, type Sampling } from "./predict.ts";
 import { standardNormal } from "./noise.ts";
+import { type DenoisingLoss, denoisingLoss, type LossWeighting, type TargetNoise } from "./objective.ts";
+import { entryLevel, predictionPrograms, predictWalk, type Sampling } from "./predict.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
 
 /**
@@ -16,9 +17,6 @@ import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts"
  * blocks every K rounds. `together`: one stem, noise embedding and head, updated at every step of every block, as the official code does.
  */
 export type SharedPolicy = "owned" | "frozen" | "together" | { readonly averageEvery: number };
-
-/** How samples are weighted: EDM's w(σ) for each sample, none, or the batch mean of w(σ) as the official code in effect does. */
-export type LossWeighting = "edm" | "none" | "batch-mean";
 
 export interface BlocksOptions {
   readonly partition: Partition;
@@ -42,6 +40,8 @@ export interface DiffusionBlocks extends TrainingMethod {
   readonly blocks: readonly Block[];
   readonly targets: Targets;
   readonly sampling: Sampling;
+  /** Traces a block's loss at given noise: `objective` with the drawing left to the caller. */
+  denoisingLoss(block: number, batch: TracedBatch, noise: TargetNoise, context: Context, checkpointing?: boolean): DenoisingLoss;
 }
 
 /** The defaults that the measurements favour: see docs/QUALITY.md. */
@@ -63,12 +63,19 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
     headInput: options.headInput ?? "features",
     labelLikelihood: options.labelLikelihood ?? "learned",
   };
-  const targets = createTargets(options.targetEmbedding ?? "orthonormal", architecture.numClasses, architecture.width, options.targetScale ?? 1);
+  const targets = createTargets(
+    options.targetEmbedding ?? "orthonormal",
+    architecture.numClasses,
+    architecture.width,
+    options.targetScale ?? 1,
+  );
   const isOne = shared === "together" || shared === "frozen";
   const common = isOne ? conditionedNetwork(architecture, config) : undefined;
   const blocks = ranges.map((range) => createBlock(common ?? conditionedNetwork(architecture, config), range, targets, config));
   const units = blocks.map((block, b) => unitOf(block, `block-${b}`, shared, targets));
   const sampling: Sampling = { ...defaultSampling, ...options.sampling };
+  const lossOf: DiffusionBlocks["denoisingLoss"] = (b, batch, noise, context, checkpointing = false) =>
+    denoisingLoss(batch, noise, context, { block: blocks[b]!, targets, weighting: lossWeighting, checkpointing });
 
   return {
     name: "diffusion-blocks",
@@ -84,15 +91,11 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
       const b = units.indexOf(unit);
       const batchSize = batch.labels.shape[0]!;
       const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[b]!, batchSize);
-      const y = gather(targets.table, batch.labels); // [batch, width]
-      const z = add(y, mul(levels.sigma, random(fold(key, "noise"), standardNormal, y.shape)));
-      const { logits } = blocks[b]!.denoise(batch.input, z, levels, trainingContext(fold(key, "dropout")), checkpointing);
-      const losses = crossEntropy(logits, batch.labels); // [batch]
-      return {
-        loss: weighted(losses, reshape(levels.lossWeight, [batchSize]), lossWeighting),
-        metrics: { crossEntropy: mean(losses), accuracy: classAccuracy(logits, batch.labels) },
-      };
+      const epsilon = random(fold(key, "noise"), standardNormal, [batchSize, architecture.width]);
+      const { loss, crossEntropy, logits } = lossOf(b, batch, { levels, epsilon }, trainingContext(fold(key, "dropout")), checkpointing);
+      return { loss, metrics: { crossEntropy: mean(crossEntropy), accuracy: classAccuracy(logits, batch.labels) } };
     },
+    denoisingLoss: lossOf,
     programs: (batchSize) => predictionPrograms(architecture, blocks, targets, batchSize),
     predict: (call, input, batchSize, key, unit) => {
       const b = unit === undefined ? -1 : units.indexOf(unit);
@@ -102,35 +105,40 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
   };
 }
 
-/**
- * The mean loss of a batch, L_b = E[w(σ) · CE] (Eq. 6). `batch-mean` is mean(w) · mean(CE): in the official code the weights have
- * shape [N, 1] and the losses [N], so that their product is [N, N].
- */
-function weighted(losses: Tensor, weights: Tensor, weighting: LossWeighting): Tensor {
-  if (weighting === "none") return mean(losses);
-  return weighting === "edm" ? mean(mul(losses, weights)) : mul(mean(losses), mean(weights));
-}
-
 type Entry = readonly [path: string, tensor: Tensor];
 
 function unitOf({ parameters, numLayers }: Block, name: string, shared: SharedPolicy, targets: Targets): Unit {
-  const under = (owner: string, parameters: ReadonlyMap<string, Tensor>): Entry[] => [...parameters].map(([path, tensor]) => [`${owner}/${path}`, tensor]);
+  const under = (owner: string, parameters: ReadonlyMap<string, Tensor>): Entry[] =>
+    [...parameters].map(([path, tensor]) => [`${owner}/${path}`, tensor]);
   const learned: Entry[] = targets.parameter ? [["shared/targets", targets.parameter]] : [];
   const layers = under(name, parameters.layers);
   const constants = new Map(targets.parameter ? [] : [["targets", targets.table] as const]);
   const base = { name, constants, numLayers };
   switch (shared) {
     case "together":
-      return { ...base, trainable: new Map([...under("shared", parameters.stem), ...layers, ...under("shared", parameters.head), ...learned]), frozen: new Map() };
+      return {
+        ...base,
+        trainable: new Map([...under("shared", parameters.stem), ...layers, ...under("shared", parameters.head), ...learned]),
+        frozen: new Map(),
+      };
     case "frozen":
-      return { ...base, trainable: new Map([...layers, ...under(name, parameters.head)]), frozen: new Map([...under("shared", parameters.stem), ...learned]) };
+      return {
+        ...base,
+        trainable: new Map([...layers, ...under(name, parameters.head)]),
+        frozen: new Map([...under("shared", parameters.stem), ...learned]),
+      };
     default:
-      return { ...base, trainable: new Map([...under(name, parameters.stem), ...layers, ...under(name, parameters.head)]), frozen: new Map(learned) };
+      return {
+        ...base,
+        trainable: new Map([...under(name, parameters.stem), ...layers, ...under(name, parameters.head)]),
+        frozen: new Map(learned),
+      };
   }
 }
 
 /** For each parameter of stem, noise embedding and head: its paths in all blocks. */
 function averagedGroups(units: readonly Unit[]): string[][] {
-  const local = (unit: Unit): string[] => [...unit.trainable.keys()].map((path) => path.slice(unit.name.length + 1)).filter((path) => !path.startsWith("layers."));
+  const local = (unit: Unit): string[] =>
+    [...unit.trainable.keys()].map((path) => path.slice(unit.name.length + 1)).filter((path) => !path.startsWith("layers."));
   return local(units[0]!).map((path) => units.map((unit) => `${unit.name}/${path}`));
 }

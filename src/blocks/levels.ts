@@ -1,4 +1,4 @@
-import { type LogNormalNoise, preconditionBatch, type Preconditioning, sampleSigmas, type SigmaRange } from "../diffusion/index.ts";
+import { type LogNormalNoise, type Preconditioning, preconditionBatch, type SigmaRange, sampleSigmas } from "../diffusion/index.ts";
 import type { Key } from "../random.ts";
 import { type HostArray, input, random, type Tensor } from "../tensor/index.ts";
 
@@ -11,7 +11,10 @@ const scalings = ["cSkip", "cOut", "cIn", "cNoise", "lossWeight"] as const;
 
 /** Every scaling is computed on the host, in float64 and by one function, from the sigmas that `fill` gives. */
 function levels(column: (name: "sigma" | (typeof scalings)[number]) => Tensor): NoiseLevels {
-  return { sigma: column("sigma"), ...(Object.fromEntries(scalings.map((name) => [name, column(name)])) as unknown as Preconditioning<Tensor>) };
+  return {
+    sigma: column("sigma"),
+    ...(Object.fromEntries(scalings.map((name) => [name, column(name)])) as unknown as Preconditioning<Tensor>),
+  };
 }
 
 /** Levels drawn anew at each step from the training noise within `range`, one stratum for each sample. */

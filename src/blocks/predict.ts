@@ -3,8 +3,8 @@ import { type Architecture, plainContext } from "../nn/index.ts";
 import { fold, type Key, normal } from "../random.ts";
 import { type HostArray, input, type Tensor } from "../tensor/index.ts";
 import type { CallProgram } from "../train/index.ts";
-import { type Bridge, bridge } from "./bridge.ts";
 import type { Block } from "./block.ts";
+import { type Bridge, bridge } from "./bridge.ts";
 import { fedLevels, levelFeeds } from "./levels.ts";
 import type { Targets } from "./targets.ts";
 
@@ -23,7 +23,12 @@ export interface Sampling {
 }
 
 /** One program for each block, from (input, z, levels) to its estimate; and the table of targets. */
-export function predictionPrograms(architecture: Architecture, blocks: readonly Block[], targets: Targets, batchSize: number): Record<string, Record<string, Tensor>> {
+export function predictionPrograms(
+  architecture: Architecture,
+  blocks: readonly Block[],
+  targets: Targets,
+  batchSize: number,
+): Record<string, Record<string, Tensor>> {
   const { dtype, shape } = architecture.inputType(batchSize);
   const programs = blocks.map((block, b) => {
     const z = input("z", [batchSize, architecture.width]);
@@ -55,6 +60,8 @@ export interface PredictWalk {
   readonly sampling: Sampling;
   /** Noise levels to walk instead of the sampling's own. */
   readonly grid?: readonly number[];
+  /** Standard normal numbers [batch, width] to start from instead of those that `key` gives. */
+  readonly start?: Float32Array;
   /** Told of each evaluation: for inspection and verification. */
   readonly onStep?: (step: { sigma: number; block: number; logits: Float32Array; z: Float32Array }) => void;
 }
@@ -66,13 +73,13 @@ export interface PredictWalk {
  * @returns class scores, [batch, classes]
  * @see DiffusionBlocks (arXiv 2506.14202), Figure 3.
  */
-export async function predictWalk({ architecture, partition, call, input: items, batchSize, key, sampling, grid = samplingGrid(sampling, partition), onStep }: PredictWalk): Promise<Float32Array> {
+export async function predictWalk(walk: PredictWalk): Promise<Float32Array> {
+  const { architecture, partition, call, input: items, batchSize, key, sampling, onStep } = walk;
   const { width, numClasses } = architecture;
+  const grid = walk.grid ?? samplingGrid(sampling, partition);
   const { table } = await call("targets", {});
-  let z: Float32Array = new Float32Array(batchSize * width);
-  normal(fold(key, "start"), z);
-  const start = Math.sqrt(1 + grid[0]! ** 2);
-  z = z.map((x) => x * start);
+  const deviation = Math.sqrt(1 + grid[0]! ** 2);
+  let z: Float32Array = (walk.start ?? standardNormalArray(fold(key, "start"), batchSize * width)).map((x) => x * deviation);
   const evidence = new Float32Array(batchSize * numClasses);
   let scores: Float32Array = evidence;
   for (const [i, sigma] of grid.entries()) {
@@ -84,7 +91,14 @@ export async function predictWalk({ architecture, partition, call, input: items,
     for (const [j, score] of (estimate["evidence"] as Float32Array).entries()) evidence[j]! += score / grid.length;
     scores = logits;
     const sigmaNext = grid[i + 1];
-    if (sigmaNext !== undefined) z = eulerStep({ z, denoised: bridge(sampling.bridge, logits, table as Float32Array, numClasses, fold(key, i)), sigma, sigmaNext });
+    if (sigmaNext !== undefined)
+      z = eulerStep({ z, denoised: bridge(sampling.bridge, logits, table as Float32Array, numClasses, fold(key, i)), sigma, sigmaNext });
   }
   return sampling.readout === "evidence" ? evidence : scores;
+}
+
+function standardNormalArray(key: Key, length: number): Float32Array {
+  const out = new Float32Array(length);
+  normal(key, out);
+  return out;
 }

@@ -1,5 +1,5 @@
-import { fold, key, normal } from "../random.ts";
 import { initializers } from "../nn/index.ts";
+import { fold, key, normal } from "../random.ts";
 import { constant, l2Normalize, mul, parameter, type Tensor } from "../tensor/index.ts";
 
 /** How classes become vectors: fixed orthonormal rows (the same for all blocks, no training), or a learned table. */
@@ -14,7 +14,14 @@ export interface Targets {
 }
 
 export function createTargets(kind: TargetEmbedding, numClasses: number, width: number, scale: number): Targets {
-  if (kind === "orthonormal") return { table: constant(orthonormalRows(numClasses, width).map((x) => x * scale), [numClasses, width]), parameter: undefined };
+  if (kind === "orthonormal")
+    return {
+      table: constant(
+        orthonormalRows(numClasses, width).map((x) => x * scale),
+        [numClasses, width],
+      ),
+      parameter: undefined,
+    };
   const learned = parameter([numClasses, width], initializers.normal(0.02));
   const rows = l2Normalize(learned);
   return { table: scale === 1 ? rows : mul(rows, scale), parameter: learned };
@@ -32,7 +39,9 @@ export function orthonormalRows(rows: number, width: number): Float32Array {
     const row = out.subarray(r * width, (r + 1) * width);
     row.set(draw);
     // Twice: the second pass removes what rounding left of the first.
-    for (let pass = 0; pass < 2; pass++) for (let other = Math.max(0, r - width + 1); rows <= width && other < r; other++) removeComponent(row, out.subarray(other * width, (other + 1) * width));
+    for (let pass = 0; pass < 2; pass++)
+      for (let other = Math.max(0, r - width + 1); rows <= width && other < r; other++)
+        removeComponent(row, out.subarray(other * width, (other + 1) * width));
     const norm = Math.hypot(...row);
     for (let i = 0; i < width; i++) row[i]! /= norm;
   }
@@ -40,6 +49,7 @@ export function orthonormalRows(rows: number, width: number): Float32Array {
 }
 
 function removeComponent(row: Float64Array, unit: Float64Array): void {
-  const share = row.reduce((sum, x, i) => sum + x * unit[i]!, 0);
+  let share = 0;
+  for (let i = 0; i < row.length; i++) share += row[i]! * unit[i]!;
   for (let i = 0; i < row.length; i++) row[i]! -= share * unit[i]!;
 }

@@ -368,7 +368,7 @@ function viewAs<View>(
 ): View {
   const length = data.byteLength / Type.BYTES_PER_ELEMENT;
   if (data.byteOffset % Type.BYTES_PER_ELEMENT === 0) return new Type(data.buffer, data.byteOffset, length);
-  return new Type(data.slice().buffer, 0, length);
+  return new Type(new Uint8Array(data).buffer, 0, length); // not data.slice(): a Node Buffer's slice is no copy
 }
 
 /** The numbers of an F64, F32, F16 or BF16 tensor, exact. F64 data that lie aligned come as a view, not a copy. */

@@ -1,1 +1,2 @@
 export * from "./vit.ts";
+export * from "./vitPresets.ts";

@@ -1,4 +1,4 @@
-import { normal as drawNormal, uniform as drawUniform } from "../random.ts";
+import { normal as drawNormal, type Key, uniform as drawUniform } from "../random.ts";
 import type { Initializer } from "../tensor/index.ts";
 
 export const zeros: Initializer = { name: "zeros", fill: (out) => void out.fill(0) };
@@ -15,12 +15,19 @@ export function normal(std: number): Initializer {
   };
 }
 
+/** Uniform in ±1/√in for a matrix [in, out]: PyTorch's default for linear layers. */
+export const fanInUniform: Initializer = {
+  name: "fanInUniform",
+  fill: (out, key, shape) => fillUniform(out, key, 1 / Math.sqrt(shape.at(-2)!)),
+};
+
 /** Uniform in ±√(6/(in + out)) for a matrix [in, out] (Glorot & Bengio 2010). */
 export const xavierUniform: Initializer = {
   name: "xavierUniform",
-  fill: (out, key, shape) => {
-    const limit = Math.sqrt(6 / (shape.at(-2)! + shape.at(-1)!));
-    drawUniform(key, out);
-    for (let i = 0; i < out.length; i++) out[i] = (2 * out[i]! - 1) * limit;
-  },
+  fill: (out, key, shape) => fillUniform(out, key, Math.sqrt(6 / (shape.at(-2)! + shape.at(-1)!))),
 };
+
+function fillUniform(out: Float32Array, key: Key, limit: number): void {
+  drawUniform(key, out);
+  for (let i = 0; i < out.length; i++) out[i] = (2 * out[i]! - 1) * limit;
+}

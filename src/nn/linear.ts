@@ -5,7 +5,8 @@ import { defineModule, type Module } from "./module.ts";
 
 export interface LinearOptions {
   readonly bias?: boolean;
-  readonly init?: Initializer;
+  /** N(0, 0.02²) unless told. */
+  readonly init?: Initializer | undefined;
 }
 
 /** y = x·W + b over the last axis; W is [in, out]. */

@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor/index.ts";
+import type { Initializer, Tensor } from "../tensor/index.ts";
 import { gelu } from "../tensor/index.ts";
 import { type Context, dropout } from "./context.ts";
 import { linear } from "./linear.ts";
@@ -9,10 +9,11 @@ export interface MlpConfig {
   readonly hidden: number;
   readonly dropout?: number;
   readonly activation?: (x: Tensor) => Tensor;
+  readonly init?: Initializer | undefined;
 }
 
 /** Linear, activation (exact GELU), linear, dropout: [..., width] -> [..., width]. */
-export function mlp({ width, hidden, dropout: rate = 0, activation = gelu }: MlpConfig): Module<(x: Tensor, context: Context) => Tensor> {
-  const parts = { up: linear(width, hidden), down: linear(hidden, width) };
+export function mlp({ width, hidden, dropout: rate = 0, activation = gelu, init }: MlpConfig): Module<(x: Tensor, context: Context) => Tensor> {
+  const parts = { up: linear(width, hidden, { init }), down: linear(hidden, width, { init }) };
   return defineModule(parts, (x: Tensor, context: Context) => dropout(parts.down(activation(parts.up(x))), rate, context));
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor/index.ts";
+import type { Initializer, Tensor } from "../tensor/index.ts";
 import { reshape, transpose } from "../tensor/index.ts";
 import { linear } from "./linear.ts";
 import { defineModule, type Module } from "./module.ts";
@@ -8,15 +8,16 @@ export interface PatchConfig {
   readonly imageSize: number;
   readonly patchSize: number;
   readonly width: number;
+  readonly init?: Initializer | undefined;
 }
 
 /**
  * Patches as tokens: [batch, channels, size, size] -> [batch, (size/patch)², width]. The same as a convolution whose kernel
  * equals its stride, as one product; a patch's values are ordered (channel, row, column), as in a kernel [out, channels, kh, kw].
  */
-export function patchEmbedding({ channels, imageSize, patchSize, width }: PatchConfig): Module<(images: Tensor) => Tensor> {
+export function patchEmbedding({ channels, imageSize, patchSize, width, init }: PatchConfig): Module<(images: Tensor) => Tensor> {
   const grid = imageSize / patchSize;
-  const parts = { project: linear(channels * patchSize * patchSize, width) };
+  const parts = { project: linear(channels * patchSize * patchSize, width, { init }) };
   return defineModule(parts, (images: Tensor) => {
     const batch = images.shape[0]!;
     const cut = reshape(images, [batch, channels, grid, patchSize, grid, patchSize]);

@@ -20,15 +20,16 @@ export interface Chart {
 export const chartColours = 8;
 
 const width = 560;
-const height = 300;
-const margin = { left: 56, right: 14, top: 12, bottom: 42 };
+const height = 310;
+const margin = { left: 48, right: 14, top: 32, bottom: 42 };
 const plot = { left: margin.left, right: width - margin.right, top: margin.top, bottom: height - margin.bottom };
+const largest = 1e300; // the span of two numbers is finite below it
 const maxColumns = 256; // more points than that lie on the same pixels
 
 /** Curves as inline SVG with a legend; the value of a point shows when the pointer rests on it. */
 export function renderChart(chart: Chart): Html {
   const isDrawn = ([x, y]: readonly [number, number]): boolean =>
-    Number.isFinite(x) && Number.isFinite(y) && (chart.logY !== true || y > 0);
+    Math.abs(x) < largest && Math.abs(y) < largest && (chart.logY !== true || y > 0);
   const drawn = chart.series.flatMap(({ points }) => points.filter(isDrawn));
   if (drawn.length === 0)
     return html`<figure class="chart"><figcaption>${chart.title}</figcaption><p class="empty">No data yet.</p></figure>`;
@@ -69,8 +70,8 @@ ${chart.yLabel}: ${formatNumber(py_)}</title></circle>`,
   return html`<figure class="chart"><figcaption>${chart.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${chart.title}: ${chart.yLabel} against ${chart.xLabel}">
 ${yTicks}<line class="axis" x1="${plot.left}" x2="${plot.right}" y1="${plot.bottom}" y2="${plot.bottom}"/>${xTicks}
-<text class="label" x="${(plot.left + plot.right) / 2}" y="${height - 6}" text-anchor="middle">${chart.xLabel}</text>
-<text class="label" transform="translate(12 ${(plot.top + plot.bottom) / 2}) rotate(-90)" text-anchor="middle">${chart.yLabel}${chart.logY === true ? " (log)" : ""}</text>
+<text x="${(plot.left + plot.right) / 2}" y="${height - 6}" text-anchor="middle">${chart.xLabel}</text>
+<text x="0" y="12">${chart.yLabel}${chart.logY === true ? " (log scale)" : ""}</text>
 ${curves}</svg>
 <ul class="legend">${legend}</ul></figure>`;
 }
@@ -87,8 +88,10 @@ interface Axis {
 
 /** @param isWidened lets the range end at ticks, so that curves do not touch the frame. */
 function linearAxis([low, high]: readonly [number, number], count: number, isWidened: boolean): Axis {
-  const span = high > low ? high - low : Math.abs(high) || 1;
-  const [from, to] = high > low ? [low, high] : [low - span / 2, high + span / 2];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const isFlat = high - low <= size * 1e-12 || size < 1e-300;
+  const span = isFlat ? (size < 1e-300 ? 1 : size) : high - low;
+  const [from, to] = isFlat ? [low - span / 2, high + span / 2] : [low, high];
   const step = niceStep(span / count);
   const start = isWidened ? Math.floor(from / step) * step : from;
   const end = isWidened ? Math.ceil(to / step) * step : to;

@@ -5,5 +5,5 @@ export * from "./loop.ts";
 export * from "./method.ts";
 export * from "./predictor.ts";
 export { type ParameterState, UnitState } from "./state.ts";
-export { gradientProgram, traceStep } from "./step.ts";
+export { gradientProgram, parameterNames, traceStep } from "./step.ts";
 export * from "./trainer.ts";

@@ -50,7 +50,8 @@ export interface TrainOptions {
 export interface RunRecord {
   readonly folder: RunFolder;
   readonly configHash: string;
-  readonly log: MetricsLog;
+  /** Opens the log for units that go on from these steps; later records of theirs are dropped, all of them at -1. */
+  readonly openLog: (resumeFrom: Readonly<Record<string, number>>) => Promise<MetricsLog>;
   readonly logEvery: number;
   readonly saveEvery: number;
   readonly keepLast: number;
@@ -71,11 +72,14 @@ export async function train(method: TrainingMethod, options: TrainOptions): Prom
   const groups = options.schedule === "sequential" ? wanted.map((unit) => [unit]) : [wanted];
   for (const group of groups) {
     const sessions: UnitSession[] = [];
+    let log: MetricsLog | undefined;
     try {
       for (const unit of group) sessions.push(await openUnit(method, unit, options, sessions));
-      await trainTogether(method, sessions, options);
+      log = await options.record?.openLog(Object.fromEntries(sessions.map(({ trainer: { unit, steps: done } }) => [unit.name, done || -1])));
+      await trainTogether(method, sessions, options, log);
       for (const { trainer } of sessions) steps[trainer.unit.name] = trainer.steps;
     } finally {
+      log?.close();
       for (const session of sessions) await session.trainer.dispose();
     }
     if (options.signal?.aborted) break;
@@ -87,7 +91,8 @@ export async function train(method: TrainingMethod, options: TrainOptions): Prom
 interface UnitSession {
   readonly trainer: Trainer;
   readonly values: ParameterValues;
-  save(): Promise<void>;
+  /** Saves once for each step; the log is made durable first, so that no checkpoint is newer than its log. */
+  save(log: MetricsLog): Promise<void>;
 }
 
 async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOptions, others: readonly UnitSession[]): Promise<UnitSession> {
@@ -113,9 +118,9 @@ async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOption
     const checkpoint = await store.load();
     if (checkpoint !== undefined) await restoreUnit(trainer, checkpoint, optimizer.slots);
     let savedAt = checkpoint?.step;
-    const save = async (): Promise<void> => {
+    const save = async (log: MetricsLog): Promise<void> => {
       if (savedAt === trainer.steps) return;
-      record.log.sync();
+      log.sync();
       await saveUnit(store, trainer, optimizer.slots);
       savedAt = trainer.steps;
     };
@@ -127,25 +132,25 @@ async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOption
 }
 
 /** One step of each unit in turn until all have made theirs; a unit that is ahead waits for the others. */
-async function trainTogether(method: TrainingMethod, sessions: readonly UnitSession[], options: TrainOptions): Promise<void> {
+async function trainTogether(method: TrainingMethod, sessions: readonly UnitSession[], options: TrainOptions, log: MetricsLog | undefined): Promise<void> {
   const { steps, record, signal } = options;
   const breathe = eventLoopBreather();
   const behind = (): number => Math.min(...sessions.map(({ trainer }) => trainer.steps));
   for (let step = behind(); step < steps && !signal?.aborted; step = behind()) {
-    for (const session of sessions.filter(({ trainer }) => trainer.steps === step)) await trainStep(session, options);
+    for (const session of sessions.filter(({ trainer }) => trainer.steps === step)) await trainStep(session, options, log);
     if (method.averaging !== undefined && (step + 1) % method.averaging.every === 0) averageParameters(method.averaging.groups, sessions);
-    if (record !== undefined && (step + 1) % record.saveEvery === 0) for (const session of sessions) await session.save();
+    if (log !== undefined && (step + 1) % record!.saveEvery === 0) for (const session of sessions) await session.save(log);
     await breathe();
   }
   for (const session of sessions) {
-    await session.save();
+    if (log !== undefined) await session.save(log);
     if (session.trainer.steps < steps) continue;
     await session.trainer.download();
     options.onUnitDone?.(session.trainer.unit, session.values);
   }
 }
 
-async function trainStep({ trainer, values }: UnitSession, options: TrainOptions): Promise<void> {
+async function trainStep({ trainer, values }: UnitSession, options: TrainOptions, log: MetricsLog | undefined): Promise<void> {
   const { batches, accumulate = 1, record, evaluate, evaluateEvery = Number.POSITIVE_INFINITY, steps } = options;
   const { unit } = trainer;
   const first = trainer.steps * accumulate;
@@ -164,7 +169,7 @@ async function trainStep({ trainer, values }: UnitSession, options: TrainOptions
     options.onEvaluated?.(unit, report.step, metrics);
     Object.assign(logged, Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`validation/${name}`, value])));
   }
-  if (Object.keys(logged).length > 0) record?.log.write(unit.name, report.step, logged);
+  if (Object.keys(logged).length > 0) log?.write(unit.name, report.step, logged);
 }
 
 /** Each group of parameters becomes its mean. */
