@@ -15,6 +15,8 @@ export type LabelLikelihood = "learned" | "exact";
 
 export interface BlockConfig {
   readonly condWidth: number;
+  /** What a branch is multiplied with at the start: 0 makes each layer the identity (DiT, the official code), 1 the plain layer. */
+  readonly initialGate: 0 | 1;
   readonly headInput: HeadInput;
   readonly labelLikelihood: LabelLikelihood;
 }
@@ -40,8 +42,11 @@ export interface ConditionedNetwork {
   readonly noise: ReturnType<typeof noiseEmbedding>;
 }
 
-export function conditionedNetwork(architecture: Architecture, { condWidth }: Pick<BlockConfig, "condWidth">): ConditionedNetwork {
-  const conditioning = adaLN({ condWidth, targetWidth: architecture.width, epsilon: architecture.epsilon });
+export function conditionedNetwork(
+  architecture: Architecture,
+  { condWidth, initialGate }: Pick<BlockConfig, "condWidth" | "initialGate">,
+): ConditionedNetwork {
+  const conditioning = adaLN({ condWidth, initialGate, targetWidth: architecture.width, epsilon: architecture.epsilon });
   return { network: architecture.build(conditioning), noise: noiseEmbedding(condWidth) };
 }
 

@@ -4,7 +4,15 @@ import { fold } from "../random.ts";
 import { mean, random, type Tensor } from "../tensor/index.ts";
 import { classAccuracy, type TracedBatch, type TrainingMethod, type Unit } from "../train/index.ts";
 import { assignLayers } from "./assign.ts";
-import { type Block, type BlockConfig, conditionedNetwork, createBlock, type HeadInput, type LabelLikelihood } from "./block.ts";
+import {
+  type Block,
+  type BlockConfig,
+  type ConditionedNetwork,
+  conditionedNetwork,
+  createBlock,
+  type HeadInput,
+  type LabelLikelihood,
+} from "./block.ts";
 import { drawnLevels } from "./levels.ts";
 import { standardNormal } from "./noise.ts";
 import { type DenoisingLoss, denoisingLoss, type LossWeighting, type TargetNoise } from "./objective.ts";
@@ -31,6 +39,8 @@ export interface BlocksOptions {
   readonly labelLikelihood?: LabelLikelihood;
   /** Width of the noise conditioning; a sixth of the network's by default. */
   readonly condWidth?: number;
+  /** Gate of the residual branches at initialisation. */
+  readonly initialGate?: 0 | 1;
   readonly sampling?: Partial<Sampling>;
 }
 
@@ -59,6 +69,7 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
   const numBlocks = partition.ranges.length;
   const ranges = assignLayers(architecture.numLayers, numBlocks, options.layersPerBlock);
   const config: BlockConfig = {
+    initialGate: options.initialGate ?? 1,
     condWidth: options.condWidth ?? Math.max(1, Math.floor(architecture.width / 6)),
     headInput: options.headInput ?? "features",
     labelLikelihood: options.labelLikelihood ?? "learned",
@@ -69,9 +80,8 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
     architecture.width,
     options.targetScale ?? 1,
   );
-  const isOne = shared === "together" || shared === "frozen";
-  const common = isOne ? conditionedNetwork(architecture, config) : undefined;
-  const blocks = ranges.map((range) => createBlock(common ?? conditionedNetwork(architecture, config), range, targets, config));
+  const networks = networksOf(architecture, config, shared, numBlocks);
+  const blocks = ranges.map((range, b) => createBlock(networks[b]!, range, targets, config));
   const units = blocks.map((block, b) => unitOf(block, `block-${b}`, shared, targets));
   const sampling: Sampling = { ...defaultSampling, ...options.sampling };
   const lossOf: DiffusionBlocks["denoisingLoss"] = (b, batch, noise, context, checkpointing = false) =>
@@ -103,6 +113,16 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
       return predictWalk({ architecture, partition, call, input, batchSize, key, sampling, ...alone });
     },
   };
+}
+
+/** The network from which each block takes its layers, with its own stem, noise embedding and head or the common ones. */
+function networksOf(architecture: Architecture, config: BlockConfig, shared: SharedPolicy, numBlocks: number): ConditionedNetwork[] {
+  const common = conditionedNetwork(architecture, config);
+  return Array.from({ length: numBlocks }, (_, b) => {
+    if (b === 0 || shared === "together") return common;
+    const own = conditionedNetwork(architecture, config);
+    return shared === "frozen" ? { network: { ...own.network, stem: common.network.stem }, noise: common.noise } : own;
+  });
 }
 
 type Entry = readonly [path: string, tensor: Tensor];

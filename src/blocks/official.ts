@@ -12,5 +12,6 @@ export const officialChoices: Omit<BlocksOptions, "partition"> = Object.freeze({
   lossWeighting: "batch-mean",
   headInput: "mixed",
   labelLikelihood: "learned",
+  initialGate: 0,
   sampling: Object.freeze({ numSteps: undefined, grid: "equi-probability", bridge: "soft", readout: "last" }),
 });

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { RunError } from "../errors.ts";
-import { disk, type FileSystem, readText, writeAtomic } from "./fileSystem.ts";
+import { disk, type FileSystem, makeFolder, readText, writeAtomic } from "./fileSystem.ts";
 
 /**
  * The right to write a unit's folder. A cluster may start a task a second time while the first process is still alive (its node was only
@@ -60,6 +60,7 @@ export async function claimOwnership(
     pid: process.pid,
     since: new Date().toISOString(),
   };
+  await makeFolder(folder, fs);
   await writeAtomic(path, `${JSON.stringify(mine, null, 2)}\n`, fs);
   const check = async (): Promise<void> => {
     const current = await readOwner(path, fs);

@@ -1,0 +1,1 @@
+export { type PoolOptions, type PoolTask, runPool } from "./pool.ts";

@@ -1,0 +1,34 @@
+import { encode } from "fast-png";
+
+export interface ContactSheet {
+  readonly count: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  /** Images in a row. */
+  readonly columns: number;
+  /** Each pixel becomes a square of this side. */
+  readonly scale: number;
+}
+
+const gap = 2;
+
+/** A PNG of images [count, channels, height, width] side by side, row by row, on white. Grey images stay grey. */
+export function encodePngGrid(images: Uint8Array, { count, channels, height, width, columns, scale }: ContactSheet): Uint8Array {
+  const rows = Math.ceil(count / columns);
+  const sheetWidth = columns * (width * scale + gap) + gap;
+  const sheetHeight = rows * (height * scale + gap) + gap;
+  const data = new Uint8Array(sheetWidth * sheetHeight * 3).fill(255);
+  const plane = height * width;
+  for (let item = 0; item < count; item++) {
+    const left = gap + (item % columns) * (width * scale + gap);
+    const top = gap + Math.floor(item / columns) * (height * scale + gap);
+    for (let y = 0; y < height * scale; y++) {
+      for (let x = 0; x < width * scale; x++) {
+        const pixel = Math.floor(y / scale) * width + Math.floor(x / scale);
+        for (let c = 0; c < 3; c++) data[((top + y) * sheetWidth + left + x) * 3 + c] = images[(item * channels + Math.min(c, channels - 1)) * plane + pixel]!;
+      }
+    }
+  }
+  return encode({ width: sheetWidth, height: sheetHeight, data, channels: 3, depth: 8 });
+}

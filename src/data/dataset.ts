@@ -1,0 +1,21 @@
+/** Labelled images as bytes, planar: [count, channels, height, width]. */
+export interface ImageSplit {
+  readonly images: Uint8Array;
+  readonly labels: Int32Array;
+  readonly count: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** A data set with its training and test part. */
+export interface ImageDataset {
+  readonly name: string;
+  readonly classNames: readonly string[];
+  readonly numClasses: number;
+  /** Of pixels in [0, 1], for each channel: what normalisation subtracts and divides by. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly train: ImageSplit;
+  readonly test: ImageSplit;
+}

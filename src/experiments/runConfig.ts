@@ -1,0 +1,196 @@
+import { z } from "zod";
+import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
+import { type Augmentation, augmentations } from "../data/index.ts";
+import type { PartitionStrategy } from "../diffusion/index.ts";
+import { parseConfig } from "../run/index.ts";
+
+/** A run, whole: what config.json holds. Defaults are those that docs/QUALITY.md found best. */
+export interface RunConfig {
+  readonly model: "vit";
+  readonly method: "blocks" | "end-to-end" | "shallow-twin";
+  readonly network: {
+    readonly patchSize: number;
+    readonly width: number;
+    readonly numLayers: number;
+    readonly numHeads: number;
+    readonly mlpWidth?: number | undefined;
+    readonly dropout: number;
+    readonly labelToken: "separate" | "class";
+    readonly initialization: "fan-in" | "normal";
+    readonly epsilon: number;
+  };
+  readonly blocks: {
+    readonly numBlocks: number;
+    readonly layersPerBlock?: number[] | undefined;
+    readonly strategy: PartitionStrategy;
+    readonly overlap: number;
+    readonly pMean: number;
+    readonly pStd: number;
+    readonly sigmaMin: number;
+    readonly sigmaMax: number;
+    readonly sigmaData: number;
+    readonly shared: SharedPolicy;
+    readonly targetEmbedding: TargetEmbedding;
+    readonly targetScale: number;
+    readonly lossWeighting: LossWeighting;
+    readonly headInput: HeadInput;
+    readonly labelLikelihood: LabelLikelihood;
+    readonly initialGate: 0 | 1;
+    readonly condWidth?: number | undefined;
+    readonly sampling: { readonly numSteps?: number | undefined } & Omit<Sampling, "numSteps">;
+  };
+  readonly training: {
+    readonly epochs: number;
+    readonly batchSize: number;
+    readonly accumulate: number;
+    readonly optimizer: "adamW" | "sgd";
+    readonly learningRate: number;
+    readonly schedule: "cosine" | "linear" | "constant";
+    readonly warmup: number;
+    readonly floor: number;
+    readonly weightDecay: number;
+    readonly clipNorm: number;
+    readonly emaDecay?: number | undefined;
+    readonly checkpointing: boolean;
+    readonly seed: number;
+  };
+  readonly data: { readonly path: string; readonly augmentation: Augmentation };
+  readonly execution: {
+    readonly device: "auto" | "cpu" | "webgpu" | "wasm";
+    readonly threads?: number | undefined;
+    readonly schedule: "sequential" | "interleaved" | "parallel";
+    readonly saveEvery: number;
+    readonly logEvery: number;
+    readonly keepLast: number;
+    readonly evaluateEvery: number;
+  };
+}
+
+const count = z.int().min(1);
+const share = z.number().min(0).max(1);
+
+const network = z
+  .strictObject({
+    patchSize: count.default(4),
+    width: count.default(96),
+    numLayers: count.default(6),
+    numHeads: count.default(4),
+    mlpWidth: count.optional().describe("four times the width unless told"),
+    dropout: share.default(0),
+    labelToken: z.enum(["separate", "class"]).default("separate"),
+    initialization: z.enum(["fan-in", "normal"]).default("fan-in"),
+    epsilon: z.number().positive().default(1e-6),
+  })
+  .prefault({});
+
+const sampling = z
+  .strictObject({
+    numSteps: count.optional(),
+    grid: z.enum(["equi-probability", "karras", "block-entry"]).default("block-entry"),
+    bridge: z.enum(["soft", "hard", "sampled"]).default("soft"),
+    readout: z.enum(["last", "evidence"]).default("evidence"),
+  })
+  .prefault({});
+
+const blocks = z
+  .strictObject({
+    numBlocks: count.default(3),
+    layersPerBlock: z.array(count).optional(),
+    strategy: z.enum(["equi-probability", "uniform", "uniform-log"]).default("equi-probability"),
+    overlap: z.number().min(0).default(0.05),
+    pMean: z.number().default(2.5),
+    pStd: z.number().positive().default(1.2),
+    sigmaMin: z.number().positive().default(0.002),
+    sigmaMax: z.number().positive().default(80),
+    sigmaData: z.number().positive().default(0.5),
+    shared: z.union([z.enum(["owned", "frozen", "together"]), z.strictObject({ averageEvery: count })]).default("owned"),
+    targetEmbedding: z.enum(["orthonormal", "learned"]).default("orthonormal"),
+    targetScale: z.number().positive().default(1),
+    lossWeighting: z.enum(["none", "edm", "batch-mean"]).default("none"),
+    headInput: z.enum(["features", "mixed"]).default("features"),
+    labelLikelihood: z.enum(["exact", "learned"]).default("exact"),
+    initialGate: z.union([z.literal(0), z.literal(1)]).default(1),
+    condWidth: count.optional().describe("a sixth of the width unless told"),
+    sampling,
+  })
+  .prefault({});
+
+const training = z
+  .strictObject({
+    epochs: count.default(15),
+    batchSize: count.default(128),
+    accumulate: count.default(1),
+    optimizer: z.enum(["adamW", "sgd"]).default("adamW"),
+    learningRate: z.number().positive().default(1.5e-3),
+    schedule: z.enum(["cosine", "linear", "constant"]).default("cosine"),
+    warmup: share.default(0.05).describe("share of the steps"),
+    floor: share.default(0.01).describe("last learning rate, as a share of the first"),
+    weightDecay: z.number().min(0).default(0.01),
+    clipNorm: z.number().positive().default(1),
+    emaDecay: share.optional(),
+    checkpointing: z.boolean().default(false),
+    seed: z.int().default(0),
+  })
+  .prefault({});
+
+const data = z.strictObject({
+  /** Recognised by what is there; part of the run, not of its identity. */
+  path: z.string().default("embedded"),
+  augmentation: z.enum(augmentations as [Augmentation, ...Augmentation[]]).default("flip-crop"),
+}).prefault({});
+
+/** Where and how a run is executed. Another machine may go on with other values. */
+const execution = z
+  .strictObject({
+    device: z.enum(["auto", "cpu", "webgpu", "wasm"]).default("auto"),
+    threads: count.optional().describe("all cores unless told"),
+    schedule: z.enum(["sequential", "interleaved", "parallel"]).default("sequential"),
+    saveEvery: count.default(200).describe("steps"),
+    logEvery: count.default(10).describe("steps"),
+    keepLast: count.default(2).describe("checkpoints of each unit"),
+    evaluateEvery: z.int().min(0).default(1).describe("epochs; 0 evaluates at the end only"),
+  })
+  .prefault({});
+
+/** config.json: everything that is needed to repeat a run. Keys that are not listed here are refused. */
+export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
+  model: z.literal("vit").default("vit"),
+  method: z.enum(["blocks", "end-to-end", "shallow-twin"]).default("blocks"),
+  network,
+  blocks,
+  training,
+  data,
+  execution,
+});
+
+type Overrides<T> = { readonly [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[] ? T[K] : NonNullable<T[K]> extends object ? Overrides<T[K]> : T[K] };
+
+/** Any part of a configuration. */
+export type RunConfigOverrides = Overrides<RunConfig>;
+
+/**
+ * A configuration from parts, later ones over earlier ones, and defaults for the rest.
+ *
+ * @throws {UsageError} that names unknown keys and wrong values.
+ */
+export function parseRunConfig(parts: readonly object[], where = "the configuration"): RunConfig {
+  return parseConfig(runConfigSchema, parts.reduce(merge, {}), where);
+}
+
+function merge(base: object, over: object): object {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const present = result[key];
+    if (value !== undefined) result[key] = isGroup(present) && isGroup(value) ? merge(present, value) : value;
+  }
+  return result;
+}
+
+function isGroup(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The part of a configuration that decides what is learned: checkpoints of another one are never loaded. */
+export function identityOf({ model, method, network, blocks, training, data: { augmentation } }: RunConfig, dataset: { readonly name: string }): object {
+  return { model, method, network, ...(method === "end-to-end" ? {} : { blocks: { ...blocks, sampling: undefined } }), training, data: { name: dataset.name, augmentation } };
+}

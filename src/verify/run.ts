@@ -1,0 +1,49 @@
+import { z } from "zod";
+import type { DiffusionBlocks } from "../blocks/index.ts";
+import { partitionFromJSON } from "../diffusion/index.ts";
+import { DiffusionBlocksError } from "../errors.ts";
+import type { RunFolder } from "../run/index.ts";
+import type { TrainingMethod } from "../train/index.ts";
+import type { Check } from "./check.ts";
+import { checkCheckpoints } from "./checkpoints.ts";
+import { checkIsolation } from "./isolation.ts";
+import { checkOwnership } from "./ownership.ts";
+
+export interface VerifyRunOptions {
+  readonly folder: RunFolder;
+  /** The method that the run's configuration describes, made anew. */
+  readonly method: TrainingMethod | DiffusionBlocks;
+  /** The hash of the run's configuration, as the run's checkpoints carry it. */
+  readonly configHash: string;
+}
+
+/**
+ * Proves on a trained run what it claims to be: that each block answers where it was trained, that no gradient crosses a block, that what
+ * blocks have in common is the same in all of them, and that its files are whole and belong together. Nothing is changed.
+ */
+export async function verifyRun({ folder, method, configHash }: VerifyRunOptions): Promise<readonly Check[]> {
+  const checks: Check[] = [];
+  if (isBlocks(method)) {
+    checks.push(
+      await guarded("each block answers where it was trained", async () =>
+        checkOwnership(method, partitionFromJSON(await folder.readPartition(z.looseObject({})))),
+      ),
+    );
+  }
+  checks.push(await guarded("no gradient crosses a block", async () => checkIsolation(method)));
+  return [...checks, ...(await checkCheckpoints(folder, method, configHash))];
+}
+
+function isBlocks(method: TrainingMethod | DiffusionBlocks): method is DiffusionBlocks {
+  return "partition" in method;
+}
+
+/** A file that is missing or damaged is a failed check, not the end of the others. */
+async function guarded(name: string, check: () => Promise<Check>): Promise<Check> {
+  try {
+    return await check();
+  } catch (error) {
+    if (!(error instanceof DiffusionBlocksError)) throw error;
+    return { name, ok: false, detail: error.message };
+  }
+}
