@@ -55,7 +55,7 @@ export interface DiffusionBlocks extends TrainingMethod {
 }
 
 /** The defaults that the measurements favour: see docs/QUALITY.md. */
-const defaultSampling: Sampling = { numSteps: undefined, grid: "equi-probability", bridge: "soft", readout: "last" };
+const defaultSampling: Sampling = { numSteps: undefined, grid: "equi-probability", bridge: "soft", readout: "evidence" };
 
 /**
  * Cuts a network into blocks that learn alone: layers in order, block 0 with the first layers and the highest noise; each block
@@ -72,7 +72,7 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
     initialGate: options.initialGate ?? 1,
     condWidth: options.condWidth ?? Math.max(1, Math.floor(architecture.width / 6)),
     headInput: options.headInput ?? "features",
-    labelLikelihood: options.labelLikelihood ?? "learned",
+    labelLikelihood: options.labelLikelihood ?? "exact",
   };
   const targets = createTargets(
     options.targetEmbedding ?? "orthonormal",

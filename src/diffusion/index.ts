@@ -1,5 +1,6 @@
 export { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
 export {
+  classNoise,
   cumulative,
   edmNoise,
   type LogNormalNoise,

@@ -21,6 +21,12 @@ export type SigmaRange = readonly [low: number, high: number];
 export const edmNoise: LogNormalNoise = Object.freeze({ pMean: -1.2, pStd: 1.2, sigmaMin: 0.002, sigmaMax: 80, sigmaData: 0.5 });
 
 /**
+ * The noise for class embeddings of length 1: EDM's, moved up by 3.7 in ln sigma. Below sigma of about 0.4 a noisy embedding already names its class,
+ * and a block that trains there has nothing to learn from the input (docs/QUALITY.md).
+ */
+export const classNoise: LogNormalNoise = Object.freeze({ ...edmNoise, pMean: 2.5 });
+
+/**
  * `edmNoise` with some constants replaced.
  * @throws {PartitionError} unless all are finite, 0 < sigmaMin < sigmaMax, pStd > 0, sigmaData > 0, and the range holds probability.
  */

@@ -19,7 +19,7 @@ export function* testInputs(data: ImageDataset, batchSize: number): Generator<La
 /** Top-1 accuracy over all test images: of one unit, from its present parameters. */
 export async function evaluateUnit(method: TrainingMethod, unit: Unit, data: ImageDataset, device: Device, values: ParameterValues, batchSize: number): Promise<number> {
   await using predictor = createPredictor(method, { device, values, batchSize });
-  return accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
+  return await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
 }
 
 /** Top-1 accuracy over all test images: of the whole method for several seeds, and of each unit alone. */

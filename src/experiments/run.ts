@@ -99,7 +99,7 @@ export async function evaluateRun({ path, dataPath, device: name, threads, seeds
   const { folder, config, method, data, hash } = await openTrainedRun(path, dataPath);
   const chosen = threads ?? config.execution.threads;
   await using device = await openDevice(name ?? config.execution.device, chosen === undefined ? {} : { threads: chosen });
-  return evaluateFolder(folder, method, data, device, hash, config.training.batchSize, seeds);
+  return await evaluateFolder(folder, method, data, device, hash, config.training.batchSize, seeds);
 }
 
 /** A run's folder, configuration, data and method, for reading. */

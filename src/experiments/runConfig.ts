@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
 import { type Augmentation, augmentations } from "../data/index.ts";
-import type { PartitionStrategy } from "../diffusion/index.ts";
+import { classNoise, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
 /** A run, whole: what config.json holds. Defaults are those that docs/QUALITY.md found best. */
@@ -86,7 +86,7 @@ const network = z
 const sampling = z
   .strictObject({
     numSteps: count.optional(),
-    grid: z.enum(["equi-probability", "karras", "block-entry"]).default("block-entry"),
+    grid: z.enum(["equi-probability", "karras", "block-entry"]).default("equi-probability"),
     bridge: z.enum(["soft", "hard", "sampled"]).default("soft"),
     readout: z.enum(["last", "evidence"]).default("evidence"),
   })
@@ -98,11 +98,11 @@ const blocks = z
     layersPerBlock: z.array(count).optional(),
     strategy: z.enum(["equi-probability", "uniform", "uniform-log"]).default("equi-probability"),
     overlap: z.number().min(0).default(0.05),
-    pMean: z.number().default(2.5),
-    pStd: z.number().positive().default(1.2),
-    sigmaMin: z.number().positive().default(0.002),
-    sigmaMax: z.number().positive().default(80),
-    sigmaData: z.number().positive().default(0.5),
+    pMean: z.number().default(classNoise.pMean),
+    pStd: z.number().positive().default(classNoise.pStd),
+    sigmaMin: z.number().positive().default(classNoise.sigmaMin),
+    sigmaMax: z.number().positive().default(classNoise.sigmaMax),
+    sigmaData: z.number().positive().default(classNoise.sigmaData),
     shared: z.union([z.enum(["owned", "frozen", "together"]), z.strictObject({ averageEvery: count })]).default("owned"),
     targetEmbedding: z.enum(["orthonormal", "learned"]).default("orthonormal"),
     targetScale: z.number().positive().default(1),

@@ -18,7 +18,7 @@ export function partitionCommand(): Command {
     .action(({ blocks, pMean, pStd, sigmaMin, sigmaMax, overlap, strategy, json }) => {
       const result = partition({ numBlocks: blocks, strategy, overlap, noise: logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax }) });
       const { boundaries, ranges, trainingRanges } = result;
-      if (json) return printJson({ boundaries, ranges: ranges.map((range, b) => ({ range, trainingRange: trainingRanges[b] })) });
+      if (json) return printJson({ boundaries, ranges, rangesWithOverlap: trainingRanges });
       const show = (x: number): string => x.toPrecision(6).replace(/\.?0+$/, "");
       const rows = ranges.map(([low, high], b) => [`block ${b}`, show(high), show(low), show(trainingRanges[b]![1]), show(trainingRanges[b]![0])]);
       print(renderTable(["block", "sigma from", "to", "training from", "to"].map((title, i) => ({ title, align: i === 0 ? "left" : "right" })), rows));

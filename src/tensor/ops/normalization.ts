@@ -1,4 +1,4 @@
-import { showShape } from "../shape.ts";
+import { broadcastShapes, sameShape, showShape } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
 import { apply, applyOne, filled } from "../tensor.ts";
 import { div, mul, reciprocal, sqrt, square, sub, add } from "./elementwise.ts";
@@ -7,8 +7,10 @@ import { reduceMean, reduceSum, sumTo } from "./reduce.ts";
 const layerNormOperator: Operator<{ epsilon: number }> = {
   name: "layerNorm",
   type: ([x, gain, bias], _, fail) => {
-    const width = x!.shape.at(-1);
-    for (const part of [gain!, bias!]) if (part.rank !== 1 || part.shape[0] !== width) fail(`gain and bias must be ${showShape([width ?? 0])}.`);
+    for (const part of [gain!, bias!]) {
+      const fits = part.shape.at(-1) === x!.shape.at(-1) && broadcastShapes(part.shape, x!.shape)?.join() === x!.shape.join();
+      if (!fits || !sameShape(gain!.shape, bias!.shape)) fail(`gain ${showShape(gain!.shape)} and bias ${showShape(bias!.shape)} must be of one shape that broadcasts over the rows of ${showShape(x!.shape)}.`);
+    }
     const rows = [...x!.shape.slice(0, -1), 1];
     return [x!, { dtype: "float32", shape: rows }, { dtype: "float32", shape: rows }];
   },
@@ -22,7 +24,10 @@ const layerNormOperator: Operator<{ epsilon: number }> = {
   },
 };
 
-/** (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016). Gain and bias default to 1 and 0. */
+/**
+ * (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016). Gain and bias are [width], 1 and 0 by default, or
+ * differ from item to item, [batch, 1, width]: an adaptive layer norm in one pass.
+ */
 export function layerNorm(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
   const width = x.shape.at(-1) ?? 0;
   return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon })[0]!;

@@ -1,0 +1,109 @@
+import { endToEnd } from "../baselines/index.ts";
+import { UsageError } from "../errors.ts";
+import type { Architecture } from "../nn/index.ts";
+import type { Optimizer } from "../optim/index.ts";
+import { bytesOf, memoryProfile, sizeOf, type Tensor } from "../tensor/index.ts";
+import { gradientProgram, type TrainingMethod, type Unit } from "../train/index.ts";
+
+/** Predicted memory of one unit's training step on the CPU, in bytes. */
+export interface MemoryPlan {
+  readonly unit: string;
+  readonly parameters: number;
+  readonly gradients: number;
+  /** The optimiser's state, and the moving average where one is kept. */
+  readonly optimizer: number;
+  /** The largest sum of intermediate values alive at once, and the inputs of the step. */
+  readonly activations: number;
+  /** All of these, the copies that the binding makes of each gradient, and what a session needs besides. */
+  readonly peak: number;
+}
+
+export interface PlanOptions {
+  readonly batchSize: number;
+  readonly optimizer: Optimizer;
+  readonly ema: boolean;
+  readonly checkpointing: boolean;
+}
+
+/**
+ * What a process needs besides its tensors once it trains: pages of the engine's code, thread stacks and packing buffers, the session's graph,
+ * the JavaScript heap that tracing leaves. Measured: what remains of the peak in `node bench/memory.mjs`.
+ */
+const sessionBytes = 80e6;
+/** Recomputation interleaves long-lived and short-lived buffers, and the engine's arena keeps the gaps; measured likewise. */
+const checkpointingBytes = 40e6;
+/** Peak resident memory over the sum of live values, from the arena's steps; measured likewise. */
+const arenaShare = 1.06;
+
+/** Predicts the memory of a unit's step from its graph, without running anything. */
+export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimizer, ema, checkpointing }: PlanOptions): MemoryPlan {
+  const program = gradientProgram(method, unit, batchSize, checkpointing);
+  const floats = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  const gradients = floats(unit.trainable.values());
+  const parameters = gradients + floats(unit.frozen.values());
+  const inputs = program.inputs.filter(({ tensor }) => tensor.source?.kind !== "parameter").reduce((sum, { tensor }) => sum + bytesOf(tensor), 0);
+  const constants = program.constants.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  const intermediates = memoryProfile(program).peakBytes;
+  const optimizerBytes = gradients * (optimizer.slots.length + (ema ? 1 : 0));
+  return {
+    unit: unit.name,
+    parameters,
+    gradients,
+    optimizer: optimizerBytes,
+    activations: intermediates + inputs,
+    peak: Math.round(parameters + 2 * gradients + optimizerBytes + inputs + 2 * constants + arenaShare * intermediates + sessionBytes + (checkpointing ? checkpointingBytes : 0)),
+  };
+}
+
+export interface BlocksPlan {
+  /** Of the largest block: blocks are trained one after another, or each in a process of its own. */
+  readonly peak: number;
+  readonly perBlock: readonly MemoryPlan[];
+}
+
+export interface PlanReport {
+  readonly endToEnd: MemoryPlan;
+  readonly endToEndCheckpointing: MemoryPlan;
+  readonly blocks: BlocksPlan;
+  readonly blocksCheckpointing: BlocksPlan;
+}
+
+/** The four ways to train a network, side by side. */
+export function planReport(architecture: Architecture, dblocks: TrainingMethod, options: Omit<PlanOptions, "checkpointing">): PlanReport {
+  const whole = endToEnd(architecture);
+  const one = (checkpointing: boolean): MemoryPlan => planUnit(whole, whole.units[0]!, { ...options, checkpointing });
+  const all = (checkpointing: boolean): BlocksPlan => planBlocks(dblocks, { ...options, checkpointing });
+  return { endToEnd: one(false), endToEndCheckpointing: one(true), blocks: all(false), blocksCheckpointing: all(true) };
+}
+
+function planBlocks(dblocks: TrainingMethod, options: PlanOptions): BlocksPlan {
+  const perBlock = dblocks.units.map((unit) => planUnit(dblocks, unit, options));
+  return { peak: Math.max(...perBlock.map(({ peak }) => peak)), perBlock };
+}
+
+export interface BudgetFit {
+  readonly numBlocks: number;
+  readonly checkpointing: boolean;
+  readonly peak: number;
+}
+
+/**
+ * The smallest number of blocks that fits a budget, plain if possible, else with checkpointing: quality falls with the number of blocks (the paper's
+ * Tables 8, 10 and 11), so fewer are better, and checkpointing costs time only.
+ *
+ * @param methodWith the method with this many blocks; one block is the whole network.
+ * @throws {UsageError} if nothing fits, naming the least that does.
+ */
+export function fitBudget(numLayers: number, budgetBytes: number, methodWith: (numBlocks: number) => TrainingMethod, options: Omit<PlanOptions, "checkpointing">): BudgetFit {
+  let least = Number.POSITIVE_INFINITY;
+  for (let numBlocks = 1; numBlocks <= numLayers; numBlocks++) {
+    if (numLayers % numBlocks !== 0) continue;
+    const method = methodWith(numBlocks);
+    for (const checkpointing of [false, true]) {
+      const { peak } = planBlocks(method, { ...options, checkpointing });
+      least = Math.min(least, peak);
+      if (peak <= budgetBytes) return { numBlocks, checkpointing, peak };
+    }
+  }
+  throw new UsageError("budget", { budgetBytes, least }, `plan: nothing fits ${(budgetBytes / 1e6).toFixed(0)} MB; the least is ${(least / 1e6).toFixed(0)} MB, with ${numLayers} blocks and checkpointing. Lower the batch size (--batch) and use --accumulate.`);
+}
