@@ -22,11 +22,12 @@ export function encodeModel(program: Program, metadata: Readonly<Record<string, 
   for (const tensor of program.constants) {
     if (tensor.source?.kind === "constant") initializers.add(names.get(tensor)!, tensor, tensor.source.data);
   }
-  const domains = new Set<string>([""]);
+  const versions = new Map<string, number>([["", schema.opsetVersion]]);
   const graph = new MessageWriter();
   for (const [i, node] of program.nodes.entries()) {
     const form = node.operator.onnx(node.attributes, node.inputs, node.outputs);
-    domains.add(form.domain ?? "");
+    const domain = form.domain ?? "";
+    versions.set(domain, Math.max(versions.get(domain) ?? 1, form.since ?? 1));
     const shapes = (form.constants ?? []).map((constant) => initializers.shared(constant));
     graph.message(schema.graph.node, encodeNode(node, form, `${node.operator.name}_${i}`, names, shapes));
   }
@@ -37,8 +38,7 @@ export function encodeModel(program: Program, metadata: Readonly<Record<string, 
 
   const model = new MessageWriter().varint(schema.model.irVersion, schema.irVersion).text(schema.model.producerName, "diffusion-blocks");
   model.message(schema.model.graph, graph);
-  for (const domain of domains) {
-    const version = domain === "" ? schema.opsetVersion : 1;
+  for (const [domain, version] of versions) {
     model.message(schema.model.opsetImport, new MessageWriter().text(schema.opset.domain, domain).varint(schema.opset.version, version));
   }
   for (const [key, value] of Object.entries(metadata)) {

@@ -4,7 +4,7 @@ export * from "./liveness.ts";
 export * from "./ops/index.ts";
 export * from "./print.ts";
 export * from "./program.ts";
-export { unfusedMatmul } from "./rewrites/unfusedMatmul.ts";
+export { rewritesFor } from "./rewrites/index.ts";
 export * from "./shape.ts";
 export type { AttributeValue, CustomGradient, Initializer, OnnxForm, Operand, Operator, Sampler, Source } from "./tensor.ts";
 export { constant, filled, input, Node, parameter, random, scalar, Tensor, toTensor, withGradient } from "./tensor.ts";

@@ -70,6 +70,8 @@ export interface OnnxForm {
   readonly opType: string;
   /** "" is ai.onnx; "com.microsoft" holds ONNX Runtime's own. */
   readonly domain?: string;
+  /** The first version of ai.onnx that has this operator, where it is newer than graphs usually need. */
+  readonly since?: number;
   /** Whole-number attributes are INT(S) unless listed in `floats`. */
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
   readonly floats?: readonly string[];

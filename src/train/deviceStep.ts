@@ -2,7 +2,7 @@ import { UsageError } from "../errors.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { fold } from "../random.ts";
 import type { Device, DeviceTensor } from "../runtime/index.ts";
-import { add, createProgram, div, input, minimum, mul, type Program, reduceSum, sqrt, square, type Tensor, unfusedMatmul } from "../tensor/index.ts";
+import { add, createProgram, div, input, minimum, mul, type Program, reduceSum, rewritesFor, sqrt, square, type Tensor } from "../tensor/index.ts";
 import type { UnitState } from "./state.ts";
 import { batchFeeds, parameterNames, RandomFeeds, renamed, scalarOutputs, scalarsOf, type StepConfig, type StepRunner, traceStep } from "./step.ts";
 
@@ -23,7 +23,7 @@ export function fullStepProgram({ method, unit, batchSize, optimizer, checkpoint
     if (emaDecay !== undefined) next[`ema/${path}`] = add(mul(input(`ema/${path}`, value.shape), emaDecay), mul(updated.value, 1 - emaDecay));
   }
   const names = new Map([...parameterNames([unit])].map(([tensor, path]) => [tensor, `value/${path}`]));
-  return createProgram({ ...scalarOutputs(objective), gradientNorm: norm, ...renamed(new Map(Object.entries(next)), "next") }, { names, rewrites: [unfusedMatmul] });
+  return createProgram({ ...scalarOutputs(objective), gradientNorm: norm, ...renamed(new Map(Object.entries(next)), "next") }, { names, rewrites: rewritesFor("webgpu") });
 }
 
 /** WebGPU: state lives in device memory; each step's outputs become the next step's inputs. */

@@ -1,7 +1,7 @@
 import { encodeModel } from "../onnx/index.ts";
 import { fold, key, type Key } from "../random.ts";
 import type { Device, Executable } from "../runtime/index.ts";
-import { createProgram, type HostArray, unfusedMatmul } from "../tensor/index.ts";
+import { createProgram, type HostArray, rewritesFor } from "../tensor/index.ts";
 import { argMax } from "./classification.ts";
 import type { CallProgram, TrainingMethod, Unit } from "./method.ts";
 import { parameterNames } from "./step.ts";
@@ -27,8 +27,7 @@ export function createPredictor(method: TrainingMethod, { device, values, batchS
   const executable = (name: string): Promise<Executable> => {
     let found = compiled.get(name);
     if (found === undefined) {
-      const rewrites = device.name === "webgpu" ? [unfusedMatmul] : [];
-      found = device.compile(encodeModel(createProgram(traced[name]!, { names, rewrites })));
+      found = device.compile(encodeModel(createProgram(traced[name]!, { names, rewrites: rewritesFor(device.name) })));
       compiled.set(name, found);
     }
     return found;

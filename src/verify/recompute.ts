@@ -6,7 +6,7 @@ import { plainContext } from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
-import { createProgram, grad, type HostArray, input, unfusedMatmul } from "../tensor/index.ts";
+import { createProgram, grad, type HostArray, input, rewritesFor } from "../tensor/index.ts";
 import { createPredictor, parameterNames } from "../train/index.ts";
 import type { ReferenceFile } from "./reference.ts";
 
@@ -78,7 +78,7 @@ async function recomputeBlock(
   const paths = [...unit.trainable.keys()];
   const gradients = grad(loss, [...unit.trainable.values()]);
   const outputs = { logits, crossEntropy, loss, ...Object.fromEntries(paths.map((path, i) => [`gradient/${path}`, gradients[i]!])) };
-  const program = createProgram(outputs, { names: parameterNames([unit]), rewrites: device.name === "webgpu" ? [unfusedMatmul] : [] });
+  const program = createProgram(outputs, { names: parameterNames([unit]), rewrites: rewritesFor(device.name) });
 
   const candidates: Record<string, HostArray> = {
     ...Object.fromEntries(parameters),

@@ -28,15 +28,20 @@ const layerNormOperator: Operator<{ epsilon: number }> = {
  * (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016). Gain and bias are [width], 1 and 0 by default, or
  * differ from item to item, [batch, 1, width]: an adaptive layer norm in one pass.
  */
-export function layerNorm(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
+export function layerNorm(x: Tensor, options: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
+  return layerNormParts(x, options)[0]!;
+}
+
+/** The layer norm with what its gradient needs: [normed, mean, 1/deviation]. */
+export function layerNormParts(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number }): readonly Tensor[] {
   const width = x.shape.at(-1) ?? 0;
-  return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon })[0]!;
+  return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon });
 }
 
 const rmsNormOperator: Operator<{ epsilon: number }> = {
   name: "rmsNorm",
   type: ([x, gain], _, fail) => (gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`)),
-  onnx: ({ epsilon }) => ({ opType: "RMSNormalization", attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
+  onnx: ({ epsilon }) => ({ opType: "RMSNormalization", since: 23, attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
   // With n = x·r, r = 1/√(mean(x²) + epsilon), g = dy·gain: dx = r (g − n·mean(g n)).
   vjp: ({ inputs: [x, gain], cotangents: [dy], attributes: { epsilon } }) => {
     const r = reciprocal(sqrt(add(reduceMean(mul(x!, x!), -1, true), epsilon)));
