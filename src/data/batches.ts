@@ -1,17 +1,12 @@
 import { DataError } from "../errors.ts";
 import { fold, key, permutation } from "../random.ts";
-import { type Augmentation, itemKey, normalisationTables, writeImage } from "./augment.ts";
+import { type Augmentation, imageWriter, type Normalisation } from "./augment.ts";
 import type { ImageSplit } from "./dataset.ts";
 
 /** Normalised images [batch, channels, height, width] and their classes. */
 export interface ImageBatch {
   readonly images: Float32Array;
   readonly labels: Int32Array;
-}
-
-export interface Normalisation {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
 }
 
 export interface TrainBatchOptions extends Normalisation {
@@ -23,31 +18,41 @@ export interface TrainBatchOptions extends Normalisation {
 /** Training batches by number: batch `step` is a pure function of (seed, step), so a resumed run draws what it would have drawn. */
 export interface TrainBatches {
   readonly stepsPerEpoch: number;
-  /** Each epoch is a fresh permutation; items that do not fill a batch are left out. `into` is overwritten and returned where given. */
+  /**
+   * Each epoch is a fresh permutation; items that do not fill a batch are left out.
+   * @param into a batch of this size, which is overwritten and returned.
+   */
   at(step: number, into?: ImageBatch): ImageBatch;
 }
 
-/** @throws {DataError} if there are fewer items than a batch holds. */
+/** @throws {DataError} if there are fewer items than a batch holds, or the normalisation or augmentation does not fit the images. */
 export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation, mean, std }: TrainBatchOptions): TrainBatches {
-  if (!(batchSize >= 1 && batchSize <= split.count)) {
-    throw new DataError("batchTooLarge", { batchSize, count: split.count }, `A batch of ${batchSize} cannot be drawn from ${split.count} training images. Choose a batch size from 1 to ${split.count}.`);
+  if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= split.count)) {
+    const message = `A batch of ${batchSize} cannot be drawn from ${split.count} training images. Choose a batch size from 1 to ${split.count}.`;
+    throw new DataError("batchTooLarge", { batchSize, count: split.count }, message);
   }
-  const tables = normalisationTables(mean, std);
+  const write = imageWriter(split, augmentation, { mean, std });
   const pixels = split.channels * split.height * split.width;
   const stepsPerEpoch = Math.floor(split.count / batchSize);
   const root = fold(key(seed), "batches");
-  let order = { epoch: -1, items: new Uint32Array() };
+  let epoch = -1;
+  let epochKey = root;
+  let order = new Uint32Array();
   return {
     stepsPerEpoch,
     at: (step, into = emptyBatch(batchSize, pixels)) => {
-      const epoch = Math.floor(step / stepsPerEpoch);
-      const epochKey = fold(root, epoch);
-      if (order.epoch !== epoch) order = { epoch, items: permutation(fold(epochKey, "order"), split.count) as Uint32Array<ArrayBuffer> };
+      checkRequest(step, into, batchSize, pixels);
+      const wanted = Math.floor(step / stepsPerEpoch);
+      if (wanted !== epoch) {
+        epochKey = fold(root, wanted);
+        order = permutation(fold(epochKey, "order"), split.count) as Uint32Array<ArrayBuffer>;
+        epoch = wanted;
+      }
       const first = (step % stepsPerEpoch) * batchSize;
       for (let i = 0; i < batchSize; i++) {
-        const item = order.items[first + i]!;
+        const item = order[first + i]!;
         into.labels[i] = split.labels[item]!;
-        writeImage(into.images, i * pixels, split.images.subarray(item * pixels, (item + 1) * pixels), split, tables, augmentation, itemKey(epochKey, item));
+        write(into.images, i * pixels, item, fold(epochKey, item));
       }
       return into;
     },
@@ -56,21 +61,26 @@ export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation,
 
 /** All items in order, without augmentation. The last batch is filled up with zeros; `count` says how many items are real. */
 export function* testBatches(split: ImageSplit, { batchSize, mean, std }: Normalisation & { readonly batchSize: number }): Generator<ImageBatch & { readonly count: number }> {
-  const tables = normalisationTables(mean, std);
+  const write = imageWriter(split, "none", { mean, std });
   const pixels = split.channels * split.height * split.width;
   for (let first = 0; first < split.count; first += batchSize) {
     const batch = emptyBatch(batchSize, pixels);
     const count = Math.min(batchSize, split.count - first);
-    for (let i = 0; i < count; i++) {
-      batch.labels[i] = split.labels[first + i]!;
-      writeImage(batch.images, i * pixels, split.images.subarray((first + i) * pixels, (first + i + 1) * pixels), split, tables, "none", root0);
-    }
+    batch.labels.set(split.labels.subarray(first, first + count));
+    for (let i = 0; i < count; i++) write(batch.images, i * pixels, first + i, noDraws);
     yield { ...batch, count };
   }
 }
 
-const root0 = key("no augmentation");
+const noDraws = key("no augmentation");
 
 function emptyBatch(batchSize: number, pixels: number): ImageBatch {
   return { images: new Float32Array(batchSize * pixels), labels: new Int32Array(batchSize) };
+}
+
+function checkRequest(step: number, { images, labels }: ImageBatch, batchSize: number, pixels: number): void {
+  if (!(Number.isSafeInteger(step) && step >= 0)) throw new DataError("badStep", { step }, `There is no batch ${step}: batches are numbered 0, 1, 2, and so on.`);
+  if (labels.length === batchSize && images.length === batchSize * pixels) return;
+  const message = `The batch to be overwritten has ${labels.length} labels and ${images.length} pixels; batches have ${batchSize} and ${batchSize * pixels}.`;
+  throw new DataError("badBatch", { labels: labels.length, images: images.length, batchSize, pixels }, message);
 }

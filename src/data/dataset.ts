@@ -1,11 +1,15 @@
-/** Labelled images as bytes, planar: [count, channels, height, width]. */
-export interface ImageSplit {
-  readonly images: Uint8Array;
-  readonly labels: Int32Array;
-  readonly count: number;
+/** What all images of a split have in common. */
+export interface ImageShape {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+}
+
+/** Labelled images as bytes, planar: [count, channels, height, width]. */
+export interface ImageSplit extends ImageShape {
+  readonly images: Uint8Array;
+  readonly labels: Int32Array;
+  readonly count: number;
 }
 
 /** A data set with its training and test part. */

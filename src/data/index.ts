@@ -1,7 +1,8 @@
-export { type Augmentation, augmentations } from "./augment.ts";
-export { type ImageBatch, type Normalisation, testBatches, type TrainBatches, type TrainBatchOptions, trainBatches } from "./batches.ts";
-export { encodePngGrid } from "./contactSheet.ts";
-export type { ImageDataset, ImageSplit } from "./dataset.ts";
-export { generateEmbedded } from "./embedded.ts";
-export type { Progress } from "./imageFolder.ts";
-export { loadImages } from "./load.ts";
+export { type Augmentation, augmentations, type Normalisation } from "./augment.ts";
+export { type ImageBatch, testBatches, type TrainBatches, type TrainBatchOptions, trainBatches } from "./batches.ts";
+export { type ContactSheet, encodePngGrid } from "./contactSheet.ts";
+export type { ImageDataset, ImageShape, ImageSplit } from "./dataset.ts";
+export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
+export type { Progress } from "./imageCollection.ts";
+export { type LoadOptions, loadImages } from "./load.ts";
+export { type PrefetchedBatches, prefetchBatches } from "./prefetch.ts";

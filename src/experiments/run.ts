@@ -29,7 +29,7 @@ export interface TrainRunOptions extends RunListener {
 export interface TrainRunResult {
   readonly finished: boolean;
   readonly steps: Readonly<Record<string, number>>;
-  /** Of the whole method, once every unit is trained. */
+  /** Of the whole method, once every unit is trained; a run of one unit leaves it to the run of all. */
   readonly evaluation: Evaluation | undefined;
   readonly reportPath: string | undefined;
 }
@@ -77,8 +77,8 @@ export async function trainRun({ path, config, unit, signal, ...listener }: Trai
     evaluate: async (trained, values) => ({ accuracy: await evaluateUnit(method, trained, data, device, values, training.batchSize) }),
     evaluateEvery: execution.evaluateEvery === 0 ? Number.POSITIVE_INFINITY : execution.evaluateEvery * Math.max(1, Math.floor(batches.stepsPerEpoch / training.accumulate)),
   });
-  const done = result.finished && (await unfinishedUnits(folder, method, hash, steps)).length === 0;
-  if (!done) return { ...result, evaluation: undefined, reportPath: undefined };
+  const isWhole = unit === undefined && result.finished && (await unfinishedUnits(folder, method, hash, steps)).length === 0;
+  if (!isWhole) return { ...result, evaluation: undefined, reportPath: undefined };
   const evaluation = await evaluateFolder(folder, method, data, device, hash, training.batchSize);
   await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
   const reportPath = await folder.writeReport(runReport({ config, method, data, evaluation, records: await folder.readMetrics() }));

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { join, relative } from "node:path";
 import type { z } from "zod";
 import { RunError, UsageError } from "../errors.ts";
@@ -19,8 +20,9 @@ const unitName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 export async function openRun(path: string, { create = false, fs = disk }: { create?: boolean; fs?: FileSystem } = {}): Promise<RunFolder> {
   if (create) {
     await makeFolder(path, fs);
-    await writeAtomic(join(path, ".writable"), "", fs);
-    await fs.unlink(join(path, ".writable"));
+    const probe = join(path, `.writable-${randomUUID()}`); // blocks in processes of their own open one folder at the same time
+    await writeAtomic(probe, "", fs);
+    await fs.unlink(probe);
     await removeTemporaries(path, { fs, olderThanMs: hourMs });
     return new RunFolder(path, fs);
   }

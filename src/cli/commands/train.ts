@@ -54,7 +54,7 @@ async function train(model: string, options: Record<string, unknown>): Promise<v
   const peak = peakBytes();
   if (options["json"]) return printJson({ run: path, seconds, peakBytes: peak, ...result });
   say(`trained in ${duration(seconds)}${peak === undefined ? "" : `, peak memory ${bytes(peak)}`}`);
-  if (result.evaluation === undefined) return print(`${path}: ${Object.keys(result.steps).join(", ")} trained; other units are still to be trained.`);
+  if (result.evaluation === undefined) return print(`${path}: ${Object.keys(result.steps).join(", ")} trained. When every block is, the same command without --block evaluates them together.`);
   print(`test accuracy ${(100 * result.evaluation.mean).toFixed(2)} ± ${(100 * result.evaluation.std).toFixed(2)} %`);
   for (const [name, accuracy] of Object.entries(result.evaluation.units)) print(`  ${name} alone ${(100 * accuracy).toFixed(2)} %`);
   print(`report: ${result.reportPath}`);

@@ -1,0 +1,98 @@
+import { Worker } from "node:worker_threads";
+import { DataError } from "../errors.ts";
+import { type ImageBatch, type TrainBatchOptions, trainBatches } from "./batches.ts";
+import type { ImageSplit } from "./dataset.ts";
+
+/** What the worker is started with. */
+export interface PrefetchTask {
+  /** Its arrays are in shared memory. */
+  readonly split: ImageSplit;
+  readonly options: TrainBatchOptions;
+}
+
+/** The worker's answer to a step number. */
+export interface PrefetchedBatch extends ImageBatch {
+  readonly step: number;
+}
+
+/** As `TrainBatches`, made in a thread of its own: while step n trains, the batch of step n + 1 is made. */
+export interface PrefetchedBatches extends AsyncDisposable {
+  readonly stepsPerEpoch: number;
+  /** The same bytes as `trainBatches(...).at(step)`. Steps that follow one another are ready when they are asked for. */
+  at(step: number): Promise<ImageBatch>;
+}
+
+/**
+ * Makes training batches in a worker thread. It pays where a batch takes a notable part of a step (RandAugment, or a fast device) and a core
+ * is free; a batch with crop and flip costs less than handing it over on a busy machine.
+ * Images that are not in shared memory are copied there once. Dispose it: the thread ends, and batches still waited for are refused.
+ *
+ * @param startWorker how the thread is started; the default runs the compiled module beside this one.
+ * @throws {DataError} at once, as `trainBatches` does; what goes wrong in the thread reaches the next `at`.
+ */
+export function prefetchBatches(split: ImageSplit, options: TrainBatchOptions, startWorker: (task: PrefetchTask) => Worker = startCompiled): PrefetchedBatches {
+  const { stepsPerEpoch } = trainBatches(split, options);
+  const worker = startWorker({ split: { ...split, images: inSharedMemory(split.images), labels: inSharedMemory(split.labels) }, options });
+  /** The step last asked for and the one after it. */
+  const requested = new Map<number, Deferred<ImageBatch>>();
+  let failure: Error | undefined;
+
+  const fail = (error: Error): void => {
+    failure ??= error;
+    for (const { reject } of requested.values()) reject(failure);
+    requested.clear();
+  };
+  worker.on("message", ({ step, images, labels }: PrefetchedBatch) => requested.get(step)?.resolve({ images, labels }));
+  worker.on("error", fail);
+  worker.on("exit", (code) => fail(new DataError("prefetchEnded", { code }, `internal: the thread that makes batches has ended with code ${code}.`)));
+
+  const request = (step: number): Promise<ImageBatch> => {
+    const present = requested.get(step);
+    if (present !== undefined) return present.promise;
+    const deferred = defer<ImageBatch>();
+    requested.set(step, deferred);
+    worker.postMessage(step);
+    return deferred.promise;
+  };
+  return {
+    stepsPerEpoch,
+    at: async (step) => {
+      if (failure !== undefined) throw failure;
+      for (const other of requested.keys()) if (other !== step && other !== step + 1) requested.delete(other);
+      const batch = request(step);
+      void request(step + 1);
+      return await batch;
+    },
+    [Symbol.asyncDispose]: async () => {
+      fail(new DataError("prefetchClosed", {}, "These batches are closed. Ask for batches before the prefetcher is disposed."));
+      await worker.terminate();
+    },
+  };
+}
+
+function startCompiled(task: PrefetchTask): Worker {
+  return new Worker(new URL("./prefetch.worker.js", import.meta.url), { workerData: task });
+}
+
+function inSharedMemory<T extends Uint8Array | Int32Array>(array: T): T {
+  if (array.buffer instanceof SharedArrayBuffer) return array;
+  const shared = new (array.constructor as new (buffer: SharedArrayBuffer) => T)(new SharedArrayBuffer(array.byteLength));
+  shared.set(array);
+  return shared;
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+/** A refusal that nobody waits for is no unhandled one. */
+function defer<T>(): Deferred<T> {
+  let settle: Omit<Deferred<T>, "promise"> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  promise.catch(() => {});
+  return { promise, ...settle! };
+}
