@@ -18,7 +18,7 @@ const checksumBytes = 32;
 
 /** $XDG_CACHE_HOME/dblocks, else a folder of this user among the temporary files. */
 export function defaultCacheFolder(): string {
-  const base = process.env["XDG_CACHE_HOME"];
+  const base = process.env.XDG_CACHE_HOME;
   return base ? join(base, "dblocks") : join(tmpdir(), `dblocks-${process.getuid?.() ?? "cache"}`);
 }
 
@@ -30,9 +30,16 @@ export function defaultCacheFolder(): string {
  */
 export async function readDecoded(folder: string, archive: ArchiveIdentity): Promise<ImageDataset | undefined> {
   const file = await readFile(fileOf(folder, archive)).catch(() => undefined);
-  if (file === undefined || file.length < magic.length + checksumBytes + 4 || !file.subarray(0, magic.length).equals(magic)) return undefined;
+  if (file === undefined || file.length < magic.length + checksumBytes + 4 || !file.subarray(0, magic.length).equals(magic))
+    return undefined;
   const rest = file.subarray(magic.length + checksumBytes);
-  if (!createHash("sha256").update(rest).digest().equals(file.subarray(magic.length, magic.length + checksumBytes))) return undefined;
+  if (
+    !createHash("sha256")
+      .update(rest)
+      .digest()
+      .equals(file.subarray(magic.length, magic.length + checksumBytes))
+  )
+    return undefined;
   const headerEnd = 4 + rest.readUInt32LE(0);
   const { identity, dataset, train, test } = JSON.parse(rest.toString("utf8", 4, headerEnd)) as Header;
   if (identity !== identityOf(archive)) return undefined;
@@ -53,7 +60,11 @@ export async function writeDecoded(folder: string, archive: ArchiveIdentity, { t
   const json = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(json.length);
-  const parts = [length, json, ...[train, test].flatMap(({ labels, images }) => [new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength), images])];
+  const parts = [
+    length,
+    json,
+    ...[train, test].flatMap(({ labels, images }) => [new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength), images]),
+  ];
   const checksum = parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
   const path = fileOf(folder, archive);
   const unfinished = `${path}.${process.pid}.tmp`;

@@ -58,7 +58,14 @@ function normalisationTables(channels: number, { mean, std }: Normalisation): Ta
   return mean.map((m, channel) => Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - m) / std[channel]!));
 }
 
-function writeThrough(tables: Tables<Float32Array>, out: Float32Array, offset: number, image: Uint8Array, start: number, { channels, height, width }: ImageShape): void {
+function writeThrough(
+  tables: Tables<Float32Array>,
+  out: Float32Array,
+  offset: number,
+  image: Uint8Array,
+  start: number,
+  { channels, height, width }: ImageShape,
+): void {
   const plane = height * width;
   for (let channel = 0, i = 0; channel < channels; channel++) {
     const table = tables[channel]!;
@@ -67,7 +74,15 @@ function writeThrough(tables: Tables<Float32Array>, out: Float32Array, offset: n
 }
 
 /** Draws 0, 1 and 2 of the key: where the crop begins in the padded image, column and row, and whether it is mirrored. */
-function writeCropped<T extends Float32Array | Uint8Array>(tables: Tables<T>, out: T, offset: number, image: Uint8Array, start: number, shape: ImageShape, key: Key): void {
+function writeCropped<T extends Float32Array | Uint8Array>(
+  tables: Tables<T>,
+  out: T,
+  offset: number,
+  image: Uint8Array,
+  start: number,
+  shape: ImageShape,
+  key: Key,
+): void {
   const shift = (index: number): number => Math.floor(uniformAt(key, index) * (2 * padding + 1)) - padding;
   writeShifted(tables, out, offset, image, start, shape, shift(0), shift(1), uniformAt(key, 2) < 0.5);
 }

@@ -41,7 +41,8 @@ export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation,
   return {
     stepsPerEpoch,
     at: (step, into = emptyBatch(batchSize, pixels)) => {
-      checkRequest(step, into, batchSize, pixels);
+      checkStep(step);
+      checkBatch(into, batchSize, pixels);
       const wanted = Math.floor(step / stepsPerEpoch);
       if (wanted !== epoch) {
         epochKey = fold(root, wanted);
@@ -60,7 +61,10 @@ export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation,
 }
 
 /** All items in order, without augmentation. The last batch is filled up with zeros; `count` says how many items are real. */
-export function* testBatches(split: ImageSplit, { batchSize, mean, std }: Normalisation & { readonly batchSize: number }): Generator<ImageBatch & { readonly count: number }> {
+export function* testBatches(
+  split: ImageSplit,
+  { batchSize, mean, std }: Normalisation & { readonly batchSize: number },
+): Generator<ImageBatch & { readonly count: number }> {
   const write = imageWriter(split, "none", { mean, std });
   const pixels = split.channels * split.height * split.width;
   for (let first = 0; first < split.count; first += batchSize) {
@@ -78,8 +82,13 @@ function emptyBatch(batchSize: number, pixels: number): ImageBatch {
   return { images: new Float32Array(batchSize * pixels), labels: new Int32Array(batchSize) };
 }
 
-function checkRequest(step: number, { images, labels }: ImageBatch, batchSize: number, pixels: number): void {
-  if (!(Number.isSafeInteger(step) && step >= 0)) throw new DataError("badStep", { step }, `There is no batch ${step}: batches are numbered 0, 1, 2, and so on.`);
+/** @throws {DataError} if a batch has no such number. */
+export function checkStep(step: number): void {
+  if (!(Number.isSafeInteger(step) && step >= 0))
+    throw new DataError("badStep", { step }, `There is no batch ${step}: batches are numbered 0, 1, 2 and so on.`);
+}
+
+function checkBatch({ images, labels }: ImageBatch, batchSize: number, pixels: number): void {
   if (labels.length === batchSize && images.length === batchSize * pixels) return;
   const message = `The batch to be overwritten has ${labels.length} labels and ${images.length} pixels; batches have ${batchSize} and ${batchSize * pixels}.`;
   throw new DataError("badBatch", { labels: labels.length, images: images.length, batchSize, pixels }, message);

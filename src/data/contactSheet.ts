@@ -26,7 +26,8 @@ export function encodePngGrid(images: Uint8Array, { count, channels, height, wid
     for (let y = 0; y < height * scale; y++) {
       for (let x = 0; x < width * scale; x++) {
         const pixel = Math.floor(y / scale) * width + Math.floor(x / scale);
-        for (let c = 0; c < 3; c++) data[((top + y) * sheetWidth + left + x) * 3 + c] = images[(item * channels + Math.min(c, channels - 1)) * plane + pixel]!;
+        for (let c = 0; c < 3; c++)
+          data[((top + y) * sheetWidth + left + x) * 3 + c] = images[(item * channels + Math.min(c, channels - 1)) * plane + pixel]!;
       }
     }
   }

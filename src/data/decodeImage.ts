@@ -38,6 +38,7 @@ function fromJpeg(bytes: Uint8Array): DecodedImage {
 function planar(data: Uint8Array, width: number, height: number, stride: number, channels: number): DecodedImage {
   const plane = width * height;
   const pixels = new Uint8Array(channels * plane);
-  for (let channel = 0; channel < channels; channel++) for (let i = 0; i < plane; i++) pixels[channel * plane + i] = data[i * stride + channel]!;
+  for (let channel = 0; channel < channels; channel++)
+    for (let i = 0; i < plane; i++) pixels[channel * plane + i] = data[i * stride + channel]!;
   return { pixels, channels, height, width };
 }

@@ -48,7 +48,9 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
   const tar = isGzip ? raw.pipe(createGunzip({ chunkSize: chunkBytes })) : raw;
   raw.on("error", (error) => tar.destroy(error));
   try {
-    const entries = (Readable.toWeb(tar) as NodeReadableStream<Uint8Array> as ReadableStream<Uint8Array>).pipeThrough(createTarDecoder({ strict: true }));
+    const entries = (Readable.toWeb(tar) as NodeReadableStream<Uint8Array> as ReadableStream<Uint8Array>).pipeThrough(
+      createTarDecoder({ strict: true }),
+    );
     for await (const { header, body } of readable(entries, path)) {
       const [split, className, name] = header.name.split("/").slice(-3);
       if (name === undefined || !splitNames.includes(split!) || !imageFileName.test(name)) {
@@ -56,7 +58,14 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
         continue;
       }
       const bytes = await buffer(body as NodeReadableStream<Uint8Array>).catch((cause: unknown) => damaged(path, cause));
-      yield { path: `${path}:${header.name}`, split: split!, className: className!, name, bytes, fraction: Math.min(1, raw.bytesRead / size) };
+      yield {
+        path: `${path}:${header.name}`,
+        split: split!,
+        className: className!,
+        name,
+        bytes,
+        fraction: Math.min(1, raw.bytesRead / size),
+      };
     }
   } finally {
     tar.destroy();

@@ -32,7 +32,12 @@ interface Item {
  *
  * @throws {DataError} if a part is empty, an image is damaged or of another size than the first, or a class has no training images.
  */
-export async function collectImages(name: string, root: string, files: AsyncIterable<ImageFile>, onProgress: Progress = () => {}): Promise<ImageDataset> {
+export async function collectImages(
+  name: string,
+  root: string,
+  files: AsyncIterable<ImageFile>,
+  onProgress: Progress = () => {},
+): Promise<ImageDataset> {
   const items: Item[] = [];
   for await (const { bytes, ...file } of files) {
     const image = decodeImage(file.path, bytes);
@@ -46,7 +51,14 @@ export async function collectImages(name: string, root: string, files: AsyncIter
   checkNotEmpty(root, "test", test!);
   const classNames = [...new Set(train!.map(({ file }) => file.className))];
   const trainSplit = assemble(train!, classNames);
-  return { name, classNames, numClasses: classNames.length, ...channelStatistics(trainSplit), train: trainSplit, test: assemble(test!, classNames) };
+  return {
+    name,
+    classNames,
+    numClasses: classNames.length,
+    ...channelStatistics(trainSplit),
+    train: trainSplit,
+    test: assemble(test!, classNames),
+  };
 }
 
 function inOrder(items: readonly Item[]): Item[] {
@@ -77,7 +89,8 @@ function checkNotEmpty(root: string, split: string, items: readonly Item[]): voi
 
 function checkShape(path: string, image: ImageShape, other: string, expected: ImageShape): void {
   if (image.channels === expected.channels && image.height === expected.height && image.width === expected.width) return;
-  const show = ({ channels, height, width }: ImageShape): string => `${width}×${height} with ${channels} ${channels === 1 ? "channel" : "channels"}`;
+  const show = ({ channels, height, width }: ImageShape): string =>
+    `${width}×${height} with ${channels} ${channels === 1 ? "channel" : "channels"}`;
   const message = `${path} is ${show(image)}, ${other} is ${show(expected)}. All images must have one size: resize them first.`;
   throw new DataError("sizesDiffer", { path, other }, message);
 }

@@ -17,7 +17,15 @@ export interface Canvas extends ImageShape {
 /** The memory for one image and the work on it. */
 export function createCanvas({ channels, height, width }: ImageShape): Canvas {
   const pixels = channels * height * width;
-  return { channels, height, width, pixels: new Uint8Array(pixels), spare: new Uint8Array(pixels), histogram: new Uint32Array(256), table: new Uint8Array(256) };
+  return {
+    channels,
+    height,
+    width,
+    pixels: new Uint8Array(pixels),
+    spare: new Uint8Array(pixels),
+    histogram: new Uint32Array(256),
+    table: new Uint8Array(256),
+  };
 }
 
 /** out[y][x] = in[y][x + slope*y]. */

@@ -1,5 +1,5 @@
 export { type Augmentation, augmentations, type Normalisation } from "./augment.ts";
-export { type ImageBatch, testBatches, type TrainBatches, type TrainBatchOptions, trainBatches } from "./batches.ts";
+export { type ImageBatch, type TrainBatches, type TrainBatchOptions, testBatches, trainBatches } from "./batches.ts";
 export { type ContactSheet, encodePngGrid } from "./contactSheet.ts";
 export type { ImageDataset, ImageShape, ImageSplit } from "./dataset.ts";
 export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";

@@ -24,7 +24,10 @@ export interface LoadOptions {
  *
  * @throws {DataError} if the path is missing, nothing is recognised, or a file is damaged.
  */
-export async function loadImages(path: string, { onProgress, cacheFolder = defaultCacheFolder() }: LoadOptions = {}): Promise<ImageDataset> {
+export async function loadImages(
+  path: string,
+  { onProgress, cacheFolder = defaultCacheFolder() }: LoadOptions = {},
+): Promise<ImageDataset> {
   if (path === "embedded") return generateEmbedded();
   const info = await stat(path).catch((cause: unknown) => {
     throw new DataError("noData", { path }, `There is no data at ${path}. Give ${accepted}.`, { cause });

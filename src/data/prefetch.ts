@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { DataError } from "../errors.ts";
-import { type ImageBatch, type TrainBatchOptions, trainBatches } from "./batches.ts";
+import { checkStep, type ImageBatch, type TrainBatchOptions, trainBatches } from "./batches.ts";
 import type { ImageSplit } from "./dataset.ts";
 
 /** What the worker is started with. */
@@ -30,37 +30,48 @@ export interface PrefetchedBatches extends AsyncDisposable {
  * @param startWorker how the thread is started; the default runs the compiled module beside this one.
  * @throws {DataError} at once, as `trainBatches` does; what goes wrong in the thread reaches the next `at`.
  */
-export function prefetchBatches(split: ImageSplit, options: TrainBatchOptions, startWorker: (task: PrefetchTask) => Worker = startCompiled): PrefetchedBatches {
+export function prefetchBatches(
+  split: ImageSplit,
+  options: TrainBatchOptions,
+  startWorker: (task: PrefetchTask) => Worker = startCompiled,
+): PrefetchedBatches {
   const { stepsPerEpoch } = trainBatches(split, options);
-  const worker = startWorker({ split: { ...split, images: inSharedMemory(split.images), labels: inSharedMemory(split.labels) }, options });
-  /** The step last asked for and the one after it. */
-  const requested = new Map<number, Deferred<ImageBatch>>();
+  const worker = startWorker({ split: inSharedMemory(split), options });
+  const unanswered = new Map<number, Deferred<ImageBatch>>();
+  /** Of the step last asked for and the one after it. */
+  const kept = new Map<number, Promise<ImageBatch>>();
   let failure: Error | undefined;
 
   const fail = (error: Error): void => {
     failure ??= error;
-    for (const { reject } of requested.values()) reject(failure);
-    requested.clear();
+    for (const { reject } of unanswered.values()) reject(failure);
+    unanswered.clear();
   };
-  worker.on("message", ({ step, images, labels }: PrefetchedBatch) => requested.get(step)?.resolve({ images, labels }));
+  worker.on("message", ({ step, images, labels }: PrefetchedBatch) => {
+    unanswered.get(step)?.resolve({ images, labels });
+    unanswered.delete(step);
+  });
   worker.on("error", fail);
-  worker.on("exit", (code) => fail(new DataError("prefetchEnded", { code }, `internal: the thread that makes batches has ended with code ${code}.`)));
+  worker.on("exit", (code) =>
+    fail(new DataError("prefetchEnded", { code }, `internal: the thread that makes batches has ended with code ${code}.`)),
+  );
 
   const request = (step: number): Promise<ImageBatch> => {
-    const present = requested.get(step);
-    if (present !== undefined) return present.promise;
+    const present = kept.get(step) ?? unanswered.get(step)?.promise;
+    if (present !== undefined) return present;
     const deferred = defer<ImageBatch>();
-    requested.set(step, deferred);
+    unanswered.set(step, deferred);
     worker.postMessage(step);
     return deferred.promise;
   };
   return {
     stepsPerEpoch,
     at: async (step) => {
+      checkStep(step);
       if (failure !== undefined) throw failure;
-      for (const other of requested.keys()) if (other !== step && other !== step + 1) requested.delete(other);
-      const batch = request(step);
-      void request(step + 1);
+      const [batch, next] = [request(step), request(step + 1)];
+      kept.clear();
+      kept.set(step, batch).set(step + 1, next);
       return await batch;
     },
     [Symbol.asyncDispose]: async () => {
@@ -74,11 +85,14 @@ function startCompiled(task: PrefetchTask): Worker {
   return new Worker(new URL("./prefetch.worker.js", import.meta.url), { workerData: task });
 }
 
-function inSharedMemory<T extends Uint8Array | Int32Array>(array: T): T {
-  if (array.buffer instanceof SharedArrayBuffer) return array;
-  const shared = new (array.constructor as new (buffer: SharedArrayBuffer) => T)(new SharedArrayBuffer(array.byteLength));
-  shared.set(array);
-  return shared;
+function inSharedMemory(split: ImageSplit): ImageSplit {
+  const share = ({ buffer, byteOffset, byteLength }: Uint8Array | Int32Array): SharedArrayBuffer => {
+    const shared = new SharedArrayBuffer(byteLength);
+    new Uint8Array(shared).set(new Uint8Array(buffer, byteOffset, byteLength));
+    return shared;
+  };
+  const isShared = split.images.buffer instanceof SharedArrayBuffer;
+  return { ...split, images: isShared ? split.images : new Uint8Array(share(split.images)), labels: new Int32Array(share(split.labels)) };
 }
 
 interface Deferred<T> {

@@ -17,7 +17,7 @@ import {
 } from "./imageOperations.ts";
 
 /** One of RandAugment's operations. `amount` is of the strength from 0 (none) to 1 (most) and changes its sign half of the time if `isSigned`. */
-interface Operation {
+export interface Operation {
   readonly name: string;
   readonly isSigned: boolean;
   amount(strength: number, canvas: Canvas): number;
@@ -50,6 +50,8 @@ export interface RandAugmentOptions {
   readonly numOperations?: number;
   /** From 0 to 30. */
   readonly magnitude?: number;
+  /** What is drawn from; all 14 by default. */
+  readonly from?: readonly Operation[];
 }
 
 /** The first draw that RandAugment takes from an image's key; those before it belong to crop and flip. */
@@ -61,10 +63,14 @@ const firstDraw = 3;
  *
  * @see Cubuk et al. 2020 (arXiv 1909.13719); torchvision.transforms.RandAugment.
  */
-export function randAugment(canvas: Canvas, key: Key, { numOperations = 2, magnitude = 9 }: RandAugmentOptions = {}): void {
+export function randAugment(
+  canvas: Canvas,
+  key: Key,
+  { numOperations = 2, magnitude = 9, from = operations }: RandAugmentOptions = {},
+): void {
   for (let n = 0; n < numOperations; n++) {
     const draw = firstDraw + 2 * n;
-    const operation = operations[Math.floor(uniformAt(key, draw) * operations.length)]!;
+    const operation = from[Math.floor(uniformAt(key, draw) * from.length)]!;
     const amount = operation.amount(magnitude / 30, canvas);
     operation.apply(canvas, operation.isSigned && uniformAt(key, draw + 1) < 0.5 ? -amount : amount);
   }

@@ -29,7 +29,11 @@ export async function readRecords(paths: readonly string[], { labelBytes, numCla
     for (let at = 0; at < file.length; at += recordBytes, item++) {
       const label = file[at + labelBytes - 1]!;
       if (label >= numClasses) {
-        throw new DataError("labelOutOfRange", { path: paths[i], record: at / recordBytes, label }, `${paths[i]}: record ${at / recordBytes} has label ${label}; ${numClasses} classes allow 0 to ${numClasses - 1}. The file is damaged or of another format.`);
+        throw new DataError(
+          "labelOutOfRange",
+          { path: paths[i], record: at / recordBytes, label },
+          `${paths[i]}: record ${at / recordBytes} has label ${label}; ${numClasses} classes allow 0 to ${numClasses - 1}. The file is damaged or of another format.`,
+        );
       }
       labels[item] = label;
       images.set(file.subarray(at + labelBytes, at + recordBytes), item * pixels);
@@ -41,5 +45,9 @@ export async function readRecords(paths: readonly string[], { labelBytes, numCla
 function checkLength(path: string, found: number, recordBytes: number): void {
   if (found > 0 && found % recordBytes === 0) return;
   const expected = Math.ceil(Math.max(found, 1) / recordBytes) * recordBytes;
-  throw new DataError("truncated", { path, found, expected, recordBytes }, `${path} is ${found === 0 ? "empty" : "cut off"}: ${found} bytes, where records of ${recordBytes} bytes would make ${expected}. Copy ${basename(path)} again.`);
+  throw new DataError(
+    "truncated",
+    { path, found, expected, recordBytes },
+    `${path} is ${found === 0 ? "empty" : "cut off"}: ${found} bytes, where records of ${recordBytes} bytes would make ${expected}. Copy ${basename(path)} again.`,
+  );
 }
