@@ -1,1 +1,2 @@
 export { type PoolOptions, type PoolTask, runPool } from "./pool.ts";
+export { findPytorch, type PytorchProcess, startPytorch } from "./pytorch.ts";

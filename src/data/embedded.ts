@@ -7,21 +7,21 @@ const size = 32;
 /** How far the pictures vary; distances are in units of half the image. */
 const variation = {
   /** The shape's radius. */
-  radius: [0.4, 0.72],
+  radius: [0.55, 0.8],
   /** Largest displacement of the centre, along each axis. */
-  shift: 0.26,
+  shift: 0.08,
   /** Largest rotation to either side, in radians. */
-  rotation: 0.5,
+  rotation: 0.15,
   /** Longer along one axis by up to this share, shorter along the other. */
   stretch: 0.15,
   /** Half the width of a stroke. */
   stroke: [0.07, 0.13],
   /** Standard deviation of the grain, in grey levels of 255. */
-  grain: 16,
+  grain: 10,
   /** Largest change of the background's brightness from the centre to a side, of 1. */
   shade: 0.25,
   /** Smallest difference of brightness between stroke and background, of 1. */
-  contrast: 0.25,
+  contrast: 0.3,
 } as const;
 
 type Point = readonly [x: number, y: number];
@@ -173,13 +173,11 @@ function distance(lines: Lines, x: number, y: number): number {
   return Math.sqrt(nearest);
 }
 
-/** Two colours; the stroke's is moved towards white or black until the brightness differs enough. */
+/** A dark and a bright colour, the bright one moved towards white until the brightness differs enough; strokes are bright half of the time. */
 function colours(u: Float32Array): readonly [readonly number[], readonly number[]] {
-  const background = [u[0]!, u[1]!, u[2]!];
+  const dark = [0.6 * u[0]!, 0.6 * u[1]!, 0.6 * u[2]!];
   const brightness = (colour: readonly number[]): number => colour.reduce((sum, c) => sum + c, 0) / 3;
-  const goal = brightness(background) < 0.5 ? 1 : 0;
-  let foreground = [u[3]!, u[4]!, u[5]!];
-  while (Math.abs(brightness(foreground) - brightness(background)) < variation.contrast)
-    foreground = foreground.map((c) => c + 0.2 * (goal - c));
-  return [background, foreground];
+  let bright = [u[3]!, u[4]!, u[5]!];
+  while (brightness(bright) - brightness(dark) < variation.contrast) bright = bright.map((c) => c + 0.2 * (1 - c));
+  return u[6]! < 0.5 ? [dark, bright] : [bright, dark];
 }

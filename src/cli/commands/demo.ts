@@ -17,7 +17,7 @@ export function demoCommand(): Command {
         path: run,
         overrides,
         onStep: (method, unit, { step, loss, metrics }, steps) =>
-          progress.step({ unit: method.units.length > 1 ? unit.name : method.name, step, steps, loss, accuracy: metrics["accuracy"], itemsPerStep: 64 }),
+          progress.step({ unit: method.units.length > 1 ? unit.name : method.name, step, steps, loss, accuracy: metrics["accuracy"], itemsPerStep: 32 }),
       });
       progress.end();
       if (json) return printJson({ rows, report: reportPath });
