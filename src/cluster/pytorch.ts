@@ -20,9 +20,20 @@ export function findPytorch(): string | undefined {
   });
 }
 
-/** @param waitPolicy OMP_WAIT_POLICY of the process: PyTorch's two thread pools fight on few cores, and either can be the kinder. */
-export async function startPytorch(python: string, script: string, threads: number, waitPolicy: "ACTIVE" | "PASSIVE"): Promise<PytorchProcess> {
-  const child: ChildProcess = spawn(python, [script, String(threads)], { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, OMP_WAIT_POLICY: waitPolicy, OMP_NUM_THREADS: String(threads) } });
+/**
+ * @param waitPolicy OMP_WAIT_POLICY of the process, or undefined for its default: PyTorch's two thread pools fight on few cores, and either can be the
+ * kinder. ACTIVE is not offered: its threads spin while others are measured.
+ */
+export async function startPytorch(
+  python: string,
+  script: string,
+  threads: number,
+  waitPolicy: "PASSIVE" | undefined,
+): Promise<PytorchProcess> {
+  const child: ChildProcess = spawn(python, [script, String(threads)], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...(waitPolicy && { OMP_WAIT_POLICY: waitPolicy }), OMP_NUM_THREADS: String(threads) },
+  });
   const lines: Interface = createInterface({ input: child.stdout! });
   const answers = lines[Symbol.asyncIterator]();
   const next = async (): Promise<Record<string, unknown>> => JSON.parse((await answers.next()).value as string) as Record<string, unknown>;
