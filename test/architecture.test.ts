@@ -25,13 +25,29 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   baselines: ["tensor", "random", "nn", "diffusion", "train"], // never blocks, and blocks never baselines
   measure: ["tensor", "onnx", "random", "nn", "optim", "runtime", "train", "baselines"],
   verify: ["tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
-  experiments: ["tensor", "random", "nn", "models", "optim", "diffusion", "runtime", "train", "blocks", "baselines", "data", "run", "report"],
+  experiments: [
+    "tensor",
+    "random",
+    "nn",
+    "models",
+    "optim",
+    "diffusion",
+    "runtime",
+    "train",
+    "blocks",
+    "baselines",
+    "data",
+    "run",
+    "report",
+  ],
   cluster: [],
   index: ["baselines", "blocks", "diffusion", "experiments", "nn", "onnx", "optim", "random", "run", "runtime", "tensor", "train"],
   cli: ["cluster", "diffusion", "experiments", "formats", "measure", "report", "run", "runtime", "verify"],
 };
 
-const sources = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts") && !file.endsWith(".d.ts"));
+const sources = readdirSync(root, { recursive: true, encoding: "utf8" }).filter(
+  (file) => file.endsWith(".ts") && !file.endsWith(".test.ts") && !file.endsWith(".d.ts"),
+);
 
 function folderOf(path: string): string {
   return path.split("/")[0]!.replace(/\.ts$/, "");
@@ -53,6 +69,8 @@ test.each(sources)("%s imports only the layers below it", (file) => {
 });
 
 test("only src/runtime imports ONNX Runtime", () => {
-  const outside = sources.filter((file) => folderOf(file) !== "runtime" && importsOf(file).some((name) => name.startsWith("onnxruntime") || name === "#ort"));
+  const outside = sources.filter(
+    (file) => folderOf(file) !== "runtime" && importsOf(file).some((name) => name.startsWith("onnxruntime") || name === "#ort"),
+  );
   expect(outside).toEqual([]);
 });

@@ -19,7 +19,9 @@ interface Outcome {
 
 function dblocks(...args: string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], { cwd: folder }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }));
+    execFile(process.execPath, [main, ...args], { cwd: folder }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+    );
   });
 }
 
@@ -34,7 +36,30 @@ const records = (count: number, seed: number): Uint8Array => {
 writeFileSync(join(data, "data_batch_1.bin"), records(200, 1));
 writeFileSync(join(data, "test_batch.bin"), records(40, 2));
 
-const small = ["--data", data, "--epochs", "3", "--batch", "20", "--width", "16", "--heads", "2", "--patch", "8", "--layers", "3", "--threads", "1", "--dropout", "0.1", "--ema", "0.9", "--save-every", "7"];
+const small = [
+  "--data",
+  data,
+  "--epochs",
+  "3",
+  "--batch",
+  "20",
+  "--width",
+  "16",
+  "--heads",
+  "2",
+  "--patch",
+  "8",
+  "--layers",
+  "3",
+  "--threads",
+  "1",
+  "--dropout",
+  "0.1",
+  "--ema",
+  "0.9",
+  "--save-every",
+  "7",
+];
 const train = (run: string, ...more: string[]): Promise<Outcome> => dblocks("train", "vit", "--run", join(folder, run), ...small, ...more);
 
 /** Every array of a run's last checkpoints. */
@@ -82,14 +107,19 @@ describe("train", () => {
   });
 
   test("in parallel processes and interleaved gives the weights of the sequential run", async () => {
-    const [parallel, interleaved] = [await train("parallel", "--schedule", "parallel"), await train("interleaved", "--schedule", "interleaved")];
+    const [parallel, interleaved] = [
+      await train("parallel", "--schedule", "parallel"),
+      await train("interleaved", "--schedule", "interleaved"),
+    ];
     expect([parallel.code, interleaved.code]).toEqual([0, 0]);
     expect(weights("parallel")).toEqual(weights("whole"));
     expect(weights("interleaved")).toEqual(weights("whole"));
   });
 
   test("saves when it is interrupted and says how to go on", async () => {
-    const child = spawn(process.execPath, [main, "train", "vit", "--run", join(folder, "interrupted"), ...small, "--epochs", "300"], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, [main, "train", "vit", "--run", join(folder, "interrupted"), ...small, "--epochs", "300"], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     let stderr = "";
     child.stderr.on("data", (chunk) => {
       stderr += String(chunk);
@@ -121,13 +151,23 @@ describe("bad input is one clear line and the right exit code", () => {
 
   test.each<[string, string[], number, RegExp]>([
     ["missing data", ["train", "vit", "--data", "/nowhere"], 1, /There is no data at \/nowhere/],
-    ["truncated data", ["train", "vit", "--data", bad("truncated", records(20, 1).subarray(0, 9000))], 1, /data_batch_1\.bin is cut off: 9000 bytes/],
+    [
+      "truncated data",
+      ["train", "vit", "--data", bad("truncated", records(20, 1).subarray(0, 9000))],
+      1,
+      /data_batch_1\.bin is cut off: 9000 bytes/,
+    ],
     ["a label out of range", ["train", "vit", "--data", bad("mislabelled", mislabelled)], 1, /record 4 has label 77/],
     ["an unknown option", ["train", "vit", "--speed", "9"], 2, /unknown option '--speed'/],
     ["an unknown setting", ["train", "vit", "--set", "training.speed=9"], 2, /speed/],
     ["a wrong value", ["train", "vit", "--set", "training.epochs=many"], 2, /epochs/],
     ["no number", ["train", "vit", "--epochs", "many"], 2, /number is expected/],
-    ["blocks that do not divide the layers", ["train", "vit", "--data", data, "--layers", "7", "--blocks", "3", "--batch", "20"], 2, /7 layers do not divide into 3 equal blocks/],
+    [
+      "blocks that do not divide the layers",
+      ["train", "vit", "--data", data, "--layers", "7", "--blocks", "3", "--batch", "20"],
+      2,
+      /7 layers do not divide into 3 equal blocks/,
+    ],
     ["a batch larger than the data", ["train", "vit", "--data", data, "--batch", "9999"], 2, /batch of 9999 cannot be drawn from 200/],
     ["a patch that does not divide the image", ["train", "vit", "--data", data, "--patch", "5"], 2, /patches of 5 do not divide/],
     ["no run", ["evaluate", "nothing-here"], 1, /no run in/],

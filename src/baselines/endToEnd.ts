@@ -1,5 +1,5 @@
+import { type Architecture, type Network, namedParameters, plainConditioning, plainContext, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { type Architecture, namedParameters, type Network, plainConditioning, plainContext, trainingContext } from "../nn/index.ts";
 import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
 import { classAccuracy, type TrainingMethod, type Unit } from "../train/index.ts";
 
@@ -21,17 +21,21 @@ export function endToEnd(architecture: Architecture): TrainingMethod {
     independentUnits: true,
     objective: (_, batch, key, { checkpointing }) => {
       const context = trainingContext(fold(key, "dropout"));
-      const apply = (h: Tensor, layer: (typeof network.layers)[number]): Tensor => (checkpointing ? checkpoint(layer)(h, context) : layer(h, context));
+      const apply = (h: Tensor, layer: (typeof network.layers)[number]): Tensor =>
+        checkpointing ? checkpoint(layer)(h, context) : layer(h, context);
       const state = network.layers.reduce(apply, network.stem(batch.input, undefined, context));
       const logits = network.head(state, context);
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
     programs: (batchSize) => {
       const { dtype, shape } = architecture.inputType(batchSize);
-      const state = network.layers.reduce((h, layer) => layer(h, plainContext), network.stem(input("input", shape, dtype), undefined, plainContext));
+      const state = network.layers.reduce(
+        (h, layer) => layer(h, plainContext),
+        network.stem(input("input", shape, dtype), undefined, plainContext),
+      );
       return { network: { logits: network.head(state, plainContext) } };
     },
-    predict: async (call, images) => (await call("network", { input: images }))["logits"] as Float32Array,
+    predict: async (call, images) => (await call("network", { input: images })).logits as Float32Array,
   };
 }
 

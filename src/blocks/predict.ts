@@ -86,9 +86,9 @@ export async function predictWalk(walk: PredictWalk): Promise<Float32Array> {
     const block = blockOfSigma(partition, sigma);
     const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), partition.noise.sigmaData);
     const estimate = await call(`block-${block}`, { input: items, z, ...levels });
-    const logits = estimate["logits"] as Float32Array;
+    const logits = estimate.logits as Float32Array;
     onStep?.({ sigma, block, logits, z });
-    for (const [j, score] of (estimate["evidence"] as Float32Array).entries()) evidence[j]! += score / grid.length;
+    for (const [j, score] of (estimate.evidence as Float32Array).entries()) evidence[j]! += score / grid.length;
     scores = logits;
     const sigmaNext = grid[i + 1];
     if (sigmaNext !== undefined)

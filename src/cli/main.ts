@@ -17,7 +17,16 @@ const program = new Command("dblocks")
   .showHelpAfterError("(--help shows all options)")
   .exitOverride();
 
-for (const make of [demoCommand, trainCommand, evaluateCommand, planCommand, partitionCommand, verifyCommand, benchCommand, doctorCommand]) {
+for (const make of [
+  demoCommand,
+  trainCommand,
+  evaluateCommand,
+  planCommand,
+  partitionCommand,
+  verifyCommand,
+  benchCommand,
+  doctorCommand,
+]) {
   program.addCommand(make().exitOverride().option("--debug", "show stack traces of errors"));
 }
 
@@ -28,7 +37,9 @@ try {
   else {
     const known = error instanceof DiffusionBlocksError;
     const message = known || !(error instanceof Error) ? String((error as Error).message ?? error) : `internal: ${error.message}`;
-    process.stderr.write(`dblocks: ${process.argv.includes("--debug") && error instanceof Error ? error.stack : message.replaceAll("\n", " ")}\n`);
+    process.stderr.write(
+      `dblocks: ${process.argv.includes("--debug") && error instanceof Error ? error.stack : message.replaceAll("\n", " ")}\n`,
+    );
     process.exitCode = exitCodeOf(error) === exitCodes.neverWorks ? usageOrFailure(error) : exitCodeOf(error);
   }
 }

@@ -13,7 +13,11 @@ import type { RunConfig } from "./runConfig.ts";
 export type DataShape = Pick<ImageDataset, "numClasses"> & { readonly train: Pick<ImageDataset["train"], "channels" | "height" | "width"> };
 
 /** The network of a run with this many layers. @throws {UsageError} if the images are not square or the sizes do not fit. */
-export function buildArchitecture({ network }: RunConfig, { numClasses, train: { channels, height, width } }: DataShape, numLayers: number = network.numLayers): Architecture {
+export function buildArchitecture(
+  { network }: RunConfig,
+  { numClasses, train: { channels, height, width } }: DataShape,
+  numLayers: number = network.numLayers,
+): Architecture {
   if (height !== width) throw new UsageError("notSquare", { height, width }, `vit: images must be square, these are ${width}×${height}.`);
   const { mlpWidth, ...sizes } = network;
   return vit({ ...sizes, ...(mlpWidth !== undefined && { mlpWidth }), numLayers, imageSize: height, channels, numClasses });
@@ -28,8 +32,13 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 export function buildMethod(config: RunConfig, data: DataShape): TrainingMethod {
   const { method, blocks, network } = config;
   if (method === "end-to-end") return endToEnd(buildArchitecture(config, data));
-  if (method === "shallow-twin") return { ...endToEnd(buildArchitecture(config, data, Math.max(1, Math.floor(network.numLayers / blocks.numBlocks)))), name: "shallow-twin" };
-  const { layersPerBlock, condWidth, shared, targetEmbedding, targetScale, lossWeighting, headInput, labelLikelihood, initialGate } = blocks;
+  if (method === "shallow-twin")
+    return {
+      ...endToEnd(buildArchitecture(config, data, Math.max(1, Math.floor(network.numLayers / blocks.numBlocks)))),
+      name: "shallow-twin",
+    };
+  const { layersPerBlock, condWidth, shared, targetEmbedding, targetScale, lossWeighting, headInput, labelLikelihood, initialGate } =
+    blocks;
   const { numSteps, ...sampling } = blocks.sampling;
   return convert(buildArchitecture(config, data), {
     partition: buildPartition(config),
@@ -55,11 +64,20 @@ export function buildSchedule({ training }: RunConfig, stepsPerEpoch: number): {
   const steps = Math.max(1, Math.floor((training.epochs * stepsPerEpoch) / training.accumulate));
   return {
     steps,
-    learningRate: schedule({ kind: training.schedule, learningRate: training.learningRate, warmupSteps: Math.round(training.warmup * steps), totalSteps: steps, floor: training.floor }),
+    learningRate: schedule({
+      kind: training.schedule,
+      learningRate: training.learningRate,
+      warmupSteps: Math.round(training.warmup * steps),
+      totalSteps: steps,
+      floor: training.floor,
+    }),
   };
 }
 
-export function buildBatches({ training: { batchSize, seed }, data: { augmentation } }: RunConfig, { train, mean, std }: ImageDataset): BatchSource {
+export function buildBatches(
+  { training: { batchSize, seed }, data: { augmentation } }: RunConfig,
+  { train, mean, std }: ImageDataset,
+): BatchSource {
   const batches: TrainBatches = trainBatches(train, { batchSize, seed, augmentation, mean, std });
   return {
     stepsPerEpoch: batches.stepsPerEpoch,

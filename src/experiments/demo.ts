@@ -3,11 +3,11 @@ import { type Column, renderReport, renderTable } from "../report/index.ts";
 import { type MetricRecord, openRun } from "../run/index.ts";
 import { openDevice } from "../runtime/index.ts";
 import { memoryProfile } from "../tensor/index.ts";
-import { gradientProgram, type StepReport, train, type TrainingMethod, type Unit } from "../train/index.ts";
+import { gradientProgram, type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
 import { buildBatches, buildMethod, buildOptimizer, buildSchedule } from "./build.ts";
 import { evaluateMethod } from "./evaluate.ts";
 import { curve, percent, sampleSheet } from "./report.ts";
-import { type RunConfig, type RunConfigOverrides, parseRunConfig } from "./runConfig.ts";
+import { parseRunConfig, type RunConfigOverrides } from "./runConfig.ts";
 
 /** Chosen so that three networks train in less than three minutes on two cores: patches of 8 make 17 tokens. */
 const demoConfig: RunConfigOverrides = {
@@ -58,7 +58,13 @@ export async function demo({ path, overrides = {}, onStep }: DemoOptions): Promi
       onStep: (unit, report) => {
         onStep?.(method, unit, report, steps);
         const name = method.units.length > 1 ? unit.name : method.name;
-        if (report.step % 10 === 0) records.push({ unit: name, step: report.step, time: 0, values: { loss: report.loss, accuracy: report.metrics["accuracy"] ?? Number.NaN } });
+        if (report.step % 10 === 0)
+          records.push({
+            unit: name,
+            step: report.step,
+            time: 0,
+            values: { loss: report.loss, accuracy: report.metrics.accuracy ?? Number.NaN },
+          });
       },
       onUnitDone: (unit, values) => {
         for (const name of [...unit.trainable.keys(), ...unit.frozen.keys()]) parameters.set(name, values(name).slice());
@@ -66,18 +72,36 @@ export async function demo({ path, overrides = {}, onStep }: DemoOptions): Promi
     });
     const seconds = (performance.now() - started) / 1000;
     const { mean } = await evaluateMethod(method, data, { device, values: (name) => parameters.get(name)!, batchSize: 100, seeds: 1 });
-    const activationBytes = Math.max(...method.units.map((unit) => memoryProfile(gradientProgram(method, unit, training.batchSize, false)).peakBytes));
+    const activationBytes = Math.max(
+      ...method.units.map((unit) => memoryProfile(gradientProgram(method, unit, training.batchSize, false)).peakBytes),
+    );
     const layerEvaluations = method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * training.batchSize, 0);
     rows.push({ method: method.name, accuracy: mean, layerEvaluations, seconds, activationBytes });
   }
-  const columns: (string | Column)[] = ["method", { title: "test accuracy", best: "max" }, "layer evaluations", "training time", { title: "activation memory", best: "min" }];
-  const cells = rows.map((row) => [row.method, percent(row.accuracy), row.layerEvaluations.toLocaleString("en"), `${row.seconds.toFixed(0)} s`, { text: `${(row.activationBytes / 1e6).toFixed(1)} MB`, value: row.activationBytes }]);
+  const columns: (string | Column)[] = [
+    "method",
+    { title: "test accuracy", best: "max" },
+    "layer evaluations",
+    "training time",
+    { title: "activation memory", best: "min" },
+  ];
+  const cells = rows.map((row) => [
+    row.method,
+    percent(row.accuracy),
+    row.layerEvaluations.toLocaleString("en"),
+    `${row.seconds.toFixed(0)} s`,
+    { text: `${(row.activationBytes / 1e6).toFixed(1)} MB`, value: row.activationBytes },
+  ]);
   const html = renderReport({
     title: "One network, trained three ways",
-    subtitle: "A vision transformer of 6 layers on images that the library draws itself: in 3 blocks that learn alone (DiffusionBlocks), end to end, and the 2-layer network that the blocks' memory would buy.",
+    subtitle:
+      "A vision transformer of 6 layers on images that the library draws itself: in 3 blocks that learn alone (DiffusionBlocks), end to end, and the 2-layer network that the blocks' memory would buy.",
     sections: [
       { heading: "Result", table: { columns, rows: cells } },
-      { heading: "Training", charts: [curve(records, "loss", "Loss", "loss"), curve(records, "accuracy", "Training accuracy", "accuracy")] },
+      {
+        heading: "Training",
+        charts: [curve(records, "loss", "Loss", "loss"), curve(records, "accuracy", "Training accuracy", "accuracy")],
+      },
       { heading: "Data", images: [{ caption: "The ten classes, drawn anew for every picture", png: sampleSheet(data) }] },
       { heading: "Configuration", isFolded: true, paragraphs: [JSON.stringify(base)] },
     ],

@@ -13,11 +13,19 @@ export interface Evaluation {
 
 /** The test images as prediction takes them. */
 export function* testInputs(data: ImageDataset, batchSize: number): Generator<LabelledBatch> {
-  for (const { images, labels, count } of testBatches(data.test, { batchSize, mean: data.mean, std: data.std })) yield { input: images, labels, count };
+  for (const { images, labels, count } of testBatches(data.test, { batchSize, mean: data.mean, std: data.std }))
+    yield { input: images, labels, count };
 }
 
 /** Top-1 accuracy over all test images: of one unit, from its present parameters. */
-export async function evaluateUnit(method: TrainingMethod, unit: Unit, data: ImageDataset, device: Device, values: ParameterValues, batchSize: number): Promise<number> {
+export async function evaluateUnit(
+  method: TrainingMethod,
+  unit: Unit,
+  data: ImageDataset,
+  device: Device,
+  values: ParameterValues,
+  batchSize: number,
+): Promise<number> {
   await using predictor = createPredictor(method, { device, values, batchSize });
   return await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
 }
@@ -34,7 +42,8 @@ export async function evaluateMethod(
     for (const unit of method.units) units[unit.name] = await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
   }
   const accuracies: number[] = [];
-  for (let seed = 0; seed < (method.units.length > 1 ? seeds : 1); seed++) accuracies.push(await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, seed));
+  for (let seed = 0; seed < (method.units.length > 1 ? seeds : 1); seed++)
+    accuracies.push(await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, seed));
   const mean = accuracies.reduce((sum, accuracy) => sum + accuracy, 0) / accuracies.length;
   const std = Math.sqrt(accuracies.reduce((sum, accuracy) => sum + (accuracy - mean) ** 2, 0) / Math.max(1, accuracies.length - 1));
   return { accuracies, mean, std, units };

@@ -1,6 +1,6 @@
 export * from "./build.ts";
 export * from "./demo.ts";
 export * from "./evaluate.ts";
-export { runReport, type RunReport } from "./report.ts";
+export { type RunReport, runReport } from "./report.ts";
 export * from "./run.ts";
 export * from "./runConfig.ts";

@@ -43,9 +43,22 @@ export function runReport({ config, method, data, evaluation, records }: RunRepo
     ...Object.entries(evaluation.units).map(([unit, accuracy]) => [`${unit} alone`, percent(accuracy)]),
   ];
   const sections: Section[] = [
-    { heading: "Result", paragraphs: [`Top-1 accuracy on the ${data.test.count} test images; ± over the seeds of the starting noise.`], table: { columns: ["network", { title: "accuracy", best: "max" }], rows } },
-    { heading: "Training", charts: [curve(records, "loss", "Loss", "loss"), curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy")] },
-    { heading: "Data", images: [{ caption: `${data.name}: ${data.train.count} training images, ${data.numClasses} classes`, png: sampleSheet(data) }] },
+    {
+      heading: "Result",
+      paragraphs: [`Top-1 accuracy on the ${data.test.count} test images; ± over the seeds of the starting noise.`],
+      table: { columns: ["network", { title: "accuracy", best: "max" }], rows },
+    },
+    {
+      heading: "Training",
+      charts: [
+        curve(records, "loss", "Loss", "loss"),
+        curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
+      ],
+    },
+    {
+      heading: "Data",
+      images: [{ caption: `${data.name}: ${data.train.count} training images, ${data.numClasses} classes`, png: sampleSheet(data) }],
+    },
     { heading: "Configuration", isFolded: true, paragraphs: [JSON.stringify(config)] },
   ];
   return renderReport({ title: `${config.model}, ${method.name}, ${data.name}`, sections, footer: "diffusion-blocks" });

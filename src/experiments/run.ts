@@ -3,7 +3,7 @@ import { type Partition, partitionToJSON } from "../diffusion/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { CheckpointStore, configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
-import { predictionValues, train, type StepReport, type TrainingMethod, type Unit } from "../train/index.ts";
+import { predictionValues, type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
 import { buildBatches, buildMethod, buildOptimizer, buildPartition, buildSchedule } from "./build.ts";
 import { type Evaluation, evaluateMethod, evaluateUnit } from "./evaluate.ts";
 import { runReport } from "./report.ts";
@@ -46,7 +46,10 @@ export async function trainRun({ path, config, unit, signal, ...listener }: Trai
   const hash = await claimConfig(folder, config, data);
   if (config.method === "blocks") await folder.writePartition(partitionFile(buildPartition(config), method));
 
-  await using device = await openDevice(execution.device, { ...(execution.threads && { threads: execution.threads }), onNotice: (message) => listener.onNotice?.(message) });
+  await using device = await openDevice(execution.device, {
+    ...(execution.threads && { threads: execution.threads }),
+    onNotice: (message) => listener.onNotice?.(message),
+  });
   listener.onStart?.({ method, data, steps, device });
   const result = await train(method, {
     device,
@@ -75,7 +78,10 @@ export async function trainRun({ path, config, unit, signal, ...listener }: Trai
     onStep: (trained, report) => listener.onStep?.(trained, report),
     onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
     evaluate: async (trained, values) => ({ accuracy: await evaluateUnit(method, trained, data, device, values, training.batchSize) }),
-    evaluateEvery: execution.evaluateEvery === 0 ? Number.POSITIVE_INFINITY : execution.evaluateEvery * Math.max(1, Math.floor(batches.stepsPerEpoch / training.accumulate)),
+    evaluateEvery:
+      execution.evaluateEvery === 0
+        ? Number.POSITIVE_INFINITY
+        : execution.evaluateEvery * Math.max(1, Math.floor(batches.stepsPerEpoch / training.accumulate)),
   });
   const isWhole = unit === undefined && result.finished && (await unfinishedUnits(folder, method, hash, steps)).length === 0;
   if (!isWhole) return { ...result, evaluation: undefined, reportPath: undefined };
@@ -103,7 +109,10 @@ export async function evaluateRun({ path, dataPath, device: name, threads, seeds
 }
 
 /** A run's folder, configuration, data and method, for reading. */
-export async function openTrainedRun(path: string, dataPath?: string): Promise<{ folder: RunFolder; config: RunConfig; method: TrainingMethod; data: ImageDataset; hash: string }> {
+export async function openTrainedRun(
+  path: string,
+  dataPath?: string,
+): Promise<{ folder: RunFolder; config: RunConfig; method: TrainingMethod; data: ImageDataset; hash: string }> {
   const folder = await openRun(path);
   const config = await folder.readConfig(runConfigSchema);
   const data = await loadImages(dataPath ?? config.data.path);
@@ -124,17 +133,34 @@ export async function loadParameters(folder: RunFolder, method: TrainingMethod, 
   const values = new Map<string, Float32Array>();
   for (const unit of method.units) {
     const reasons: string[] = [];
-    const store = CheckpointStore.forReading({ folder: folder.unitFolder(unit.name), unit: unit.name, configHash: hash, onSkip: (file, reason) => reasons.push(`${file}: ${reason}`) });
+    const store = CheckpointStore.forReading({
+      folder: folder.unitFolder(unit.name),
+      unit: unit.name,
+      configHash: hash,
+      onSkip: (file, reason) => reasons.push(`${file}: ${reason}`),
+    });
     const checkpoint = await store.load();
     if (checkpoint === undefined) {
-      throw new RunError("untrained", { unit: unit.name, reasons }, `${folder.path} has no usable checkpoint of ${unit.name}${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}. Train it: dblocks train vit --run ${folder.path}`);
+      throw new RunError(
+        "untrained",
+        { unit: unit.name, reasons },
+        `${folder.path} has no usable checkpoint of ${unit.name}${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}. Train it: dblocks train vit --run ${folder.path}`,
+      );
     }
     for (const [name, value] of predictionValues(unit, checkpoint)) values.set(name, value);
   }
   return values;
 }
 
-async function evaluateFolder(folder: RunFolder, method: TrainingMethod, data: ImageDataset, device: Device, hash: string, batchSize: number, seeds = 3): Promise<Evaluation> {
+async function evaluateFolder(
+  folder: RunFolder,
+  method: TrainingMethod,
+  data: ImageDataset,
+  device: Device,
+  hash: string,
+  batchSize: number,
+  seeds = 3,
+): Promise<Evaluation> {
   const parameters = await loadParameters(folder, method, hash);
   return evaluateMethod(method, data, { device, values: (name) => parameters.get(name)!, batchSize, seeds });
 }
@@ -155,7 +181,11 @@ async function claimConfig(folder: RunFolder, config: RunConfig, data: ImageData
     const present = identityOf(await folder.readConfig(runConfigSchema), data);
     if (configHash(present) !== configHash(identity)) {
       const keys = differingKeys(present, identity);
-      throw new UsageError("otherConfig", { path: folder.path, keys }, `${folder.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or repeat the run's own options to go on with it.`);
+      throw new UsageError(
+        "otherConfig",
+        { path: folder.path, keys },
+        `${folder.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or repeat the run's own options to go on with it.`,
+      );
     }
   }
   await folder.writeConfig(config, { replace: true });
@@ -163,5 +193,10 @@ async function claimConfig(folder: RunFolder, config: RunConfig, data: ImageData
 }
 
 function partitionFile(partition: Partition, method: TrainingMethod): object {
-  return { ...partitionToJSON(partition), ranges: partition.ranges, trainingRanges: partition.trainingRanges, layersPerBlock: method.units.map(({ numLayers }) => numLayers) };
+  return {
+    ...partitionToJSON(partition),
+    ranges: partition.ranges,
+    trainingRanges: partition.trainingRanges,
+    layersPerBlock: method.units.map(({ numLayers }) => numLayers),
+  };
 }

@@ -133,11 +133,13 @@ const training = z
   })
   .prefault({});
 
-const data = z.strictObject({
-  /** Recognised by what is there; part of the run, not of its identity. */
-  path: z.string().default("embedded"),
-  augmentation: z.enum(augmentations as [Augmentation, ...Augmentation[]]).default("flip-crop"),
-}).prefault({});
+const data = z
+  .strictObject({
+    /** Recognised by what is there; part of the run, not of its identity. */
+    path: z.string().default("embedded"),
+    augmentation: z.enum(augmentations as [Augmentation, ...Augmentation[]]).default("flip-crop"),
+  })
+  .prefault({});
 
 /** Where and how a run is executed. Another machine may go on with other values. */
 const execution = z
@@ -163,7 +165,9 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   execution,
 });
 
-type Overrides<T> = { readonly [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[] ? T[K] : NonNullable<T[K]> extends object ? Overrides<T[K]> : T[K] };
+type Overrides<T> = {
+  readonly [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[] ? T[K] : NonNullable<T[K]> extends object ? Overrides<T[K]> : T[K];
+};
 
 /** Any part of a configuration. */
 export type RunConfigOverrides = Overrides<RunConfig>;
@@ -191,6 +195,16 @@ function isGroup(value: unknown): value is object {
 }
 
 /** The part of a configuration that decides what is learned: checkpoints of another one are never loaded. */
-export function identityOf({ model, method, network, blocks, training, data: { augmentation } }: RunConfig, dataset: { readonly name: string }): object {
-  return { model, method, network, ...(method === "end-to-end" ? {} : { blocks: { ...blocks, sampling: undefined } }), training, data: { name: dataset.name, augmentation } };
+export function identityOf(
+  { model, method, network, blocks, training, data: { augmentation } }: RunConfig,
+  dataset: { readonly name: string },
+): object {
+  return {
+    model,
+    method,
+    network,
+    ...(method === "end-to-end" ? {} : { blocks: { ...blocks, sampling: undefined } }),
+    training,
+    data: { name: dataset.name, augmentation },
+  };
 }

@@ -1,5 +1,15 @@
+import {
+  type Architecture,
+  type Context,
+  defineModule,
+  type Layer,
+  layerNorm,
+  mlp,
+  namedParameters,
+  plainContext,
+  selfAttention,
+} from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
-import { type Architecture, type Context, defineModule, type Layer, layerNorm, mlp, namedParameters, plainContext, selfAttention } from "../nn/index.ts";
 import { adamW, schedule } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
 import { add, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
@@ -28,7 +38,12 @@ export function stepFlops({ batch, tokens, width, layers }: BenchCase): number {
 
 function benchMethod({ tokens, width, layers, heads }: BenchCase): TrainingMethod {
   const stack = Array.from({ length: layers }, (): Layer => {
-    const parts = { norm1: layerNorm(width, 1e-5), attention: selfAttention({ width, numHeads: heads }), norm2: layerNorm(width, 1e-5), mlp: mlp({ width, hidden: 4 * width }) };
+    const parts = {
+      norm1: layerNorm(width, 1e-5),
+      attention: selfAttention({ width, numHeads: heads }),
+      norm2: layerNorm(width, 1e-5),
+      mlp: mlp({ width, hidden: 4 * width }),
+    };
     return defineModule(parts, (h: Tensor, context: Context) => {
       const attended = add(h, parts.attention(parts.norm1(h), context));
       return add(attended, parts.mlp(parts.norm2(attended), context));
@@ -41,7 +56,10 @@ function benchMethod({ tokens, width, layers, heads }: BenchCase): TrainingMetho
     architecture,
     units: [{ name: "network", trainable, frozen: new Map(), constants: new Map(), numLayers: layers }],
     independentUnits: true,
-    objective: (_, batch, __, { checkpointing: _c }) => ({ loss: mean(square(stack.reduce((h, layer) => layer(h, plainContext), batch.input))), metrics: {} }),
+    objective: (_, batch, __, { checkpointing: _c }) => ({
+      loss: mean(square(stack.reduce((h, layer) => layer(h, plainContext), batch.input))),
+      metrics: {},
+    }),
     programs: () => ({}),
     predict: async () => new Float32Array(),
   };
@@ -51,8 +69,18 @@ function benchMethod({ tokens, width, layers, heads }: BenchCase): TrainingMetho
 export async function benchStepper(device: Device, one: BenchCase): Promise<{ step(): Promise<number>; dispose(): Promise<void> }> {
   const method = benchMethod(one);
   const learningRate = schedule({ kind: "constant", learningRate: 1e-3, warmupSteps: 0, totalSteps: 1, floor: 1 });
-  const trainer = await createTrainer(method, { unit: method.units[0]!, device, batchSize: one.batch, optimizer: adamW(), learningRate, seed: 0 });
-  const batch = { input: Float32Array.from({ length: one.batch * one.tokens * one.width }, (_, i) => Math.sin(i)), labels: new Int32Array(one.batch) };
+  const trainer = await createTrainer(method, {
+    unit: method.units[0]!,
+    device,
+    batchSize: one.batch,
+    optimizer: adamW(),
+    learningRate,
+    seed: 0,
+  });
+  const batch = {
+    input: Float32Array.from({ length: one.batch * one.tokens * one.width }, (_, i) => Math.sin(i)),
+    labels: new Int32Array(one.batch),
+  };
   return {
     step: async () => {
       const start = performance.now();

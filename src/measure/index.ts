@@ -1,2 +1,2 @@
-export * from "./plan.ts";
 export * from "./bench.ts";
+export * from "./plan.ts";

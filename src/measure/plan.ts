@@ -41,7 +41,9 @@ export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimi
   const floats = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   const gradients = floats(unit.trainable.values());
   const parameters = gradients + floats(unit.frozen.values());
-  const inputs = program.inputs.filter(({ tensor }) => tensor.source?.kind !== "parameter").reduce((sum, { tensor }) => sum + bytesOf(tensor), 0);
+  const inputs = program.inputs
+    .filter(({ tensor }) => tensor.source?.kind !== "parameter")
+    .reduce((sum, { tensor }) => sum + bytesOf(tensor), 0);
   const constants = program.constants.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   const intermediates = memoryProfile(program).peakBytes;
   const optimizerBytes = gradients * (optimizer.slots.length + (ema ? 1 : 0));
@@ -51,7 +53,16 @@ export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimi
     gradients,
     optimizer: optimizerBytes,
     activations: intermediates + inputs,
-    peak: Math.round(parameters + 2 * gradients + optimizerBytes + inputs + 2 * constants + arenaShare * intermediates + sessionBytes + (checkpointing ? checkpointingBytes : 0)),
+    peak: Math.round(
+      parameters +
+        2 * gradients +
+        optimizerBytes +
+        inputs +
+        2 * constants +
+        arenaShare * intermediates +
+        sessionBytes +
+        (checkpointing ? checkpointingBytes : 0),
+    ),
   };
 }
 
@@ -94,7 +105,12 @@ export interface BudgetFit {
  * @param methodWith the method with this many blocks; one block is the whole network.
  * @throws {UsageError} if nothing fits, naming the least that does.
  */
-export function fitBudget(numLayers: number, budgetBytes: number, methodWith: (numBlocks: number) => TrainingMethod, options: Omit<PlanOptions, "checkpointing">): BudgetFit {
+export function fitBudget(
+  numLayers: number,
+  budgetBytes: number,
+  methodWith: (numBlocks: number) => TrainingMethod,
+  options: Omit<PlanOptions, "checkpointing">,
+): BudgetFit {
   let least = Number.POSITIVE_INFINITY;
   for (let numBlocks = 1; numBlocks <= numLayers; numBlocks++) {
     if (numLayers % numBlocks !== 0) continue;
@@ -105,5 +121,9 @@ export function fitBudget(numLayers: number, budgetBytes: number, methodWith: (n
       if (peak <= budgetBytes) return { numBlocks, checkpointing, peak };
     }
   }
-  throw new UsageError("budget", { budgetBytes, least }, `plan: nothing fits ${(budgetBytes / 1e6).toFixed(0)} MB; the least is ${(least / 1e6).toFixed(0)} MB, with ${numLayers} blocks and checkpointing. Lower the batch size (--batch) and use --accumulate.`);
+  throw new UsageError(
+    "budget",
+    { budgetBytes, least },
+    `plan: nothing fits ${(budgetBytes / 1e6).toFixed(0)} MB; the least is ${(least / 1e6).toFixed(0)} MB, with ${numLayers} blocks and checkpointing. Lower the batch size (--batch) and use --accumulate.`,
+  );
 }

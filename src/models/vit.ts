@@ -14,7 +14,7 @@ import {
   patchEmbedding,
   selfAttention,
 } from "../nn/index.ts";
-import { add, concat, expand, parameter, reshape, slice, type Initializer, type Tensor } from "../tensor/index.ts";
+import { add, concat, expand, type Initializer, parameter, reshape, slice, type Tensor } from "../tensor/index.ts";
 
 export interface VitConfig {
   readonly imageSize: number;
@@ -50,8 +50,10 @@ export type VitOptions = Partial<VitConfig> & Pick<VitConfig, "imageSize" | "wid
 export function vit(options: VitOptions): Architecture {
   const config: VitConfig = { ...defaults, mlpWidth: 4 * options.width, ...options };
   const { imageSize, channels, patchSize, width, numHeads } = config;
-  if (imageSize % patchSize !== 0) throw new UsageError("patchSize", { imageSize, patchSize }, `vit: patches of ${patchSize} do not divide an image of ${imageSize}.`);
-  if (width % numHeads !== 0) throw new UsageError("numHeads", { width, numHeads }, `vit: ${numHeads} heads do not divide a width of ${width}.`);
+  if (imageSize % patchSize !== 0)
+    throw new UsageError("patchSize", { imageSize, patchSize }, `vit: patches of ${patchSize} do not divide an image of ${imageSize}.`);
+  if (width % numHeads !== 0)
+    throw new UsageError("numHeads", { width, numHeads }, `vit: ${numHeads} heads do not divide a width of ${width}.`);
   return {
     name: "vit",
     config: { ...config },
@@ -80,7 +82,9 @@ function vitStem(config: VitConfig, { targetWidth }: Conditioning): Network["ste
   const patches = patchEmbedding({ ...config, init: weights(config) });
   return defineModule({ patches, classToken, positions }, (images: Tensor, target: Tensor | undefined, context: Context) => {
     const batch = images.shape[0]!;
-    const lead = [classToken && expand(classToken, [batch, 1, width]), target && reshape(target, [batch, 1, width])].filter((token) => token !== undefined);
+    const lead = [classToken && expand(classToken, [batch, 1, width]), target && reshape(target, [batch, 1, width])].filter(
+      (token) => token !== undefined,
+    );
     return dropout(add(concat([...lead, patches(images)], 1), positions), config.dropout, context);
   });
 }
@@ -107,7 +111,11 @@ function vitLayer(config: VitConfig, conditioning: Conditioning): Layer {
 
 /** Token 0, final layer norm, classifier. The classifier starts at zero: the first prediction is uniform. */
 function vitHead({ width, numClasses, epsilon }: VitConfig, conditioning: Conditioning): Network["head"] {
-  const parts = { norm: layerNorm(width, epsilon), modulation: conditioning.modulation(width), classifier: linear(width, numClasses, { init: initializers.zeros }) };
+  const parts = {
+    norm: layerNorm(width, epsilon),
+    modulation: conditioning.modulation(width),
+    classifier: linear(width, numClasses, { init: initializers.zeros }),
+  };
   return defineModule(parts, (h: Tensor, context: Context, mix: (features: Tensor) => Tensor = (features) => features) => {
     const features = parts.norm(reshape(slice(h, 1, 0, 1), [h.shape[0]!, width])); // [batch, width]
     return parts.classifier(parts.modulation(mix(features), context));

@@ -28,7 +28,11 @@ export function adaLN({ condWidth, targetWidth, epsilon, initialGate = 0 }: AdaL
       const [gain, bias] = [parameter([width], ones), parameter([width], zeros)];
       const modulate = linear(condWidth, 3 * width, { init: zeros });
       const call: BranchNorm = (h, context) => {
-        const [shift, scale, gate] = split(silu(modulate(conditionOf(context))), [width, width, width], 1).map(overTokens) as [Tensor, Tensor, Tensor];
+        const [shift, scale, gate] = split(silu(modulate(conditionOf(context))), [width, width, width], 1).map(overTokens) as [
+          Tensor,
+          Tensor,
+          Tensor,
+        ];
         // (n·gain + bias)(1 + scale) + shift is a layer norm whose gain and bias differ from item to item: nothing between is kept for the backward pass.
         const stretch = add(scale, 1);
         const normed = layerNormOf(h, { gain: mul(stretch, gain), bias: add(mul(stretch, bias), shift), epsilon });

@@ -16,7 +16,12 @@ export interface AttentionConfig {
  * Multi-head self-attention without a mask, softmax(q kᵀ/√(width/heads)) v (Vaswani et al. 2017): [batch, tokens, width], same out as in.
  * Query, key and value are one product, [width, 3·width] in this order.
  */
-export function selfAttention({ width, numHeads, dropout: rate = 0, init }: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
+export function selfAttention({
+  width,
+  numHeads,
+  dropout: rate = 0,
+  init,
+}: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
   const headWidth = width / numHeads;
   const parts = { qkv: linear(width, 3 * width, { init }), out: linear(width, width, { init }) };
   return defineModule(parts, (x: Tensor, context: Context) => {

@@ -1,4 +1,4 @@
-import { normal as drawNormal, type Key, uniform as drawUniform } from "../random.ts";
+import { normal as drawNormal, uniform as drawUniform, type Key } from "../random.ts";
 import type { Initializer } from "../tensor/index.ts";
 
 export const zeros: Initializer = { name: "zeros", fill: (out) => void out.fill(0) };

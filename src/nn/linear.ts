@@ -10,7 +10,11 @@ export interface LinearOptions {
 }
 
 /** y = x·W + b over the last axis; W is [in, out]. */
-export function linear(inputs: number, outputs: number, { bias = true, init = normal(0.02) }: LinearOptions = {}): Module<(x: Tensor) => Tensor> {
+export function linear(
+  inputs: number,
+  outputs: number,
+  { bias = true, init = normal(0.02) }: LinearOptions = {},
+): Module<(x: Tensor) => Tensor> {
   const weight = parameter([inputs, outputs], init);
   const offset = bias ? parameter([outputs], zeros) : undefined;
   return defineModule({ weight, bias: offset }, (x: Tensor) => linearOf(x, weight, offset));

@@ -13,7 +13,13 @@ export interface MlpConfig {
 }
 
 /** Linear, activation (exact GELU), linear, dropout: [..., width] -> [..., width]. */
-export function mlp({ width, hidden, dropout: rate = 0, activation = gelu, init }: MlpConfig): Module<(x: Tensor, context: Context) => Tensor> {
+export function mlp({
+  width,
+  hidden,
+  dropout: rate = 0,
+  activation = gelu,
+  init,
+}: MlpConfig): Module<(x: Tensor, context: Context) => Tensor> {
   const parts = { up: linear(width, hidden, { init }), down: linear(hidden, width, { init }) };
   return defineModule(parts, (x: Tensor, context: Context) => dropout(parts.down(activation(parts.up(x))), rate, context));
 }

@@ -9,7 +9,10 @@ const maxPeriod = 10000;
 /** [cos(x f_k) | sin(x f_k)], f_k = 10000^(−k/128), k = 0 … 127: [batch] -> [batch, 256] (Dhariwal & Nichol 2021). */
 export function sinusoid(x: Tensor): Tensor {
   const half = features / 2;
-  const frequencies = constant(Float32Array.from({ length: half }, (_, k) => Math.exp((-Math.log(maxPeriod) * k) / half)), [1, half]);
+  const frequencies = constant(
+    Float32Array.from({ length: half }, (_, k) => Math.exp((-Math.log(maxPeriod) * k) / half)),
+    [1, half],
+  );
   const angles = mul(reshape(x, [x.shape[0]!, 1]), frequencies);
   return concat([cos(angles), sin(angles)], 1);
 }

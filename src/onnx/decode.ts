@@ -10,7 +10,12 @@ export interface OnnxGraph {
   readonly opsets: Readonly<Record<string, number>>;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  readonly nodes: readonly { readonly opType: string; readonly domain: string; readonly inputs: readonly string[]; readonly outputs: readonly string[] }[];
+  readonly nodes: readonly {
+    readonly opType: string;
+    readonly domain: string;
+    readonly inputs: readonly string[];
+    readonly outputs: readonly string[];
+  }[];
   readonly initializers: ReadonlyMap<string, { readonly dtype: DType | undefined; readonly shape: Shape; readonly raw: Uint8Array }>;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -21,17 +26,31 @@ export function decodeModel(bytes: Uint8Array): OnnxGraph {
     const model = fieldsOf(bytes);
     const graph = fieldsOf(one(model, schema.model.graph));
     return {
-      opsets: Object.fromEntries(many(model, schema.model.opsetImport).map(fieldsOf).map((entry) => [text(entry, schema.opset.domain), int(entry, schema.opset.version)])),
+      opsets: Object.fromEntries(
+        many(model, schema.model.opsetImport)
+          .map(fieldsOf)
+          .map((entry) => [text(entry, schema.opset.domain), int(entry, schema.opset.version)]),
+      ),
       inputs: many(graph, schema.graph.input).map(decodeValueInfo),
       outputs: many(graph, schema.graph.output).map(decodeValueInfo),
-      nodes: many(graph, schema.graph.node).map(fieldsOf).map((node) => ({
-        opType: text(node, schema.node.opType),
-        domain: text(node, schema.node.domain),
-        inputs: many(node, schema.node.input).map(asText),
-        outputs: many(node, schema.node.output).map(asText),
-      })),
-      initializers: new Map(many(graph, schema.graph.initializer).map(fieldsOf).map((tensor) => [text(tensor, schema.tensor.name), decodeTensor(tensor)])),
-      metadata: Object.fromEntries(many(model, schema.model.metadata).map(fieldsOf).map((entry) => [text(entry, schema.stringEntry.key), text(entry, schema.stringEntry.value)])),
+      nodes: many(graph, schema.graph.node)
+        .map(fieldsOf)
+        .map((node) => ({
+          opType: text(node, schema.node.opType),
+          domain: text(node, schema.node.domain),
+          inputs: many(node, schema.node.input).map(asText),
+          outputs: many(node, schema.node.output).map(asText),
+        })),
+      initializers: new Map(
+        many(graph, schema.graph.initializer)
+          .map(fieldsOf)
+          .map((tensor) => [text(tensor, schema.tensor.name), decodeTensor(tensor)]),
+      ),
+      metadata: Object.fromEntries(
+        many(model, schema.model.metadata)
+          .map(fieldsOf)
+          .map((entry) => [text(entry, schema.stringEntry.key), text(entry, schema.stringEntry.value)]),
+      ),
     };
   } catch (error) {
     if (error instanceof FormatError) throw error;
@@ -83,15 +102,24 @@ function decodeValueInfo(bytes: Uint8Array): TensorSpec {
   const info = fieldsOf(bytes);
   const type = fieldsOf(one(fieldsOf(one(info, schema.valueInfo.type)), schema.typeProto.tensorType));
   const dimensions = many(type, schema.tensorType.shape).flatMap((shape) => many(fieldsOf(shape), schema.tensorShape.dimension));
-  const shape = dimensions.map((dimension) => (fieldsOf(dimension).has(schema.dimension.value) ? int(fieldsOf(dimension), schema.dimension.value) : -1));
+  const shape = dimensions.map((dimension) =>
+    fieldsOf(dimension).has(schema.dimension.value) ? int(fieldsOf(dimension), schema.dimension.value) : -1,
+  );
   const dtype = dtypeOf(int(type, schema.tensorType.elementType));
   const name = text(info, schema.valueInfo.name);
-  if (dtype === undefined) throw new FormatError("unknownType", { name }, `The ONNX value "${name}" has an element type that is not supported here (float32, int32, int64, bool are).`);
+  if (dtype === undefined)
+    throw new FormatError(
+      "unknownType",
+      { name },
+      `The ONNX value "${name}" has an element type that is not supported here (float32, int32, int64, bool are).`,
+    );
   return { name, dtype, shape };
 }
 
 function decodeTensor(fields: Fields): { dtype: DType | undefined; shape: Shape; raw: Uint8Array } {
-  const shape = (fields.get(schema.tensor.dims) ?? []).flatMap((value) => (typeof value === "bigint" ? [Number(value)] : [...packed(value)]));
+  const shape = (fields.get(schema.tensor.dims) ?? []).flatMap((value) =>
+    typeof value === "bigint" ? [Number(value)] : [...packed(value)],
+  );
   return { dtype: dtypeOf(int(fields, schema.tensor.dataType)), shape, raw: many(fields, schema.tensor.rawData)[0] ?? new Uint8Array() };
 }
 

@@ -56,7 +56,13 @@ function valueNames(program: Program): Map<Tensor, string> {
   return names;
 }
 
-function encodeNode(node: Node, form: OnnxForm, name: string, names: ReadonlyMap<Tensor, string>, shapes: readonly string[]): MessageWriter {
+function encodeNode(
+  node: Node,
+  form: OnnxForm,
+  name: string,
+  names: ReadonlyMap<Tensor, string>,
+  shapes: readonly string[],
+): MessageWriter {
   const out = new MessageWriter();
   for (const tensor of node.inputs) out.text(schema.node.input, names.get(tensor)!);
   for (const shape of shapes) out.text(schema.node.input, shape);
@@ -83,8 +89,12 @@ function encodeAttribute(name: string, value: AttributeValue, isFloat: boolean):
 function encodeValueInfo({ name, dtype, shape }: TensorSpec): MessageWriter {
   const dimensions = new MessageWriter();
   for (const size of shape) dimensions.message(schema.tensorShape.dimension, new MessageWriter().varint(schema.dimension.value, size));
-  const type = new MessageWriter().varint(schema.tensorType.elementType, schema.dataType[dtype]).message(schema.tensorType.shape, dimensions);
-  return new MessageWriter().text(schema.valueInfo.name, name).message(schema.valueInfo.type, new MessageWriter().message(schema.typeProto.tensorType, type));
+  const type = new MessageWriter()
+    .varint(schema.tensorType.elementType, schema.dataType[dtype])
+    .message(schema.tensorType.shape, dimensions);
+  return new MessageWriter()
+    .text(schema.valueInfo.name, name)
+    .message(schema.valueInfo.type, new MessageWriter().message(schema.typeProto.tensorType, type));
 }
 
 /** Constant tensors of a graph; equal shape constants are written once. */
@@ -96,7 +106,9 @@ class Initializers {
     const out = new MessageWriter();
     for (const size of shape) out.varint(schema.tensor.dims, size);
     const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    this.written.push(out.varint(schema.tensor.dataType, schema.dataType[dtype]).text(schema.tensor.name, name).bytes(schema.tensor.rawData, raw));
+    this.written.push(
+      out.varint(schema.tensor.dataType, schema.dataType[dtype]).text(schema.tensor.name, name).bytes(schema.tensor.rawData, raw),
+    );
   }
 
   shared({ dtype, shape, data }: { dtype: DType; shape: Shape; data: readonly number[] }): string {

@@ -20,7 +20,9 @@ export class MessageWriter {
   }
 
   bytes(field: number, value: Uint8Array): this {
-    return this.push(varintBytes(field * 8 + lengthType)).push(varintBytes(value.length)).push(value);
+    return this.push(varintBytes(field * 8 + lengthType))
+      .push(varintBytes(value.length))
+      .push(value);
   }
 
   text(field: number, value: string): this {
@@ -85,7 +87,16 @@ export function* readMessage(bytes: Uint8Array): Generator<{ field: number; valu
   while (at < bytes.length) {
     const tag = Number(varint());
     const type = tag & 7;
-    const value = type === varintType ? varint() : type === lengthType ? take(Number(varint())) : type === fixed32Type ? take(4) : type === 1 ? take(8) : undefined;
+    const value =
+      type === varintType
+        ? varint()
+        : type === lengthType
+          ? take(Number(varint()))
+          : type === fixed32Type
+            ? take(4)
+            : type === 1
+              ? take(8)
+              : undefined;
     if (value === undefined) throw new RangeError(`wire type ${type} is unknown`);
     yield { field: tag >>> 3, value };
   }

@@ -16,7 +16,8 @@ export interface AdamWConfig {
  * m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; p ← p(1 − lr·λ) − lr · m̂/(√v̂ + ε).
  */
 export function adamW({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWConfig = {}): Optimizer {
-  if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) throw new UsageError("betas", { beta1, beta2 }, `adamW: betas are at least 0 and below 1, got ${beta1} and ${beta2}.`);
+  if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1))
+    throw new UsageError("betas", { beta1, beta2 }, `adamW: betas are at least 0 and below 1, got ${beta1} and ${beta2}.`);
   return {
     name: "adamW",
     slots: ["m", "v"],

@@ -21,7 +21,8 @@ export interface ScheduleConfig {
  * @throws {UsageError} if a number is out of range.
  */
 export function schedule({ kind, learningRate, warmupSteps, totalSteps, floor }: ScheduleConfig): Schedule {
-  if (!(learningRate > 0)) throw new UsageError("learningRate", { learningRate }, `schedule: the learning rate must be above 0, got ${learningRate}.`);
+  if (!(learningRate > 0))
+    throw new UsageError("learningRate", { learningRate }, `schedule: the learning rate must be above 0, got ${learningRate}.`);
   if (!(floor >= 0 && floor <= 1)) throw new UsageError("floor", { floor }, `schedule: the floor is a share from 0 to 1, got ${floor}.`);
   const shape = (progress: number): number => {
     if (kind === "constant") return 1;

@@ -1,7 +1,7 @@
 import { ShapeError } from "../errors.ts";
 import { add } from "./ops/index.ts";
 import type { Region } from "./tensor.ts";
-import { Node, scalar, Tensor, traceInRegion } from "./tensor.ts";
+import { Node, scalar, type Tensor, traceInRegion } from "./tensor.ts";
 
 /**
  * Reverse-mode differentiation: extends the graph with the gradient of a scalar `loss` for each wanted tensor.
@@ -12,7 +12,11 @@ import { Node, scalar, Tensor, traceInRegion } from "./tensor.ts";
  */
 export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[] {
   if (loss.rank !== 0 || loss.dtype !== "float32") {
-    throw new ShapeError("lossNotScalar", { loss: loss.toString() }, `grad: the loss must be a float32 scalar, got ${loss}. Reduce it first, e.g. mean(loss).`);
+    throw new ShapeError(
+      "lossNotScalar",
+      { loss: loss.toString() },
+      `grad: the loss must be a float32 scalar, got ${loss}. Reduce it first, e.g. mean(loss).`,
+    );
   }
   const cotangents = new Map<Tensor, Tensor>([[loss, scalar(1)]]);
   const active = dependents(loss, wanted);
@@ -34,7 +38,11 @@ export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[]
   return wanted.map((tensor) => {
     const gradient = cotangents.get(tensor);
     if (gradient !== undefined) return gradient;
-    throw new ShapeError("noGradient", { tensor: tensor.toString() }, `grad: the loss does not depend on ${tensor}${tensor.source ? ` (a ${tensor.source.kind})` : ""}; leave it out of the wanted tensors.`);
+    throw new ShapeError(
+      "noGradient",
+      { tensor: tensor.toString() },
+      `grad: the loss does not depend on ${tensor}${tensor.source ? ` (a ${tensor.source.kind})` : ""}; leave it out of the wanted tensors.`,
+    );
   });
 }
 

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fold } from "../random.ts";
 import { device, devices } from "../../test/support/devices.ts";
 import { type GradientCase, gradientError, gradientKey, gradientResult } from "../../test/support/gradCheck.ts";
-import * as T from "./index.ts";
+import { fold } from "../random.ts";
 import type { Shape, Tensor } from "./index.ts";
+import * as T from "./index.ts";
 
 const size = fc.integer({ min: 1, max: 5 });
 const shape = (min = 1, max = 4): fc.Arbitrary<number[]> => fc.array(size, { minLength: min, maxLength: max });
@@ -18,8 +18,10 @@ const broadcast: fc.Arbitrary<[Shape, Shape]> = fc
     return first ? [a.slice(Math.min(drop, a.length)), b] : [a, b.slice(Math.min(drop, b.length))];
   });
 
-const one = (f: (x: Tensor) => Tensor, domain?: (x: number) => number): fc.Arbitrary<GradientCase> => shape().map((s) => ({ shapes: [s], f, ...(domain && { domain }) }));
-const two = (f: (a: Tensor, b: Tensor) => Tensor, domain?: (x: number) => number): fc.Arbitrary<GradientCase> => broadcast.map(([a, b]) => ({ shapes: [a, b], f, ...(domain && { domain }) }));
+const one = (f: (x: Tensor) => Tensor, domain?: (x: number) => number): fc.Arbitrary<GradientCase> =>
+  shape().map((s) => ({ shapes: [s], f, ...(domain && { domain }) }));
+const two = (f: (a: Tensor, b: Tensor) => Tensor, domain?: (x: number) => number): fc.Arbitrary<GradientCase> =>
+  broadcast.map(([a, b]) => ({ shapes: [a, b], f, ...(domain && { domain }) }));
 const positive = (x: number): number => 0.5 + Math.abs(x);
 /** Keeps values away from 0, where the derivative jumps. */
 const offKink = (x: number): number => x + Math.sign(x) * 0.05;
@@ -30,32 +32,82 @@ const withAxis = (f: (x: Tensor, axis: number) => Tensor): fc.Arbitrary<Gradient
 const product: fc.Arbitrary<GradientCase> = fc
   .tuple(size, size, size, fc.array(size, { maxLength: 2 }), fc.boolean(), fc.boolean(), fc.constantFrom(1, 0.5), fc.boolean())
   .map(([m, k, n, batch, transA, transB, alpha, shared]) => ({
-    shapes: [[...batch, ...(transA ? [k, m] : [m, k])], [...(shared ? batch.map(() => 1) : batch), ...(transB ? [n, k] : [k, n])]],
+    shapes: [
+      [...batch, ...(transA ? [k, m] : [m, k])],
+      [...(shared ? batch.map(() => 1) : batch), ...(transB ? [n, k] : [k, n])],
+    ],
     f: (a: Tensor, b: Tensor) => T.matmul(a, b, { transA, transB, alpha }),
   }));
 
-const gemmCase: fc.Arbitrary<GradientCase> = fc.tuple(size, size, size, fc.boolean(), fc.boolean(), fc.constantFrom(1, 2)).map(([m, k, n, transA, transB, alpha]) => ({
-  shapes: [transA ? [k, m] : [m, k], transB ? [n, k] : [k, n], [n]],
-  f: (a: Tensor, b: Tensor, bias: Tensor) => T.gemm(a, b, { transA, transB, alpha, bias }),
-}));
+const gemmCase: fc.Arbitrary<GradientCase> = fc
+  .tuple(size, size, size, fc.boolean(), fc.boolean(), fc.constantFrom(1, 2))
+  .map(([m, k, n, transA, transB, alpha]) => ({
+    shapes: [transA ? [k, m] : [m, k], transB ? [n, k] : [k, n], [n]],
+    f: (a: Tensor, b: Tensor, bias: Tensor) => T.gemm(a, b, { transA, transB, alpha, bias }),
+  }));
 
 const convCase: fc.Arbitrary<GradientCase> = fc
-  .tuple(size, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 2 }), fc.integer({ min: 4, max: 8 }))
-  .map(([batch, channels, out, kernel, stride, padding, side]) => ({ shapes: [[batch, channels, side, side + 1], [out, channels, kernel, kernel]], f: (x: Tensor, w: Tensor) => T.conv2d(x, w, { stride, padding }) }));
+  .tuple(
+    size,
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 0, max: 2 }),
+    fc.integer({ min: 4, max: 8 }),
+  )
+  .map(([batch, channels, out, kernel, stride, padding, side]) => ({
+    shapes: [
+      [batch, channels, side, side + 1],
+      [out, channels, kernel, kernel],
+    ],
+    f: (x: Tensor, w: Tensor) => T.conv2d(x, w, { stride, padding }),
+  }));
 
 const ints = (values: readonly number[], s: Shape): Tensor => T.constant(values, s, "int32");
 
 const gatherCase: fc.Arbitrary<GradientCase> = fc
   .tuple(size, size, fc.array(fc.nat(4), { minLength: 1, maxLength: 7 }))
-  .map(([rows, columns, raw]) => ({ shapes: [[rows, columns]], f: (table: Tensor) => T.gather(table, ints(raw.map((i) => i % rows), [raw.length])) }));
+  .map(([rows, columns, raw]) => ({
+    shapes: [[rows, columns]],
+    f: (table: Tensor) =>
+      T.gather(
+        table,
+        ints(
+          raw.map((i) => i % rows),
+          [raw.length],
+        ),
+      ),
+  }));
 
 const takeCase: fc.Arbitrary<GradientCase> = fc
   .tuple(size, size, fc.array(fc.nat(4), { minLength: 5, maxLength: 5 }))
-  .map(([rows, columns, raw]) => ({ shapes: [[rows, columns]], f: (x: Tensor) => T.takeAlong(x, ints(raw.slice(0, rows).map((i) => i % columns), [rows, 1]), 1) }));
+  .map(([rows, columns, raw]) => ({
+    shapes: [[rows, columns]],
+    f: (x: Tensor) =>
+      T.takeAlong(
+        x,
+        ints(
+          raw.slice(0, rows).map((i) => i % columns),
+          [rows, 1],
+        ),
+        1,
+      ),
+  }));
 
 const crossEntropyCase: fc.Arbitrary<GradientCase> = fc
   .tuple(size, fc.integer({ min: 2, max: 5 }), fc.array(fc.nat(9), { minLength: 5, maxLength: 5 }))
-  .map(([rows, classes, raw]) => ({ shapes: [[rows, classes]], f: (x: Tensor) => T.crossEntropy(x, ints(raw.slice(0, rows).map((i) => i % classes), [rows])) }));
+  .map(([rows, classes, raw]) => ({
+    shapes: [[rows, classes]],
+    f: (x: Tensor) =>
+      T.crossEntropy(
+        x,
+        ints(
+          raw.slice(0, rows).map((i) => i % classes),
+          [rows],
+        ),
+      ),
+  }));
 
 const wide = fc.tuple(shape(1, 2), fc.integer({ min: 4, max: 9 })).map(([lead, width]) => [...lead, width]);
 
@@ -87,18 +139,39 @@ const cases: Readonly<Record<string, fc.Arbitrary<GradientCase>>> = {
   reduceSum: withAxis((x, axis) => T.reduceSum(x, axis)),
   reduceMean: withAxis((x, axis) => T.reduceMean(x, axis, true)),
   // A ramp keeps the values apart: the derivative jumps where two are equal.
-  reduceMax: withAxis((x, axis) => T.reduceMax(T.add(x, T.constant(Array.from({ length: T.sizeOf(x.shape) }, (_, i) => 9 * ((7 * i) % 11) + i), x.shape)), axis)),
+  reduceMax: withAxis((x, axis) =>
+    T.reduceMax(
+      T.add(
+        x,
+        T.constant(
+          Array.from({ length: T.sizeOf(x.shape) }, (_, i) => 9 * ((7 * i) % 11) + i),
+          x.shape,
+        ),
+      ),
+      axis,
+    ),
+  ),
   mean: one(T.mean),
   softmax: withAxis(T.softmax),
   logSoftmax: withAxis(T.logSoftmax),
   reshape: one((x) => T.mul(T.reshape(x, [T.sizeOf(x.shape)]), 2)),
-  transpose: one((x) => T.transpose(x, x.shape.map((_, i) => x.rank - 1 - i))),
+  transpose: one((x) =>
+    T.transpose(
+      x,
+      x.shape.map((_, i) => x.rank - 1 - i),
+    ),
+  ),
   swapLast: shape(2, 4).map((s) => ({ shapes: [s], f: T.swapLast })),
   expand: one((x) => T.expand(x, [2, ...x.shape])),
   concat: withAxis((x, axis) => T.concat([x, T.square(x), x], axis)),
   split: withAxis((x, axis) => T.mul(T.split(T.concat([x, x], axis), [x.shape[axis]!, x.shape[axis]!], axis)[1]!, x)),
   slice: withAxis((x, axis) => T.slice(x, axis, x.shape[axis]! > 1 ? 1 : 0, x.shape[axis]!)),
-  pad: one((x) => T.pad(x, x.shape.map((_, i) => [i, 1]))),
+  pad: one((x) =>
+    T.pad(
+      x,
+      x.shape.map((_, i) => [i, 1]),
+    ),
+  ),
   matmul: product,
   gemm: gemmCase,
   linear: fc.tuple(wide, size).map(([s, out]) => ({ shapes: [s, [s.at(-1)!, out], [out]], f: T.linear })),
@@ -108,7 +181,11 @@ const cases: Readonly<Record<string, fc.Arbitrary<GradientCase>>> = {
   crossEntropy: crossEntropyCase,
   layerNorm: wide.map((s) => ({ shapes: [s, [s.at(-1)!], [s.at(-1)!]], f: (x, gain, bias) => T.layerNorm(x, { gain, bias }) })),
   adaptiveLayerNorm: fc.tuple(size, size, fc.integer({ min: 4, max: 9 })).map(([batch, tokens, width]) => ({
-    shapes: [[batch, tokens, width], [batch, 1, width], [batch, 1, width]],
+    shapes: [
+      [batch, tokens, width],
+      [batch, 1, width],
+      [batch, 1, width],
+    ],
     f: (x: Tensor, gain: Tensor, bias: Tensor) => T.layerNorm(x, { gain, bias }),
   })),
   rmsNorm: wide.map((s) => ({ shapes: [s, [s.at(-1)!]], f: (x, gain) => T.rmsNorm(x, { gain }) })),

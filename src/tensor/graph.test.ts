@@ -13,12 +13,20 @@ function mlpLayer(width: number): { parameters: T.Tensor[]; f: (h: T.Tensor) => 
 }
 
 /** A stack of residual layers with its loss and gradients. */
-function network(depth: number, checkpointed: boolean, shape = [16, 8, 16]): { program: T.Program; parameters: T.Tensor[]; layers: ReturnType<typeof mlpLayer>[] } {
+function network(
+  depth: number,
+  checkpointed: boolean,
+  shape = [16, 8, 16],
+): { program: T.Program; parameters: T.Tensor[]; layers: ReturnType<typeof mlpLayer>[] } {
   const layers = Array.from({ length: depth }, () => mlpLayer(shape.at(-1)!));
   return { ...gradientsOf(layers, checkpointed, shape), layers };
 }
 
-function gradientsOf(layers: ReturnType<typeof mlpLayer>[], checkpointed: boolean, shape: readonly number[]): { program: T.Program; parameters: T.Tensor[] } {
+function gradientsOf(
+  layers: ReturnType<typeof mlpLayer>[],
+  checkpointed: boolean,
+  shape: readonly number[],
+): { program: T.Program; parameters: T.Tensor[] } {
   const parameters = layers.flatMap((layer) => layer.parameters);
   const out = layers.reduce((h, { f }) => (checkpointed ? T.checkpoint(f)(h) : f(h)), T.input("x", shape));
   const loss = T.mean(T.square(out));
@@ -107,7 +115,7 @@ describe("checkpoint", () => {
       return T.createProgram({ g: T.grad(loss, [w])[0]! });
     };
     const nested = gradient(T.checkpoint((h: T.Tensor) => T.exp(T.checkpoint(f)(h))));
-    expect((await run(nested))["g"]).toEqual((await run(gradient((h) => T.exp(f(h)))))["g"]);
+    expect((await run(nested)).g).toEqual((await run(gradient((h) => T.exp(f(h))))).g);
   });
 });
 
@@ -123,7 +131,11 @@ describe("program", () => {
     const y = T.neg(x);
     const cpu = await device("cpu");
     const results = await evaluate(cpu, { a: y, b: y, c: x }, { x: Float32Array.of(1, 2) });
-    expect(Object.fromEntries(Object.entries(results).map(([name, values]) => [name, [...(values as Float32Array)]]))).toEqual({ a: [-1, -2], b: [-1, -2], c: [1, 2] });
+    expect(Object.fromEntries(Object.entries(results).map(([name, values]) => [name, [...(values as Float32Array)]]))).toEqual({
+      a: [-1, -2],
+      b: [-1, -2],
+      c: [1, 2],
+    });
   });
 
   test("prints a layer with its gradient", () => {
@@ -155,7 +167,8 @@ describe("program", () => {
     const at = (name: string): number => order.indexOf(program.outputs.find((output) => output.name === name)!.tensor.producer!);
     expect(at("g5")).toBeLessThan(at("g0"));
     expect(new Set(order).size).toBe(program.nodes.length);
-    for (const node of order) for (const input of node.inputs) if (input.producer) expect(order.indexOf(input.producer)).toBeLessThan(order.indexOf(node));
+    for (const node of order)
+      for (const input of node.inputs) if (input.producer) expect(order.indexOf(input.producer)).toBeLessThan(order.indexOf(node));
   });
 });
 
@@ -189,14 +202,17 @@ describe("ONNX", () => {
   test("gives the same with all of ONNX Runtime's optimisations", async () => {
     const cpu = await device("cpu");
     await using optimized = await cpu.compile(model, { optimization: "all" });
-    const feeds = Object.fromEntries(program.inputs.map(({ name, tensor }, i) => {
-      const values = new Float32Array(T.sizeOf(tensor.shape));
-      normal(key(i), values);
-      return [name, values.map((x) => 0.3 * x)];
-    }));
+    const feeds = Object.fromEntries(
+      program.inputs.map(({ name, tensor }, i) => {
+        const values = new Float32Array(T.sizeOf(tensor.shape));
+        normal(key(i), values);
+        return [name, values.map((x) => 0.3 * x)];
+      }),
+    );
     const a = (await optimized.run(feeds)) as Record<string, Float32Array>;
     const b = await run(program);
-    for (const [name, values] of Object.entries(b)) for (const [i, x] of values.entries()) expect(Math.abs(a[name]![i]! - x)).toBeLessThan(1e-4);
+    for (const [name, values] of Object.entries(b))
+      for (const [i, x] of values.entries()) expect(Math.abs(a[name]![i]! - x)).toBeLessThan(1e-4);
   });
 
   test("damaged bytes are a FormatError and nothing else", () => {

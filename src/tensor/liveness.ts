@@ -12,7 +12,9 @@ export function executionOrder(program: Program): Node[] {
   const consumed = new Set(program.nodes.flatMap((node) => node.inputs.flatMap((tensor) => tensor.producer ?? [])));
   const order: Node[] = [];
   const visited = new Set<Node>();
-  const stack: { node: Node; leave: boolean }[] = program.nodes.filter((node) => !consumed.has(node)).map((node) => ({ node, leave: false }));
+  const stack: { node: Node; leave: boolean }[] = program.nodes
+    .filter((node) => !consumed.has(node))
+    .map((node) => ({ node, leave: false }));
   for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
     if (top.leave) {
       order.push(top.node);
@@ -21,7 +23,9 @@ export function executionOrder(program: Program): Node[] {
     if (visited.has(top.node)) continue;
     visited.add(top.node);
     stack.push({ node: top.node, leave: true });
-    const producers = [...new Set(top.node.inputs.flatMap((tensor) => tensor.producer ?? []))].sort((a, b) => position.get(a)! - position.get(b)!);
+    const producers = [...new Set(top.node.inputs.flatMap((tensor) => tensor.producer ?? []))].sort(
+      (a, b) => position.get(a)! - position.get(b)!,
+    );
     for (const producer of producers) if (!visited.has(producer)) stack.push({ node: producer, leave: false });
   }
   return order;

@@ -31,7 +31,10 @@ export interface ProgramOptions {
  * first; so nodes that make outputs stand last, in the order of `outputs`: with the loss first and the gradients in the order
  * of the forward pass, the last layer's gradients are computed first and every activation dies as early as it can.
  */
-export function createProgram(outputs: Readonly<Record<string, Tensor>>, { names = new Map(), rewrites = [] }: ProgramOptions = {}): Program {
+export function createProgram(
+  outputs: Readonly<Record<string, Tensor>>,
+  { names = new Map(), rewrites = [] }: ProgramOptions = {},
+): Program {
   const rewritten = rewrite(Object.values(outputs), rewrites);
   const taken = new Set<Tensor>();
   const named = Object.keys(outputs).map((name, i) => {
@@ -52,7 +55,9 @@ export function createProgram(outputs: Readonly<Record<string, Tensor>>, { names
 
 function orderForScheduler(nodes: readonly Node[], outputs: readonly NamedTensor[]): Node[] {
   const consumed = new Set(nodes.flatMap((node) => node.inputs));
-  const last = [...new Set(outputs.map(({ tensor }) => tensor.producer!))].filter((node) => node.outputs.every((output) => !consumed.has(output)));
+  const last = [...new Set(outputs.map(({ tensor }) => tensor.producer!))].filter((node) =>
+    node.outputs.every((output) => !consumed.has(output)),
+  );
   const moved = new Set(last);
   return [...nodes.filter((node) => !moved.has(node)), ...last];
 }
@@ -64,7 +69,8 @@ function nameInputs(sources: readonly Tensor[], names: ReadonlyMap<Tensor, strin
     const { source } = tensor;
     if (source === undefined || source.kind === "constant") return [];
     const name = source.kind === "input" ? source.name : (names.get(tensor) ?? `${source.kind}.${count++}`);
-    if (used.has(name)) throw new ShapeError("duplicateInput", { name }, `createProgram: two inputs are called "${name}". Give them names of their own.`);
+    if (used.has(name))
+      throw new ShapeError("duplicateInput", { name }, `createProgram: two inputs are called "${name}". Give them names of their own.`);
     used.add(name);
     return [{ name, tensor }];
   });

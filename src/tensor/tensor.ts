@@ -1,5 +1,5 @@
-import type { Key } from "../random.ts";
 import { ShapeError } from "../errors.ts";
+import type { Key } from "../random.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import type { Shape, TensorType } from "./shape.ts";
 import { sameShape, showShape, sizeOf } from "./shape.ts";
@@ -122,7 +122,13 @@ export class Node {
   readonly region: Region | undefined;
   customGradient: CustomGradient | undefined;
 
-  constructor(operator: Operator<unknown>, inputs: readonly Tensor[], attributes: unknown, types: readonly TensorType[], region: Region | undefined) {
+  constructor(
+    operator: Operator<unknown>,
+    inputs: readonly Tensor[],
+    attributes: unknown,
+    types: readonly TensorType[],
+    region: Region | undefined,
+  ) {
     this.operator = operator;
     this.inputs = inputs;
     this.attributes = attributes;

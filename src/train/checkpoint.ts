@@ -9,7 +9,12 @@ import type { Trainer } from "./trainer.ts";
  * Saves a unit whole: `value/PATH` for every parameter, `SLOT/PATH` for the optimiser's state, `ema/PATH` for the averages, `constant/NAME` for what
  * all units have in common. With the step number this is all that a run needs to go on as if it had never stopped.
  */
-export async function saveUnit(store: CheckpointStore, trainer: Trainer, slots: readonly string[], metadata: Readonly<Record<string, string>> = {}): Promise<string> {
+export async function saveUnit(
+  store: CheckpointStore,
+  trainer: Trainer,
+  slots: readonly string[],
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<string> {
   await trainer.download();
   const { unit, state, steps } = trainer;
   const updates = Object.fromEntries([...unit.trainable.keys()].map((path) => [path, state.parameters.get(path)!.updates]));
@@ -45,8 +50,9 @@ export async function restoreUnit(trainer: Trainer, checkpoint: Checkpoint, slot
     if (one.ema.length > 0) copy(one.ema, `ema/${path}`);
   }
   for (const [target, source] of arrays) target.set(source);
-  const updates = JSON.parse(checkpoint.metadata["updates"] ?? "0") as number | Record<string, number>;
-  for (const path of unit.trainable.keys()) state.parameters.get(path)!.updates = typeof updates === "number" ? updates : (updates[path] ?? 0);
+  const updates = JSON.parse(checkpoint.metadata.updates ?? "0") as number | Record<string, number>;
+  for (const path of unit.trainable.keys())
+    state.parameters.get(path)!.updates = typeof updates === "number" ? updates : (updates[path] ?? 0);
   await trainer.resume(checkpoint.step);
 }
 
@@ -54,7 +60,11 @@ function arrayOf(checkpoint: Checkpoint, name: string, length: number): Float32A
   const tensor = checkpoint.tensors.get(name);
   const array = tensor && asFloat32(tensor);
   if (array?.length === length) return array;
-  throw new FormatError("missingTensor", { path: checkpoint.path, name }, `${checkpoint.path} has no "${name}" of ${length} values; it was written by another version. Train this unit again in another folder.`);
+  throw new FormatError(
+    "missingTensor",
+    { path: checkpoint.path, name },
+    `${checkpoint.path} has no "${name}" of ${length} values; it was written by another version. Train this unit again in another folder.`,
+  );
 }
 
 /** The parameters that prediction uses, by path: the averages where they were kept, else the values. */

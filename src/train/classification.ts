@@ -1,4 +1,4 @@
-import { cast, equal, mean, oneHot, reduceMax, reduceSum, mul, type Tensor } from "../tensor/index.ts";
+import { cast, equal, mean, mul, oneHot, reduceMax, reduceSum, type Tensor } from "../tensor/index.ts";
 
 /** The share of items whose label has the highest logit; ties count as hits. [batch, classes] and int32 [batch] -> scalar. */
 export function classAccuracy(logits: Tensor, labels: Tensor): Tensor {

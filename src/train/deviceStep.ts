@@ -2,9 +2,32 @@ import { UsageError } from "../errors.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { fold } from "../random.ts";
 import type { Device, DeviceTensor } from "../runtime/index.ts";
-import { add, createProgram, div, input, minimum, mul, type Program, reduceSum, rewritesFor, sqrt, square, type Tensor } from "../tensor/index.ts";
+import {
+  add,
+  createProgram,
+  div,
+  input,
+  minimum,
+  mul,
+  type Program,
+  reduceSum,
+  rewritesFor,
+  sqrt,
+  square,
+  type Tensor,
+} from "../tensor/index.ts";
 import type { UnitState } from "./state.ts";
-import { batchFeeds, parameterNames, RandomFeeds, renamed, scalarOutputs, scalarsOf, type StepConfig, type StepRunner, traceStep } from "./step.ts";
+import {
+  batchFeeds,
+  parameterNames,
+  RandomFeeds,
+  renamed,
+  type StepConfig,
+  type StepRunner,
+  scalarOutputs,
+  scalarsOf,
+  traceStep,
+} from "./step.ts";
 
 /** The whole step as one program: parameters, optimiser state and averages go in and come out, and never leave the device. */
 export function fullStepProgram({ method, unit, batchSize, optimizer, checkpointing, clipNorm, emaDecay }: StepConfig): Program {
@@ -13,17 +36,21 @@ export function fullStepProgram({ method, unit, batchSize, optimizer, checkpoint
   const settings = Object.fromEntries(settingNames.map((name) => [name, input(`setting/${name}`, [])]));
   const norm = sqrt([...gradients.values()].map((g) => reduceSum(square(g))).reduce((a, b) => add(a, b)));
   const clip = Number.isFinite(clipNorm) ? minimum(1, div(clipNorm, add(norm, 1e-6))) : undefined;
-  const scaled = { ...settings, gradScale: clip === undefined ? settings["gradScale"]! : mul(settings["gradScale"]!, clip) };
+  const scaled = { ...settings, gradScale: clip === undefined ? settings.gradScale! : mul(settings.gradScale!, clip) };
   const next: Record<string, Tensor> = {};
   for (const [path, value] of unit.trainable) {
     const slots = optimizer.slots.map((slot) => input(`${slot}/${path}`, value.shape));
     const updated = optimizer.updateTraced(value, gradients.get(path)!, slots, scaled);
     next[`value/${path}`] = updated.value;
     for (const [i, slot] of optimizer.slots.entries()) next[`${slot}/${path}`] = updated.slots[i]!;
-    if (emaDecay !== undefined) next[`ema/${path}`] = add(mul(input(`ema/${path}`, value.shape), emaDecay), mul(updated.value, 1 - emaDecay));
+    if (emaDecay !== undefined)
+      next[`ema/${path}`] = add(mul(input(`ema/${path}`, value.shape), emaDecay), mul(updated.value, 1 - emaDecay));
   }
   const names = new Map([...parameterNames([unit])].map(([tensor, path]) => [tensor, `value/${path}`]));
-  return createProgram({ ...scalarOutputs(objective), gradientNorm: norm, ...renamed(new Map(Object.entries(next)), "next") }, { names, rewrites: rewritesFor("webgpu") });
+  return createProgram(
+    { ...scalarOutputs(objective), gradientNorm: norm, ...renamed(new Map(Object.entries(next)), "next") },
+    { names, rewrites: rewritesFor("webgpu") },
+  );
 }
 
 /** WebGPU: state lives in device memory; each step's outputs become the next step's inputs. */
@@ -56,14 +83,28 @@ export async function deviceStepRunner(device: Device, state: UnitState, config:
   return {
     run: async (batches, stepKey, learningRate) => {
       const [batch] = batches;
-      if (batches.length !== 1) throw new UsageError("accumulate", { batches: batches.length }, `Gradient accumulation runs on the CPU only: on ${device.name} give one batch a step (accumulate = 1).`);
+      if (batches.length !== 1)
+        throw new UsageError(
+          "accumulate",
+          { batches: batches.length },
+          `Gradient accumulation runs on the CPU only: on ${device.name} give one batch a step (accumulate = 1).`,
+        );
       const updates = 1 + Math.max(...[...config.unit.trainable.keys()].map((path) => state.parameters.get(path)!.updates));
-      const settings = Object.entries(config.optimizer.settings(updates, learningRate, 1)).map(([name, value]) => [`setting/${name}`, Float32Array.of(value)] as const);
-      const candidates = { ...Object.fromEntries(held), ...Object.fromEntries(settings), ...batchFeeds(program, batch!), ...random.draw(fold(stepKey, 0)) };
+      const settings = Object.entries(config.optimizer.settings(updates, learningRate, 1)).map(
+        ([name, value]) => [`setting/${name}`, Float32Array.of(value)] as const,
+      );
+      const candidates = {
+        ...Object.fromEntries(held),
+        ...Object.fromEntries(settings),
+        ...batchFeeds(program, batch!),
+        ...random.draw(fold(stepKey, 0)),
+      };
       const feeds = Object.fromEntries(program.inputs.map(({ name }) => [name, candidates[name]!]));
       const results = await executable.run(feeds);
-      const scalars = Object.fromEntries(Object.entries(results).flatMap(([name, value]) => (kept.has(name) ? [] : [[name, Number((value as Float32Array)[0])]])));
-      const report = scalarsOf([scalars], scalars["gradientNorm"]!);
+      const scalars = Object.fromEntries(
+        Object.entries(results).flatMap(([name, value]) => (kept.has(name) ? [] : [[name, Number((value as Float32Array)[0])]])),
+      );
+      const report = scalarsOf([scalars], scalars.gradientNorm!);
       const fine = Number.isFinite(report.loss) && Number.isFinite(report.gradientNorm);
       for (const name of kept) {
         const tensor = results[name] as DeviceTensor;

@@ -3,7 +3,7 @@ import { fold, type Key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
 import type { Batch } from "./method.ts";
 import type { UnitState } from "./state.ts";
-import { batchFeeds, gradientProgram, RandomFeeds, scalarsOf, type StepConfig, type StepRunner } from "./step.ts";
+import { batchFeeds, gradientProgram, RandomFeeds, type StepConfig, type StepRunner, scalarsOf } from "./step.ts";
 
 /** CPU: the graph ends at the gradients, which land in the arena; the optimiser's kernels update the parameters in place. */
 export async function hostStepRunner(device: Device, state: UnitState, config: StepConfig): Promise<StepRunner> {
@@ -12,8 +12,12 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
   const executable = await device.compile(encodeModel(program));
   const random = new RandomFeeds(program);
   const trained = [...unit.trainable.keys()].map((path) => ({ path, state: state.parameters.get(path)! }));
-  const values = Object.fromEntries([...state.parameters].filter(([path]) => program.inputs.some(({ name }) => name === path)).map(([path, { value }]) => [path, value]));
-  const scalars = Object.fromEntries(program.outputs.filter(({ name }) => !name.startsWith("gradient/")).map(({ name }) => [name, new Float32Array(1)]));
+  const values = Object.fromEntries(
+    [...state.parameters].filter(([path]) => program.inputs.some(({ name }) => name === path)).map(([path, { value }]) => [path, value]),
+  );
+  const scalars = Object.fromEntries(
+    program.outputs.filter(({ name }) => !name.startsWith("gradient/")).map(({ name }) => [name, new Float32Array(1)]),
+  );
   const into = { ...scalars, ...Object.fromEntries(trained.map(({ path, state: { gradient } }) => [`gradient/${path}`, gradient])) };
   const sums = new Map<string, Float32Array>();
 
@@ -27,13 +31,20 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
     const results: Record<string, number>[] = [];
     for (const [i, batch] of batches.entries()) {
       results.push(await gradientOf(batch, fold(stepKey, i)));
-      for (const { path, state: { gradient } } of trained) {
+      for (const {
+        path,
+        state: { gradient },
+      } of trained) {
         const sum = sums.get(path);
         if (i === 0) sum ? sum.set(gradient) : sums.set(path, gradient.slice());
         else addInto(sum!, gradient);
       }
     }
-    for (const { path, state: { gradient } } of trained) gradient.set(sums.get(path)!);
+    for (const {
+      path,
+      state: { gradient },
+    } of trained)
+      gradient.set(sums.get(path)!);
     return results;
   };
 
@@ -41,7 +52,8 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
     run: async (batches, stepKey, learningRate) => {
       const results = batches.length === 1 ? [await gradientOf(batches[0]!, fold(stepKey, 0))] : await accumulate(batches, stepKey);
       const mean = 1 / batches.length;
-      const gradientNorm = mean * Math.sqrt(trained.reduce((sum, { state: { gradient, kernels } }) => sum + kernels.sumSquares(gradient), 0));
+      const gradientNorm =
+        mean * Math.sqrt(trained.reduce((sum, { state: { gradient, kernels } }) => sum + kernels.sumSquares(gradient), 0));
       const report = scalarsOf(results, gradientNorm);
       if (!Number.isFinite(report.loss) || !Number.isFinite(gradientNorm)) return report;
       const gradScale = mean * clipFactor(gradientNorm, clipNorm);
@@ -65,4 +77,3 @@ function addInto(sum: Float32Array, addend: Float32Array): void {
 function clipFactor(norm: number, limit: number): number {
   return norm > limit ? limit / (norm + 1e-6) : 1;
 }
-

@@ -1,6 +1,6 @@
+export * from "./checkpoint.ts";
 export * from "./classification.ts";
 export { fullStepProgram } from "./deviceStep.ts";
-export * from "./checkpoint.ts";
 export * from "./loop.ts";
 export * from "./method.ts";
 export * from "./predictor.ts";

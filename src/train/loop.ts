@@ -75,7 +75,9 @@ export async function train(method: TrainingMethod, options: TrainOptions): Prom
     let log: MetricsLog | undefined;
     try {
       for (const unit of group) sessions.push(await openUnit(method, unit, options, sessions));
-      log = await options.record?.openLog(Object.fromEntries(sessions.map(({ trainer: { unit, steps: done } }) => [unit.name, done || -1])));
+      log = await options.record?.openLog(
+        Object.fromEntries(sessions.map(({ trainer: { unit, steps: done } }) => [unit.name, done || -1])),
+      );
       await trainTogether(method, sessions, options, log);
       for (const { trainer } of sessions) steps[trainer.unit.name] = trainer.steps;
     } finally {
@@ -132,7 +134,12 @@ async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOption
 }
 
 /** One step of each unit in turn until all have made theirs; a unit that is ahead waits for the others. */
-async function trainTogether(method: TrainingMethod, sessions: readonly UnitSession[], options: TrainOptions, log: MetricsLog | undefined): Promise<void> {
+async function trainTogether(
+  method: TrainingMethod,
+  sessions: readonly UnitSession[],
+  options: TrainOptions,
+  log: MetricsLog | undefined,
+): Promise<void> {
   const { steps, record, signal } = options;
   const breathe = eventLoopBreather();
   const behind = (): number => Math.min(...sessions.map(({ trainer }) => trainer.steps));

@@ -1,5 +1,5 @@
 import { encodeModel } from "../onnx/index.ts";
-import { fold, key, type Key } from "../random.ts";
+import { fold, type Key, key } from "../random.ts";
 import type { Device, Executable } from "../runtime/index.ts";
 import { createProgram, type HostArray, rewritesFor } from "../tensor/index.ts";
 import { argMax } from "./classification.ts";
@@ -19,7 +19,10 @@ export interface Predictor extends AsyncDisposable {
 }
 
 /** Compiles a method's prediction programs when they are first needed. */
-export function createPredictor(method: TrainingMethod, { device, values, batchSize }: { device: Device; values: ParameterValues; batchSize: number }): Predictor {
+export function createPredictor(
+  method: TrainingMethod,
+  { device, values, batchSize }: { device: Device; values: ParameterValues; batchSize: number },
+): Predictor {
   const traced = method.programs(batchSize);
   const names = parameterNames(method.units);
   const compiled = new Map<string, Promise<Executable>>();
@@ -60,7 +63,13 @@ export interface LabelledBatch {
 }
 
 /** Top-1 accuracy over all items, of all units or of one alone. */
-export async function accuracyOf(predictor: Predictor, batches: Iterable<LabelledBatch>, numClasses: number, seed: number, unit?: Unit): Promise<number> {
+export async function accuracyOf(
+  predictor: Predictor,
+  batches: Iterable<LabelledBatch>,
+  numClasses: number,
+  seed: number,
+  unit?: Unit,
+): Promise<number> {
   let [hits, total] = [0, 0];
   let batch = 0;
   for (const { input, labels, count } of batches) {

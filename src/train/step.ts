@@ -1,6 +1,6 @@
 import type { Optimizer } from "../optim/index.ts";
-import { fold, key, type Key } from "../random.ts";
-import { createProgram, grad, hostArray, input, type HostArray, type Program, sizeOf, type Tensor } from "../tensor/index.ts";
+import { fold, type Key, key } from "../random.ts";
+import { createProgram, grad, type HostArray, hostArray, input, type Program, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Batch, Objective, TrainingMethod, Unit } from "./method.ts";
 
 export interface StepConfig {
@@ -90,13 +90,19 @@ export class RandomFeeds {
 
 /** Where nothing random or no label is used, the program has no such input. */
 export function batchFeeds(program: Program, batch: Batch): Record<string, HostArray> {
-  return Object.fromEntries(Object.entries(batch).filter(([name]) => program.inputs.some((spec) => spec.name === name))) as Record<string, HostArray>;
+  return Object.fromEntries(Object.entries(batch).filter(([name]) => program.inputs.some((spec) => spec.name === name))) as Record<
+    string,
+    HostArray
+  >;
 }
-
 
 /** The mean of the scalars of several runs. */
 export function scalarsOf(results: readonly Readonly<Record<string, number>>[], gradientNorm: number): StepScalars {
   const average = (name: string): number => results.reduce((sum, result) => sum + result[name]!, 0) / results.length;
   const metrics = Object.keys(results[0]!).filter((name) => name.startsWith("metric/"));
-  return { loss: average("loss"), metrics: Object.fromEntries(metrics.map((name) => [name.slice("metric/".length), average(name)])), gradientNorm };
+  return {
+    loss: average("loss"),
+    metrics: Object.fromEntries(metrics.map((name) => [name.slice("metric/".length), average(name)])),
+    gradientNorm,
+  };
 }

@@ -18,11 +18,30 @@ function blocks(): TrainingMethod {
   return convert(tinyVit({ dropout: 0.1 }), { partition: partition({ numBlocks: 3, noise: classNoise }) });
 }
 
-function trainerOn(own: Device, method: TrainingMethod, options: { optimizer?: Optimizer; checkpointing?: boolean } = {}): Promise<Trainer> {
-  return createTrainer(method, { unit: method.units[0]!, device: own, batchSize, optimizer: adamW(), learningRate, seed: 3, clipNorm: 1, emaDecay: 0.9, ...options });
+function trainerOn(
+  own: Device,
+  method: TrainingMethod,
+  options: { optimizer?: Optimizer; checkpointing?: boolean } = {},
+): Promise<Trainer> {
+  return createTrainer(method, {
+    unit: method.units[0]!,
+    device: own,
+    batchSize,
+    optimizer: adamW(),
+    learningRate,
+    seed: 3,
+    clipNorm: 1,
+    emaDecay: 0.9,
+    ...options,
+  });
 }
 
-async function stateAfter(own: Device, method: TrainingMethod, steps: number, options: Parameters<typeof trainerOn>[2] = {}): Promise<Map<string, Float32Array>> {
+async function stateAfter(
+  own: Device,
+  method: TrainingMethod,
+  steps: number,
+  options: Parameters<typeof trainerOn>[2] = {},
+): Promise<Map<string, Float32Array>> {
   await using trainer = await trainerOn(own, method, options);
   for (let step = 0; step < steps; step++) await trainer.step(tinyBatch(step, batchSize));
   await trainer.download();
@@ -31,18 +50,30 @@ async function stateAfter(own: Device, method: TrainingMethod, steps: number, op
 
 describeOnDevices("a training step", (name) => {
   test.each([sgd(), adamW()])("of a block changes its parameters as on the CPU ($name)", async (optimizer) => {
-    const [expected, actual] = [await stateAfter(await device("cpu"), blocks(), 3, { optimizer }), await stateAfter(await device(name), blocks(), 3, { optimizer })];
+    const [expected, actual] = [
+      await stateAfter(await device("cpu"), blocks(), 3, { optimizer }),
+      await stateAfter(await device(name), blocks(), 3, { optimizer }),
+    ];
     for (const [path, values] of expected) {
       // The bias of the keys has no gradient but rounding, which AdamW scales up to its learning rate.
       if (path.endsWith("qkv.bias")) continue;
-      for (const [i, x] of values.entries()) expect(Math.abs(actual.get(path)![i]! - x), path).toBeLessThan(optimizer.name === "sgd" ? 1e-4 : 1e-3);
+      for (const [i, x] of values.entries())
+        expect(Math.abs(actual.get(path)![i]! - x), path).toBeLessThan(optimizer.name === "sgd" ? 1e-4 : 1e-3);
     }
   });
 });
 
 test.skipIf(!devices.includes("webgpu"))("every node of the whole step stays on WebGPU", async () => {
   const method = convert(tinyVit(), { partition: partition({ numBlocks: 3, noise: classNoise }) });
-  const program = fullStepProgram({ method, unit: method.units[0]!, batchSize, optimizer: adamW(), checkpointing: false, clipNorm: 1, emaDecay: undefined });
+  const program = fullStepProgram({
+    method,
+    unit: method.units[0]!,
+    batchSize,
+    optimizer: adamW(),
+    checkpointing: false,
+    clipNorm: 1,
+    emaDecay: undefined,
+  });
   const executable = await (await device("webgpu")).compile(encodeModel(program), { strictPlacement: true });
   await executable.dispose();
 });
@@ -71,8 +102,12 @@ describe("the trainer", () => {
     await using halves = await createTrainer(method, { ...config, batchSize });
     await using whole = await createTrainer(method, { ...config, batchSize: 2 * batchSize });
     await halves.step([a, b]);
-    await whole.step({ input: Float32Array.from(join(a.input as Float32Array, b.input as Float32Array)), labels: Int32Array.from(join(a.labels, b.labels)) });
-    for (const [path, { gradient }] of halves.state.parameters) for (const [i, g] of gradient.entries()) expect(g / 2, path).toBeCloseTo(whole.state.parameters.get(path)!.gradient[i]!, 5);
+    await whole.step({
+      input: Float32Array.from(join(a.input as Float32Array, b.input as Float32Array)),
+      labels: Int32Array.from(join(a.labels, b.labels)),
+    });
+    for (const [path, { gradient }] of halves.state.parameters)
+      for (const [i, g] of gradient.entries()) expect(g / 2, path).toBeCloseTo(whole.state.parameters.get(path)!.gradient[i]!, 5);
   });
 
   test("stops at data that are not numbers and keeps the state of the step before", async () => {
@@ -89,7 +124,10 @@ describe("the trainer", () => {
   test("made, used and disposed of 20 times leaves the resident memory flat", async () => {
     const cpu = await device("cpu");
     const round = async (): Promise<void> => {
-      await using trainer = await trainerOn(cpu, convert(tinyVit({ width: 64, mlpWidth: 1024 }), { partition: partition({ numBlocks: 3 }) }));
+      await using trainer = await trainerOn(
+        cpu,
+        convert(tinyVit({ width: 64, mlpWidth: 1024 }), { partition: partition({ numBlocks: 3 }) }),
+      );
       await trainer.step(tinyBatch(0, batchSize));
     };
     for (let i = 0; i < 6; i++) await round();

@@ -95,9 +95,9 @@ async function recomputeBlock(
     >;
     const official = file.layout.toOfficial(new Map(paths.map((path) => [path, values[`gradient/${path}`]!])));
     return [
-      { block: b, name: `out.logits.${b}`, shape: [batchSize, config.classes], data: values["logits"]! },
-      { block: b, name: `out.crossEntropy.${b}`, shape: [batchSize], data: values["crossEntropy"]! },
-      { block: b, name: `out.loss.${b}`, shape: [1], data: values["loss"]! },
+      { block: b, name: `out.logits.${b}`, shape: [batchSize, config.classes], data: values.logits! },
+      { block: b, name: `out.crossEntropy.${b}`, shape: [batchSize], data: values.crossEntropy! },
+      { block: b, name: `out.loss.${b}`, shape: [1], data: values.loss! },
       ...[...official].map(([name, data]) => ({ block: b, name: `grad.${b}.${name}`, shape: file.layout.shapes.get(name)!, data })),
     ];
   } finally {

@@ -34,14 +34,14 @@ export class ReferenceFile {
   /** @throws {FormatError} if the file is of another kind, a size is missing or impossible, or a parameter is none of this network's. */
   constructor(bytes: Uint8Array) {
     const { metadata, tensors } = readSafetensors(bytes);
-    if (metadata["architecture"] !== "vit-diffusionblocks") {
+    if (metadata.architecture !== "vit-diffusionblocks") {
       throw new FormatError(
         "architecture",
-        { architecture: metadata["architecture"] },
-        `The reference file's architecture is "${metadata["architecture"] ?? "(none)"}"; only "vit-diffusionblocks" is known.`,
+        { architecture: metadata.architecture },
+        `The reference file's architecture is "${metadata.architecture ?? "(none)"}"; only "vit-diffusionblocks" is known.`,
       );
     }
-    this.config = readConfig(metadata["config"]);
+    this.config = readConfig(metadata.config);
     this.#tensors = tensors;
     this.layerRanges = this.#assignLayers();
     this.layout = new OfficialLayout(this.config, this.layerRanges);

@@ -1,7 +1,20 @@
 import { encodeModel } from "../../src/onnx/index.ts";
-import { fold, key, type Key, normal } from "../../src/random.ts";
+import { fold, type Key, key, normal } from "../../src/random.ts";
 import type { Device } from "../../src/runtime/index.ts";
-import { add, constant, createProgram, grad, type HostArray, input, mul, reduceSum, rewritesFor, type Shape, sizeOf, type Tensor } from "../../src/tensor/index.ts";
+import {
+  add,
+  constant,
+  createProgram,
+  grad,
+  type HostArray,
+  input,
+  mul,
+  reduceSum,
+  rewritesFor,
+  type Shape,
+  sizeOf,
+  type Tensor,
+} from "../../src/tensor/index.ts";
 
 /** A function of float32 tensors to be differentiated, and the shapes and values to try it at. */
 export interface GradientCase {
@@ -46,12 +59,18 @@ export async function gradientResult(device: Device, { shapes, f, domain = (x) =
   const executable = await device.compile(encodeModel(program));
   try {
     const feeds = Object.fromEntries(shapes.map((shape, i) => [`x${i}`, draw(`x${i}`, shape).map(domain)]));
-    const results = (await executable.run(Object.fromEntries(program.inputs.map(({ name }) => [name, feeds[name]!])))) as Record<string, HostArray>;
+    const results = (await executable.run(Object.fromEntries(program.inputs.map(({ name }) => [name, feeds[name]!])))) as Record<
+      string,
+      HostArray
+    >;
     const arrays = gradients.map((_, i) => results[`g${i}`] as Float32Array);
-    const traced = arrays.reduce((sum, g, i) => sum + g.reduce((inner, x, j) => inner + x * (directions[i]!.source as { data: Float32Array }).data[j]!, 0), 0);
-    const measured = (Number((results["plus"] as Float32Array)[0]) - Number((results["minus"] as Float32Array)[0])) / (2 * step);
+    const traced = arrays.reduce(
+      (sum, g, i) => sum + g.reduce((inner, x, j) => inner + x * (directions[i]!.source as { data: Float32Array }).data[j]!, 0),
+      0,
+    );
+    const measured = (Number((results.plus as Float32Array)[0]) - Number((results.minus as Float32Array)[0])) / (2 * step);
     const norm = Math.sqrt(arrays.reduce((sum, g) => sum + g.reduce((inner, x) => inner + x * x, 0), 0));
-    return { traced, measured, norm, values: [results["value"] as Float32Array, ...arrays] };
+    return { traced, measured, norm, values: [results.value as Float32Array, ...arrays] };
   } finally {
     await executable.dispose();
   }

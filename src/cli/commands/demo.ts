@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { wholeNumber } from "../options.ts";
-import { print, printJson, Progress } from "../output.ts";
+import { Progress, print, printJson } from "../output.ts";
 
 export function demoCommand(): Command {
   return new Command("demo")
@@ -17,7 +17,14 @@ export function demoCommand(): Command {
         path: run,
         overrides,
         onStep: (method, unit, { step, loss, metrics }, steps) =>
-          progress.step({ unit: method.units.length > 1 ? unit.name : method.name, step, steps, loss, accuracy: metrics["accuracy"], itemsPerStep: 32 }),
+          progress.step({
+            unit: method.units.length > 1 ? unit.name : method.name,
+            step,
+            steps,
+            loss,
+            accuracy: metrics.accuracy,
+            itemsPerStep: 32,
+          }),
       });
       progress.end();
       if (json) return printJson({ rows, report: reportPath });

@@ -7,7 +7,13 @@ export function doctorCommand(): Command {
     .option("--json", "print the result as JSON")
     .action(async ({ json }) => {
       const { availableBackends, availableBytes, cpuCount } = await import("../../runtime/index.ts");
-      const report = { node: process.version, platform: `${process.platform} ${process.arch}`, threads: cpuCount(), memoryBytes: availableBytes() ?? null, backends: await availableBackends() };
+      const report = {
+        node: process.version,
+        platform: `${process.platform} ${process.arch}`,
+        threads: cpuCount(),
+        memoryBytes: availableBytes() ?? null,
+        backends: await availableBackends(),
+      };
       if (json) return printJson(report);
       print(`node      ${report.node} on ${report.platform}`);
       print(`threads   ${report.threads}`);

@@ -1,8 +1,8 @@
 import { Argument, Command } from "commander";
 import { UsageError } from "../../errors.ts";
 import { renderTable } from "../../report/index.ts";
-import { bytes, print, printJson } from "../output.ts";
 import { runConfigOf, withRunOptions } from "../options.ts";
+import { bytes, print, printJson } from "../output.ts";
 
 export function planCommand(): Command {
   const command = new Command("plan")
@@ -27,20 +27,36 @@ function budgetBytes(text: string): number {
 
 async function plan(model: string, options: Record<string, unknown>): Promise<void> {
   const config = await runConfigOf(options, { model, method: "blocks" });
-  const [{ fitBudget, planReport }, { buildArchitecture, buildMethod, buildOptimizer }] = await Promise.all([import("../../measure/index.ts"), import("../../experiments/index.ts")]);
-  const side = options["image"] as number;
-  const data = { numClasses: options["classes"] as number, train: { channels: options["channels"] as number, height: side, width: side } };
+  const [{ fitBudget, planReport }, { buildArchitecture, buildMethod, buildOptimizer }] = await Promise.all([
+    import("../../measure/index.ts"),
+    import("../../experiments/index.ts"),
+  ]);
+  const side = options.image as number;
+  const data = { numClasses: options.classes as number, train: { channels: options.channels as number, height: side, width: side } };
   const settings = { batchSize: config.training.batchSize, optimizer: buildOptimizer(config), ema: config.training.emaDecay !== undefined };
   const report = planReport(buildArchitecture(config, data), buildMethod(config, data), settings);
-  const budget = options["budget"] as number | undefined;
+  const budget = options.budget as number | undefined;
   const { layersPerBlock: _, ...blocks } = config.blocks;
-  const fit = budget && fitBudget(config.network.numLayers, budget, (numBlocks) => buildMethod({ ...config, blocks: { ...blocks, numBlocks } }, data), settings);
-  if (options["json"]) return printJson({ ...report, ...(fit && { fit: { budget, ...fit } }) });
-  const row = (name: string, { parameters, gradients, optimizer, activations, peak }: (typeof report)["endToEnd"]): (string | { text: string; value: number })[] => [
+  const fit =
+    budget &&
+    fitBudget(
+      config.network.numLayers,
+      budget,
+      (numBlocks) => buildMethod({ ...config, blocks: { ...blocks, numBlocks } }, data),
+      settings,
+    );
+  if (options.json) return printJson({ ...report, ...(fit && { fit: { budget, ...fit } }) });
+  const row = (
+    name: string,
+    { parameters, gradients, optimizer, activations, peak }: (typeof report)["endToEnd"],
+  ): (string | { text: string; value: number })[] => [
     name,
     ...[parameters, gradients, optimizer, activations, peak].map((value) => ({ text: bytes(value), value })),
   ];
-  const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({ title, align: i === 0 ? ("left" as const) : ("right" as const) }));
+  const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({
+    title,
+    align: i === 0 ? ("left" as const) : ("right" as const),
+  }));
   print(
     renderTable(columns, [
       row("end-to-end", report.endToEnd),
@@ -49,5 +65,8 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
       ...report.blocksCheckpointing.perBlock.map((one) => row(`${one.unit}, checkpointing`, one)),
     ]),
   );
-  if (fit) print(`fits ${bytes(budget!)}: ${fit.numBlocks} ${fit.numBlocks === 1 ? "block" : "blocks"}${fit.checkpointing ? " with --checkpointing" : ""}, peak ${bytes(fit.peak)}`);
+  if (fit)
+    print(
+      `fits ${bytes(budget!)}: ${fit.numBlocks} ${fit.numBlocks === 1 ? "block" : "blocks"}${fit.checkpointing ? " with --checkpointing" : ""}, peak ${bytes(fit.peak)}`,
+    );
 }

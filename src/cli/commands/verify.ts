@@ -13,7 +13,12 @@ export function verifyCommand(): Command {
     .option("--json", "print the result as JSON")
     .action(async (path: string, { data, json }) => {
       const info = await stat(path).catch((cause: unknown) => {
-        throw new DataError("noPath", { path }, `There is nothing at ${path}. Give a reference file (.safetensors) or the folder of a run.`, { cause });
+        throw new DataError(
+          "noPath",
+          { path },
+          `There is nothing at ${path}. Give a reference file (.safetensors) or the folder of a run.`,
+          { cause },
+        );
       });
       if (!(await (info.isDirectory() ? verifyFolder(path, data, json) : verifyFile(path, json)))) process.exitCode = exitCodes.failed;
     });
@@ -27,8 +32,15 @@ async function verifyFile(path: string, json: boolean): Promise<boolean> {
   const ok = worst.relativeError <= referenceTolerance;
   if (json) printJson({ ok, tolerance: referenceTolerance, worst, rows });
   else {
-    print(renderTable(["block", "tensor", "kind", { title: "relative error", align: "right" }], rows.map((row) => [row.block === undefined ? "walk" : String(row.block), row.name, row.kind, row.relativeError.toExponential(2)])));
-    print(`${ok ? "all" : "NOT all"} of ${rows.length} tensors agree within ${referenceTolerance}; the worst is ${worst.name} with ${worst.relativeError.toExponential(2)}`);
+    print(
+      renderTable(
+        ["block", "tensor", "kind", { title: "relative error", align: "right" }],
+        rows.map((row) => [row.block === undefined ? "walk" : String(row.block), row.name, row.kind, row.relativeError.toExponential(2)]),
+      ),
+    );
+    print(
+      `${ok ? "all" : "NOT all"} of ${rows.length} tensors agree within ${referenceTolerance}; the worst is ${worst.name} with ${worst.relativeError.toExponential(2)}`,
+    );
   }
   return ok;
 }

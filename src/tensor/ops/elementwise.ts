@@ -10,7 +10,11 @@ type Binary = (a: Operand, b: Operand) => Tensor;
 /** dx from x, y = f(x) and dy; undefined where the gradient is zero everywhere. */
 type UnaryGradient = (dy: Tensor, y: Tensor, x: Tensor) => Tensor;
 
-function unary(name: string, gradient: UnaryGradient | undefined, options: { attributes?: Record<string, string>; inPlace?: boolean } = {}): Unary {
+function unary(
+  name: string,
+  gradient: UnaryGradient | undefined,
+  options: { attributes?: Record<string, string>; inPlace?: boolean } = {},
+): Unary {
   const operator: Operator<null> = {
     name: name.charAt(0).toLowerCase() + name.slice(1),
     type: ([x], _, fail) => (x!.dtype === "float32" ? x! : fail("takes float32.")),
@@ -227,4 +231,3 @@ export function stopGradient(x: Tensor): Tensor {
     () => [undefined],
   );
 }
-

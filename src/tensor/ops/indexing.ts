@@ -36,7 +36,21 @@ const scatterOperator: Operator<null> = {
 export function scatterAddRows(rows: number, indices: Tensor, values: Tensor): Tensor {
   const target = [rows, ...values.shape.slice(1)];
   const positions = reshape(cast(indices, "int64"), [indices.shape[0]!, 1]);
-  return applyOne(scatterOperator, [expand(filled(0, target.map(() => 1)), target), positions, values], null);
+  return applyOne(
+    scatterOperator,
+    [
+      expand(
+        filled(
+          0,
+          target.map(() => 1),
+        ),
+        target,
+      ),
+      positions,
+      values,
+    ],
+    null,
+  );
 }
 
 const takeOperator: Operator<{ axis: number }> = {
@@ -48,7 +62,21 @@ const takeOperator: Operator<{ axis: number }> = {
   },
   onnx: ({ axis }) => ({ opType: "GatherElements", attributes: { axis } }),
   vjp: ({ inputs: [x, indices], cotangents: [dy], attributes: { axis } }) => [
-    applyOne(putOperator, [expand(filled(0, x!.shape.map(() => 1)), x!.shape), indices!, dy!], { axis }),
+    applyOne(
+      putOperator,
+      [
+        expand(
+          filled(
+            0,
+            x!.shape.map(() => 1),
+          ),
+          x!.shape,
+        ),
+        indices!,
+        dy!,
+      ],
+      { axis },
+    ),
     undefined,
   ],
 };
@@ -66,7 +94,11 @@ export function takeAlong(x: Tensor, indices: Tensor, axis: number): Tensor {
 
 /** 1 where the class is the label, else 0: int32 [...] -> float32 [..., classes]. */
 export function oneHot(labels: Tensor, classes: number): Tensor {
-  const range = constant(Int32Array.from({ length: classes }, (_, i) => i), [classes], "int32");
+  const range = constant(
+    Int32Array.from({ length: classes }, (_, i) => i),
+    [classes],
+    "int32",
+  );
   return cast(equal(reshape(labels, [...labels.shape, 1]), range), "float32");
 }
 
@@ -80,6 +112,10 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   return withGradient(
     [logits, labels, logProbabilities],
     () => neg(reduceSum(mul(logProbabilities, oneHot(labels, classes)), -1)),
-    ({ inputs: [, , kept], cotangents: [dy] }) => [mul(sub(exp(kept!), oneHot(labels, classes)), reshape(dy!, [...labels.shape, 1])), undefined, undefined],
+    ({ inputs: [, , kept], cotangents: [dy] }) => [
+      mul(sub(exp(kept!), oneHot(labels, classes)), reshape(dy!, [...labels.shape, 1])),
+      undefined,
+      undefined,
+    ],
   );
 }

@@ -35,9 +35,11 @@ const gemmOperator: Operator<ProductAttributes> = {
   type: ([a, b, c], attributes, fail) => {
     if (a!.rank !== 2 || b!.rank !== 2) return fail("takes matrices.");
     const size = productDimensions(a!, b!, attributes);
-    if (size === undefined) return fail(`inner dimensions differ${attributes.transA ? ", a transposed" : ""}${attributes.transB ? ", b transposed" : ""}.`);
+    if (size === undefined)
+      return fail(`inner dimensions differ${attributes.transA ? ", a transposed" : ""}${attributes.transB ? ", b transposed" : ""}.`);
     const shape = [size.rows, size.columns];
-    if (c !== undefined && (c.rank > 2 || broadcastShapes(c.shape, shape)?.join() !== shape.join())) return fail(`the bias ${showShape(c.shape)} does not broadcast to ${showShape(shape)}.`);
+    if (c !== undefined && (c.rank > 2 || broadcastShapes(c.shape, shape)?.join() !== shape.join()))
+      return fail(`the bias ${showShape(c.shape)} does not broadcast to ${showShape(shape)}.`);
     return { dtype: "float32", shape };
   },
   onnx: ({ transA, transB, alpha }) => ({
@@ -72,14 +74,20 @@ const matmulOperator: Operator<ProductAttributes> = {
   type: ([a, b], attributes, fail) => {
     if (a!.rank < 2 || b!.rank < 2) return fail("takes at least two axes on either side.");
     const size = productDimensions(a!, b!, attributes);
-    if (size === undefined) return fail(`inner dimensions differ${attributes.transA ? ", a transposed" : ""}${attributes.transB ? ", b transposed" : ""}.`);
+    if (size === undefined)
+      return fail(`inner dimensions differ${attributes.transA ? ", a transposed" : ""}${attributes.transB ? ", b transposed" : ""}.`);
     const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
     if (batch === undefined) return fail("the leading axes do not broadcast.");
     return { dtype: "float32", shape: [...batch, size.rows, size.columns] };
   },
   onnx: ({ transA, transB, alpha }) =>
     transA || transB || alpha !== 1
-      ? { opType: "FusedMatMul", domain: "com.microsoft", attributes: { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha }, floats: ["alpha"] }
+      ? {
+          opType: "FusedMatMul",
+          domain: "com.microsoft",
+          attributes: { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha },
+          floats: ["alpha"],
+        }
       : { opType: "MatMul" },
   vjp: ({ inputs: [a, b], cotangents: [dy], attributes: { transA, transB, alpha } }) => [
     sumTo(transA ? matmul(b!, dy!, { transA: transB, transB: true, alpha }) : matmul(dy!, b!, { transB: !transB, alpha }), a!.shape),
@@ -111,16 +119,23 @@ interface ConvAttributes {
   readonly pads: readonly [number, number, number, number];
 }
 
-function convAttributes({ strides, dilations, pads }: ConvAttributes): { strides: readonly number[]; dilations: readonly number[]; pads: readonly number[] } {
+function convAttributes({ strides, dilations, pads }: ConvAttributes): {
+  strides: readonly number[];
+  dilations: readonly number[];
+  pads: readonly number[];
+} {
   return { strides, dilations, pads };
 }
 
 const convOperator: Operator<ConvAttributes> = {
   name: "conv2d",
   type: ([x, w], { strides, dilations, pads }, fail) => {
-    if (x!.rank !== 4 || w!.rank !== 4) return fail("takes an image [batch, channels, height, width] and a kernel [out, channels, height, width].");
+    if (x!.rank !== 4 || w!.rank !== 4)
+      return fail("takes an image [batch, channels, height, width] and a kernel [out, channels, height, width].");
     if (x!.shape[1] !== w!.shape[1]) return fail(`the image has ${x!.shape[1]} channels, the kernel expects ${w!.shape[1]}.`);
-    const size = [0, 1].map((i) => Math.floor((x!.shape[2 + i]! + pads[i]! + pads[2 + i]! - dilations[i]! * (w!.shape[2 + i]! - 1) - 1) / strides[i]!) + 1);
+    const size = [0, 1].map(
+      (i) => Math.floor((x!.shape[2 + i]! + pads[i]! + pads[2 + i]! - dilations[i]! * (w!.shape[2 + i]! - 1) - 1) / strides[i]!) + 1,
+    );
     if (size.some((d) => d < 1)) return fail("the kernel is larger than the padded image.");
     return { dtype: "float32", shape: [x!.shape[0]!, w!.shape[0]!, ...size] };
   },
@@ -136,9 +151,17 @@ const convTransposeOperator: Operator<ConvAttributes & { readonly size: readonly
   type: ([y, w], { size }) => ({ dtype: "float32", shape: [y!.shape[0]!, w!.shape[1]!, ...size] }),
   onnx: (attributes, [y, w]) => {
     const covered = [0, 1].map(
-      (i) => (y!.shape[2 + i]! - 1) * attributes.strides[i]! + attributes.dilations[i]! * (w!.shape[2 + i]! - 1) + 1 - attributes.pads[i]! - attributes.pads[2 + i]!,
+      (i) =>
+        (y!.shape[2 + i]! - 1) * attributes.strides[i]! +
+        attributes.dilations[i]! * (w!.shape[2 + i]! - 1) +
+        1 -
+        attributes.pads[i]! -
+        attributes.pads[2 + i]!,
     );
-    return { opType: "ConvTranspose", attributes: { ...convAttributes(attributes), output_padding: attributes.size.map((d, i) => d - covered[i]!) } };
+    return {
+      opType: "ConvTranspose",
+      attributes: { ...convAttributes(attributes), output_padding: attributes.size.map((d, i) => d - covered[i]!) },
+    };
   },
 };
 
@@ -162,4 +185,3 @@ function convKernelGradient(x: Tensor, dy: Tensor, { strides, dilations, pads }:
 export function conv2d(x: Tensor, kernel: Tensor, { stride = 1, padding = 0 }: ConvOptions = {}): Tensor {
   return applyOne(convOperator, [x, kernel], { strides: [stride, stride], dilations: [1, 1], pads: [padding, padding, padding, padding] });
 }
-

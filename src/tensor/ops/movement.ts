@@ -9,7 +9,9 @@ const int64s = (data: readonly number[]) => ({ dtype: "int64" as const, shape: [
 const reshapeOperator: Operator<{ shape: Shape }> = {
   name: "reshape",
   type: ([x], { shape }, fail) =>
-    sizeOf(shape) === sizeOf(x!.shape) ? { dtype: x!.dtype, shape } : fail(`cannot become ${showShape(shape)}: ${sizeOf(x!.shape)} elements against ${sizeOf(shape)}.`),
+    sizeOf(shape) === sizeOf(x!.shape)
+      ? { dtype: x!.dtype, shape }
+      : fail(`cannot become ${showShape(shape)}: ${sizeOf(x!.shape)} elements against ${sizeOf(shape)}.`),
   onnx: ({ shape }) => ({ opType: "Reshape", constants: [int64s(shape)] }),
   alias: true,
   vjp: ({ inputs: [x], cotangents: [dy] }) => [reshape(dy!, x!.shape)],
@@ -24,10 +26,17 @@ const transposeOperator: Operator<{ order: readonly number[] }> = {
   name: "transpose",
   type: ([x], { order }, fail) => {
     const isPermutation = order.length === x!.rank && [...order].sort((a, b) => a - b).every((axis, i) => axis === i);
-    return isPermutation ? { dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) } : fail(`${showShape(order)} is not an order of its ${x!.rank} axes.`);
+    return isPermutation
+      ? { dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) }
+      : fail(`${showShape(order)} is not an order of its ${x!.rank} axes.`);
   },
   onnx: ({ order }) => ({ opType: "Transpose", attributes: { perm: order } }),
-  vjp: ({ cotangents: [dy], attributes: { order } }) => [transpose(dy!, order.map((_, axis) => order.indexOf(axis)))],
+  vjp: ({ cotangents: [dy], attributes: { order } }) => [
+    transpose(
+      dy!,
+      order.map((_, axis) => order.indexOf(axis)),
+    ),
+  ],
 };
 
 /** Axes in another order: output axis i is input axis order[i]. */
@@ -45,7 +54,9 @@ const expandOperator: Operator<{ shape: Shape }> = {
   name: "expand",
   type: ([x], { shape }, fail) => {
     const common = broadcastShapes(x!.shape, shape);
-    return common !== undefined && sameShape(common, shape) ? { dtype: x!.dtype, shape } : fail(`cannot be broadcast to ${showShape(shape)}.`);
+    return common !== undefined && sameShape(common, shape)
+      ? { dtype: x!.dtype, shape }
+      : fail(`cannot be broadcast to ${showShape(shape)}.`);
   },
   onnx: ({ shape }) => ({ opType: "Expand", constants: [int64s(shape)] }),
   vjp: ({ inputs: [x], cotangents: [dy] }) => [sumTo(dy!, x!.shape)],
@@ -62,13 +73,22 @@ const concatOperator: Operator<{ axis: number }> = {
     const [first, ...rest] = inputs;
     if (normalizeAxis(axis, first!.rank) === undefined) return fail(`there is no axis ${axis}.`);
     for (const other of rest) {
-      const fits = other.dtype === first!.dtype && other.rank === first!.rank && other.shape.every((d, i) => i === axis || d === first!.shape[i]);
+      const fits =
+        other.dtype === first!.dtype && other.rank === first!.rank && other.shape.every((d, i) => i === axis || d === first!.shape[i]);
       if (!fits) return fail(`shapes may differ along axis ${axis} only.`);
     }
-    return { dtype: first!.dtype, shape: first!.shape.map((d, i) => (i === axis ? inputs.reduce((sum, x) => sum + x.shape[axis]!, 0) : d)) };
+    return {
+      dtype: first!.dtype,
+      shape: first!.shape.map((d, i) => (i === axis ? inputs.reduce((sum, x) => sum + x.shape[axis]!, 0) : d)),
+    };
   },
   onnx: ({ axis }) => ({ opType: "Concat", attributes: { axis } }),
-  vjp: ({ inputs, cotangents: [dy], attributes: { axis } }) => split(dy!, inputs.map((x) => x.shape[axis]!), axis),
+  vjp: ({ inputs, cotangents: [dy], attributes: { axis } }) =>
+    split(
+      dy!,
+      inputs.map((x) => x.shape[axis]!),
+      axis,
+    ),
 };
 
 /** Tensors one after another along `axis`. */
@@ -95,7 +115,9 @@ const splitOperator: Operator<{ sizes: readonly number[]; axis: number }> = {
 
 /** x cut along `axis` into pieces of the given sizes. */
 export function split(x: Tensor, sizes: readonly number[], axis: number): readonly Tensor[] {
-  return sizes.length === 1 && sizes[0] === x.shape.at(axis) ? [x] : apply(splitOperator, [x], { sizes, axis: normalizeAxis(axis, x.rank) ?? axis });
+  return sizes.length === 1 && sizes[0] === x.shape.at(axis)
+    ? [x]
+    : apply(splitOperator, [x], { sizes, axis: normalizeAxis(axis, x.rank) ?? axis });
 }
 
 interface SliceAttributes {
@@ -108,12 +130,16 @@ const sliceOperator: Operator<SliceAttributes> = {
   name: "slice",
   type: ([x], { axis, start, end }, fail) => {
     const length = x!.shape[axis];
-    if (length === undefined || start < 0 || end > length || start >= end) return fail(`there is no range ${start}..${end} along axis ${axis}.`);
+    if (length === undefined || start < 0 || end > length || start >= end)
+      return fail(`there is no range ${start}..${end} along axis ${axis}.`);
     return { dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === axis ? end - start : d)) };
   },
   onnx: ({ axis, start, end }) => ({ opType: "Slice", constants: [int64s([start]), int64s([end]), int64s([axis])] }),
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { axis, start, end } }) => [
-    pad(dy!, x!.shape.map((d, i) => (i === axis ? [start, d - end] : [0, 0]))),
+    pad(
+      dy!,
+      x!.shape.map((d, i) => (i === axis ? [start, d - end] : [0, 0])),
+    ),
   ],
 };
 
@@ -128,7 +154,8 @@ type Pads = readonly (readonly number[])[];
 const padOperator: Operator<{ pads: Pads }> = {
   name: "pad",
   type: ([x], { pads }, fail) => {
-    if (pads.length !== x!.rank || pads.flat().some((p) => p < 0)) return fail(`needs [before, after] of at least 0 for each of ${x!.rank} axes.`);
+    if (pads.length !== x!.rank || pads.flat().some((p) => p < 0))
+      return fail(`needs [before, after] of at least 0 for each of ${x!.rank} axes.`);
     return { dtype: x!.dtype, shape: x!.shape.map((d, i) => d + pads[i]![0]! + pads[i]![1]!) };
   },
   onnx: ({ pads }) => ({ opType: "Pad", constants: [int64s([...pads.map((p) => p[0]!), ...pads.map((p) => p[1]!)])] }),
@@ -143,5 +170,11 @@ export function pad(x: Tensor, pads: Pads): Tensor {
 }
 
 function zerosLike(x: Tensor): Tensor {
-  return expand(filled(0, x.shape.map(() => 1)), x.shape);
+  return expand(
+    filled(
+      0,
+      x.shape.map(() => 1),
+    ),
+    x.shape,
+  );
 }

@@ -1,7 +1,7 @@
 import { broadcastShapes, sameShape, showShape } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
 import { apply, applyOne, filled } from "../tensor.ts";
-import { div, mul, reciprocal, sqrt, square, sub, add } from "./elementwise.ts";
+import { add, div, mul, reciprocal, sqrt, square, sub } from "./elementwise.ts";
 import { reduceMean, reduceSum, sumTo } from "./reduce.ts";
 
 const layerNormOperator: Operator<{ epsilon: number }> = {
@@ -9,7 +9,10 @@ const layerNormOperator: Operator<{ epsilon: number }> = {
   type: ([x, gain, bias], _, fail) => {
     for (const part of [gain!, bias!]) {
       const fits = part.shape.at(-1) === x!.shape.at(-1) && broadcastShapes(part.shape, x!.shape)?.join() === x!.shape.join();
-      if (!fits || !sameShape(gain!.shape, bias!.shape)) fail(`gain ${showShape(gain!.shape)} and bias ${showShape(bias!.shape)} must be of one shape that broadcasts over the rows of ${showShape(x!.shape)}.`);
+      if (!fits || !sameShape(gain!.shape, bias!.shape))
+        fail(
+          `gain ${showShape(gain!.shape)} and bias ${showShape(bias!.shape)} must be of one shape that broadcasts over the rows of ${showShape(x!.shape)}.`,
+        );
     }
     const rows = [...x!.shape.slice(0, -1), 1];
     return [x!, { dtype: "float32", shape: rows }, { dtype: "float32", shape: rows }];
@@ -33,14 +36,18 @@ export function layerNorm(x: Tensor, options: { gain?: Tensor; bias?: Tensor; ep
 }
 
 /** The layer norm with what its gradient needs: [normed, mean, 1/deviation]. */
-export function layerNormParts(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number }): readonly Tensor[] {
+export function layerNormParts(
+  x: Tensor,
+  { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number },
+): readonly Tensor[] {
   const width = x.shape.at(-1) ?? 0;
   return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon });
 }
 
 const rmsNormOperator: Operator<{ epsilon: number }> = {
   name: "rmsNorm",
-  type: ([x, gain], _, fail) => (gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`)),
+  type: ([x, gain], _, fail) =>
+    gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`),
   onnx: ({ epsilon }) => ({ opType: "RMSNormalization", since: 23, attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
   // With n = x·r, r = 1/√(mean(x²) + epsilon), g = dy·gain: dx = r (g − n·mean(g n)).
   vjp: ({ inputs: [x, gain], cotangents: [dy], attributes: { epsilon } }) => {

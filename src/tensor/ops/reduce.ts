@@ -22,7 +22,11 @@ function restored(reduced: Tensor, operand: Tensor, axes: readonly number[]): Te
 
 type ReduceGradient = (dy: Tensor, y: Tensor, x: Tensor, axes: readonly number[]) => Tensor;
 
-function reduction(name: string, onnxName: string, gradient: ReduceGradient): (x: Tensor, axes?: number | readonly number[], keepDims?: boolean) => Tensor {
+function reduction(
+  name: string,
+  onnxName: string,
+  gradient: ReduceGradient,
+): (x: Tensor, axes?: number | readonly number[], keepDims?: boolean) => Tensor {
   const operator: Operator<ReduceAttributes> = {
     name,
     type: ([x], attributes, fail) => {
@@ -41,7 +45,15 @@ function reduction(name: string, onnxName: string, gradient: ReduceGradient): (x
   return (x, axes = x.shape.map((_, axis) => axis), keepDims = false) => {
     const list = (typeof axes === "number" ? [axes] : axes).map((axis) => normalizeAxis(axis, x.rank) ?? Number.NaN);
     if (list.some(Number.isNaN)) {
-      applyOne({ ...operator, type: (_, __, fail) => fail(`axes ${showShape(typeof axes === "number" ? [axes] : axes)} are not all axes of ${showShape(x.shape)}.`) }, [x], { axes: [], keepDims });
+      applyOne(
+        {
+          ...operator,
+          type: (_, __, fail) =>
+            fail(`axes ${showShape(typeof axes === "number" ? [axes] : axes)} are not all axes of ${showShape(x.shape)}.`),
+        },
+        [x],
+        { axes: [], keepDims },
+      );
     }
     return list.length === 0 ? x : applyOne(operator, [x], { axes: [...list].sort((a, b) => a - b), keepDims });
   };
