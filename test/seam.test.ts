@@ -23,7 +23,13 @@ const config = { problem: "seam" };
 const hash = configHash(config);
 
 function blocks(options: Partial<BlocksOptions> = {}): DiffusionBlocks {
-  return convert(tinyVit({ numLayers: 2, numClasses }), { partition: cut, headInput: "mixed", ...options });
+  return convert(tinyVit({ numLayers: 2, numClasses }), {
+    partition: cut,
+    headInput: "mixed",
+    labelLikelihood: "learned",
+    initialGate: 0,
+    ...options,
+  });
 }
 
 let device: Device;

@@ -83,6 +83,7 @@ test("one block without overlap is plain training of one denoiser on the whole n
     condWidth: 4,
     headInput: "mixed",
     lossWeighting: "edm",
+    labelLikelihood: "learned",
   });
   const results = [];
   for (const method of [dblocks, plainDenoiser(architecture, 4)]) {

