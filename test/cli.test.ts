@@ -1,13 +1,15 @@
-import { execFile, spawn } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { encode } from "fast-png";
 import { afterAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../src/formats/index.ts";
 
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const golden = join(process.env.DBLOCKS_GOLDEN ?? fileURLToPath(new URL("../../shared/golden", import.meta.url)), "vit_dblock.safetensors");
+const goldenFolder = process.env.DBLOCKS_GOLDEN ?? fileURLToPath(new URL("../../shared/golden", import.meta.url));
+const golden = join(goldenFolder, "vit_dblock.safetensors");
 const folder = mkdtempSync(join(tmpdir(), "dblocks-cli-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -35,6 +37,10 @@ const records = (count: number, seed: number): Uint8Array => {
 };
 writeFileSync(join(data, "data_batch_1.bin"), records(200, 1));
 writeFileSync(join(data, "test_batch.bin"), records(40, 2));
+
+/** A grey square of this side. */
+const png = (side: number, grey: number): Uint8Array =>
+  encode({ width: side, height: side, channels: 3, depth: 8, data: new Uint8Array(3 * side * side).fill(grey) });
 
 const small = [
   "--data",
@@ -72,31 +78,46 @@ function weights(run: string): Record<string, string> {
   return all;
 }
 
+/** Starts a command, and resolves as soon as a file is there (or the command has ended): the moment to interrupt it. */
+async function startUntil(
+  file: string,
+  args: readonly string[],
+): Promise<{ child: ChildProcess; ended: Promise<number | null>; stderr: () => string }> {
+  const child = spawn(process.execPath, [main, ...args], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+  let stderr = "";
+  child.stderr!.on("data", (chunk) => {
+    stderr += String(chunk);
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  while (!existsSync(file) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  return { child, ended, stderr: () => stderr };
+}
+
+const trainArgs = (run: string, ...more: string[]): string[] => ["train", "vit", "--run", join(folder, run), ...small, ...more];
+
 describe("train", () => {
   test("trains, evaluates, verifies, and goes on after a kill as if nothing had happened", async () => {
     const whole = await train("whole", "--json");
-    expect(whole.stderr).not.toContain("Error");
     expect(whole.code).toBe(0);
+    expect(whole.stderr).toMatch(/3 units, 30 steps each/);
+    expect(whole.stderr).not.toContain("\u001b");
     const result = JSON.parse(whole.stdout);
-    expect(result.finished).toBe(true);
+    expect(result).toMatchObject({ finished: true, steps: { "block-0": 30, "block-1": 30, "block-2": 30 } });
     expect(Object.keys(result.evaluation.units)).toEqual(["block-0", "block-1", "block-2"]);
-    expect(existsSync(join(folder, "whole", "report.html"))).toBe(true);
+    const report = readFileSync(join(folder, "whole", "report.html"), "utf8");
+    for (const part of ["block-1 alone", "training.learningRate", "data:image/png"]) expect(report).toContain(part);
 
-    const killed = spawn(process.execPath, [main, "train", "vit", "--run", join(folder, "killed"), ...small], { stdio: "ignore" });
-    const firstCheckpoint = join(folder, "killed", "block-1", "step-000007.safetensors");
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        if (!existsSync(firstCheckpoint) && killed.exitCode === null) return;
-        clearInterval(timer);
-        killed.kill("SIGKILL");
-        resolve();
-      }, 5);
-    });
+    const { child, ended } = await startUntil(join(folder, "killed", "block-1", "step-000007.safetensors"), trainArgs("killed"));
+    await new Promise((resolve) => setTimeout(resolve, 100 * Math.random()));
+    child.kill("SIGKILL");
+    await ended;
     expect((await train("killed")).code).toBe(0);
     expect(weights("killed")).toEqual(weights("whole"));
 
-    const evaluated = await dblocks("evaluate", join(folder, "whole"), "--json");
-    expect(JSON.parse(evaluated.stdout).mean).toBeCloseTo(result.evaluation.mean, 6);
+    const evaluated = JSON.parse((await dblocks("evaluate", join(folder, "whole"), "--json")).stdout);
+    expect(evaluated).toEqual(result.evaluation);
+    expect(evaluated.accuracies).toHaveLength(3);
+    expect(evaluated.crossEntropy.map(({ sigma }: { sigma: number }) => sigma)).toEqual([80, 10, 1, 0.3, 0.1]);
 
     const verified = await dblocks("verify", join(folder, "whole"), "--json");
     expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true });
@@ -106,37 +127,123 @@ describe("train", () => {
     expect((await dblocks("verify", join(folder, "swapped"))).code).toBe(1);
   });
 
+  test("a run that is trained is evaluated on other data of its shape, and refuses data of another", async () => {
+    const other = join(folder, "other");
+    for (const [split, count] of [
+      ["train", 4],
+      ["test", 2],
+    ] as const) {
+      for (let k = 0; k < 10; k++) {
+        mkdirSync(join(other, split, `class-${k}`), { recursive: true });
+        for (let i = 0; i < count; i++) writeFileSync(join(other, split, `class-${k}`, `${i}.png`), png(32, 16 * i + k));
+      }
+    }
+    const same = await dblocks("evaluate", join(folder, "whole"), "--data", other, "--seeds", "1", "--per-class");
+    expect(same.code).toBe(0);
+    expect(same.stdout).toMatch(/class-9/);
+    rmSync(join(other, "train", "class-9"), { recursive: true });
+    rmSync(join(other, "test", "class-9"), { recursive: true });
+    const different = await dblocks("evaluate", join(folder, "whole"), "--data", other);
+    expect(different).toMatchObject({ code: 2 });
+    expect(different.stderr).toMatch(/was trained on cifar-10; other has images or classes of another size/);
+  });
+
   test("in parallel processes and interleaved gives the weights of the sequential run", async () => {
     const [parallel, interleaved] = [
       await train("parallel", "--schedule", "parallel"),
       await train("interleaved", "--schedule", "interleaved"),
     ];
     expect([parallel.code, interleaved.code]).toEqual([0, 0]);
+    expect(parallel.stderr).toMatch(/^\[block-2\] .*block-2 step 30/m);
     expect(weights("parallel")).toEqual(weights("whole"));
     expect(weights("interleaved")).toEqual(weights("whole"));
+    expect(JSON.parse(readFileSync(join(folder, "parallel", "config.json"), "utf8")).execution.schedule).toBe("parallel");
   });
 
-  test("saves when it is interrupted and says how to go on", async () => {
-    const child = spawn(process.execPath, [main, "train", "vit", "--run", join(folder, "interrupted"), ...small, "--epochs", "300"], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    let stderr = "";
-    child.stderr.on("data", (chunk) => {
-      stderr += String(chunk);
-    });
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        if (!existsSync(join(folder, "interrupted", "block-0", "step-000007.safetensors")) && child.exitCode === null) return;
-        clearInterval(timer);
-        resolve();
-      }, 5);
-    });
-    child.kill("SIGINT");
-    const code = await new Promise((resolve) => child.once("close", resolve));
-    expect(code).toBe(130);
-    expect(stderr).toMatch(/everything done so far is saved.*dblocks train vit/);
+  test("blocks that are trained one by one, each by a command of its own, make the same run", async () => {
+    for (const block of ["2", "0", "1"]) {
+      const one = await train("single", "--block", block);
+      expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining(`block-${block}: trained`) });
+    }
+    const together = await dblocks("train", "vit", "--run", join(folder, "single"), "--json");
+    expect(JSON.parse(together.stdout).evaluation).toEqual(JSON.parse(readFileSync(join(folder, "whole", "evaluation.json"), "utf8")));
+    expect(weights("single")).toEqual(weights("whole"));
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGUSR1", 75],
+  ] as const)("saves on %s, says how to go on, and ends with %i; so does every process of a parallel run", async (signal, expected) => {
+    const schedule = signal === "SIGTERM" ? "parallel" : "sequential";
+    const run = join(folder, signal);
+    const long = trainArgs(signal, "--epochs", "3000", "--schedule", schedule);
+    const { child, ended, stderr } = await startUntil(join(run, "block-0", "step-000007.safetensors"), long);
+    child.kill(signal);
+    expect(await ended).toBe(expected);
+    expect(stderr()).toMatch(/everything done so far is saved. To go on: dblocks train vit --run \S+$/m);
+    const [saved] = readdirSync(join(run, "block-0"))
+      .filter((name) => name.startsWith("step-"))
+      .sort()
+      .reverse();
+    const log = readFileSync(join(run, schedule === "parallel" ? "block-0" : "", "metrics.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n");
+    const logged = Math.max(0, ...log.filter(Boolean).map((line) => JSON.parse(line).step));
+    expect(Number(/\d+/.exec(saved!)![0])).toBeGreaterThanOrEqual(logged);
+  });
+
+  test("a loss that is not a number stops the run with one line and keeps the checkpoints before", async () => {
+    expect((await train("nan", "--epochs", "1")).code).toBe(0);
+    const outcome = await train("nan-rate", "--lr", "1e38", "--save-every", "1");
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(/dblocks: block-0, step \d+: the (loss|gradient norm) is (NaN|Infinity)/);
+    expect(readdirSync(join(folder, "nan-rate", "block-0"))).toContain("step-000001.safetensors");
+  });
+
+  test("--dry-run prints the configuration that --config takes", async () => {
+    const { stdout } = await train("dry", "--dry-run", "--shared", "average:10");
+    const file = join(folder, "config.json");
+    writeFileSync(file, stdout);
+    const again = await dblocks("train", "vit", "--config", file, "--epochs", "9", "--dry-run");
+    const first = JSON.parse(stdout);
+    expect(first.blocks.shared).toEqual({ averageEvery: 10 });
+    expect(JSON.parse(again.stdout)).toEqual({ ...first, training: { ...first.training, epochs: 9 } });
+    expect(existsSync(join(folder, "dry"))).toBe(false);
+  });
+
+  test("the embedded images need no file", async () => {
+    const { code, stdout } = await dblocks(
+      "train",
+      "vit",
+      "--run",
+      "embedded",
+      ...small.slice(2),
+      "--epochs",
+      "1",
+      "--batch",
+      "500",
+      "--method",
+      "shallow-twin",
+      "--evaluate-every",
+      "0",
+      "--json",
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).steps).toEqual({ network: 8 });
   });
 });
+
+/** Mounts a disk of 150 kB, if this process may. */
+function mounts(path: string): boolean {
+  mkdirSync(path, { recursive: true });
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=150k", "tmpfs", path], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 describe("bad input is one clear line and the right exit code", () => {
   const bad = (name: string, bytes: Uint8Array): string => {
@@ -173,12 +280,30 @@ describe("bad input is one clear line and the right exit code", () => {
     ["no run", ["evaluate", "nothing-here"], 1, /no run in/],
     ["nothing to verify", ["verify", "nothing-here"], 1, /nothing at nothing-here/],
     ["no command", ["fly"], 2, /unknown command 'fly'/],
+    ["no model", ["train"], 2, /missing required argument 'model'/],
+    ["an unknown unit", ["train", "vit", "--data", data, "--batch", "20", "--block", "7"], 2, /no unit "7".*block-0, block-1, block-2/],
+    [
+      "a block alone of blocks that share",
+      ["train", "vit", "--data", data, "--batch", "20", "--block", "0", "--shared", "together"],
+      2,
+      /--block 0: with --shared together/,
+    ],
+    [
+      "parallel blocks that share",
+      ["train", "vit", "--data", data, "--shared", "average:5", "--schedule", "parallel"],
+      2,
+      /--schedule parallel: these blocks train parameters in common/,
+    ],
+    ["a configuration file that is missing", ["train", "vit", "--config", "nowhere.json"], 2, /nowhere\.json: the file cannot be read/],
+    ["a range of noise that is none", ["train", "vit", "--data", data, "--sigma-min", "90"], 2, /range is \[90, 80\]/],
   ])("%s", async (_, args, code, message) => {
     const outcome = await dblocks(...args, ...(args[0] === "train" ? ["--run", join(folder, "bad"), "--threads", "1"] : []));
     expect(outcome.stderr).toMatch(message);
     expect(outcome.stderr).not.toMatch(/\n\s+at /);
-    expect(outcome.stderr.trim().split("\n").length).toBeLessThanOrEqual(code === 2 ? 2 : 1);
+    expect(outcome.stderr.trim().split("\n")).toHaveLength(1);
+    expect(outcome.stderr).toMatch(/^dblocks: /);
     expect(outcome.code).toBe(code);
+    expect(existsSync(join(folder, "bad"))).toBe(false);
   });
 
   test("another configuration in a run's folder is refused and the run stays as it was", async () => {
@@ -193,9 +318,55 @@ describe("bad input is one clear line and the right exit code", () => {
     const locked = join(folder, "locked");
     mkdirSync(locked);
     chmodSync(locked, 0o500);
-    expect((await train("locked/run")).code).toBe(1);
+    expect(await train("locked/run")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^dblocks: Cannot write .*no permission.*\n$/),
+    });
+  });
+
+  test("a file where the run's folder should be", async () => {
+    writeFileSync(join(folder, "file"), "");
+    expect(await train("file/run")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^dblocks: Cannot write .*part of the path is a file.*--run\.\n$/),
+    });
+  });
+
+  // A disk of its own can be mounted only by root, and not in every container.
+  const smallDisk = join(folder, "small-disk");
+  const isMounted = process.platform === "linux" && process.getuid?.() === 0 && mounts(smallDisk);
+  test.skipIf(!isMounted)("a full disk ends the run with one line, and what was saved stays", async () => {
+    try {
+      const outcome = await train("small-disk/run", "--save-every", "5");
+      expect(outcome.code).toBe(1);
+      expect(outcome.stderr).toMatch(/dblocks: Cannot write .*the disk is full/);
+      const saved = readdirSync(join(smallDisk, "run", "block-0")).filter((name) => name.endsWith(".safetensors"));
+      expect(saved).toContain("step-000005.safetensors");
+      for (const name of saved) readSafetensors(readFileSync(join(smallDisk, "run", "block-0", name)));
+    } finally {
+      execFileSync("umount", [smallDisk]);
+    }
+  });
+
+  test("a failing block of a parallel run is named, and the others are trained", async () => {
+    mkdirSync(join(folder, "half", "block-1"), { recursive: true });
+    mkdirSync(join(folder, "half", "block-1", "step-000007.safetensors")); // where the first checkpoint should go
+    const outcome = await train("half", "--schedule", "parallel");
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(/dblocks: block-1 ended with exit code 1\. .*the other blocks are saved/);
+    expect(existsSync(join(folder, "half", "block-2", "step-000030.safetensors"))).toBe(true);
+  });
+
+  test("--debug shows where an error comes from", async () => {
+    expect((await dblocks("verify", "nothing-here", "--debug")).stderr).toMatch(/\n\s+at /);
   });
 });
+
+interface GoldenPartition extends Readonly<Record<"blocks" | "sigmaMin" | "sigmaMax" | "pMean" | "pStd", number>> {
+  readonly equiProbability: readonly number[];
+  readonly uniformLogSigma: readonly number[];
+  readonly overlap: { readonly gamma: number; readonly clampedRanges: readonly (readonly number[])[] };
+}
 
 describe("other commands", () => {
   test("partition prints descending boundaries and ranges, block 0 first", async () => {
@@ -204,6 +375,27 @@ describe("other commands", () => {
     for (const [i, boundary] of boundaries.entries()) expect(boundary / expected[i]!).toBeCloseTo(1, 5);
     expect(ranges).toEqual([0, 1, 2].map((b) => [boundaries[b + 1], boundaries[b]]));
     expect(rangesWithOverlap[1][0]).toBeLessThan(ranges[1][0]);
+  });
+
+  const goldenPartition = join(goldenFolder, "partition.json");
+  test.skipIf(!existsSync(goldenPartition))("partition agrees with the reference values to 1e-9", async () => {
+    const { partitions } = JSON.parse(readFileSync(goldenPartition, "utf8")) as { partitions: GoldenPartition[] };
+    for (const { blocks, sigmaMin, sigmaMax, pMean, pStd, overlap, ...boundariesOf } of [partitions[2]!, partitions.at(-1)!]) {
+      const settings = { blocks, "sigma-min": sigmaMin, "sigma-max": sigmaMax, "p-mean": pMean, "p-std": pStd, overlap: overlap.gamma };
+      const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+      for (const [strategy, ascending] of [
+        ["equi-probability", boundariesOf.equiProbability],
+        ["uniform-log", boundariesOf.uniformLogSigma],
+      ] as const) {
+        const found = JSON.parse((await dblocks("partition", ...args, "--strategy", strategy, "--json")).stdout);
+        const pairs = found.boundaries.map((sigma: number, i: number) => sigma / ascending.at(-1 - i)!);
+        if (strategy === "equi-probability")
+          pairs.push(
+            ...overlap.clampedRanges.toReversed().flatMap((range, b) => range.map((sigma, i) => found.rangesWithOverlap[b][i] / sigma)),
+          );
+        for (const ratio of pairs) expect(Math.abs(ratio - 1)).toBeLessThan(1e-9);
+      }
+    }
   });
 
   test("plan predicts less memory for blocks, least with checkpointing, and finds what fits a budget", async () => {

@@ -1,51 +1,46 @@
 #!/usr/bin/env node
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { DiffusionBlocksError } from "../errors.ts";
-import { exitCodeOf, exitCodes } from "../run/exitCodes.ts";
-import { benchCommand } from "./commands/bench.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { evaluateCommand } from "./commands/evaluate.ts";
-import { partitionCommand } from "./commands/partition.ts";
-import { planCommand } from "./commands/plan.ts";
-import { trainCommand } from "./commands/train.ts";
-import { verifyCommand } from "./commands/verify.ts";
+import { exitCodeOfError, messageOfError } from "./failure.ts";
 
-const program = new Command("dblocks")
+/** Loaded when they are named, or all of them for the list of commands. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import("./commands/demo.ts")).demoCommand(),
+  train: async () => (await import("./commands/train.ts")).trainCommand(),
+  evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
+  plan: async () => (await import("./commands/plan.ts")).planCommand(),
+  partition: async () => (await import("./commands/partition.ts")).partitionCommand(),
+  verify: async () => (await import("./commands/verify.ts")).verifyCommand(),
+  bench: async () => (await import("./commands/bench.ts")).benchCommand(),
+  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(),
+};
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+const words = process.argv.slice(2);
+const named = words.find((word) => Object.hasOwn(commands, word));
+const program = withCommonOptions(new Command("dblocks"))
   .description("Train neural networks one block at a time (DiffusionBlocks).")
-  .option("--debug", "show stack traces of errors")
-  .showHelpAfterError("(--help shows all options)")
-  .exitOverride();
+  .version(version);
 
-for (const make of [
-  demoCommand,
-  trainCommand,
-  evaluateCommand,
-  planCommand,
-  partitionCommand,
-  verifyCommand,
-  benchCommand,
-  doctorCommand,
-]) {
-  program.addCommand(make().exitOverride().option("--debug", "show stack traces of errors"));
+/** Errors are written below, in one line, and not by the parser. */
+function withCommonOptions(command: Command): Command {
+  return command
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .option("--debug", "show where an error comes from");
 }
+
+// A reader that closes its end early, such as head, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
 
 try {
+  for (const name of named === undefined ? Object.keys(commands) : [named]) program.addCommand(withCommonOptions(await commands[name]!()));
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUsage;
-  else {
-    const known = error instanceof DiffusionBlocksError;
-    const message = known || !(error instanceof Error) ? String((error as Error).message ?? error) : `internal: ${error.message}`;
-    process.stderr.write(
-      `dblocks: ${process.argv.includes("--debug") && error instanceof Error ? error.stack : message.replaceAll("\n", " ")}\n`,
-    );
-    process.exitCode = exitCodeOf(error) === exitCodes.neverWorks ? usageOrFailure(error) : exitCodeOf(error);
-  }
-}
-
-/** On the command line: 2 where the options are at fault, 1 where the data or files are. */
-function usageOrFailure(error: unknown): number {
-  const name = error instanceof Error ? error.name : "";
-  return name === "PartitionError" || (error as DiffusionBlocksError).code === "batchTooLarge" ? exitCodes.wrongUsage : exitCodes.failed;
+  const message = messageOfError(error, named, words.includes("--debug"));
+  if (message !== "") process.stderr.write(`dblocks: ${message}\n`);
+  process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : exitCodeOfError(error);
 }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { parseRunConfig, type RunConfig, type RunConfigOverrides } from "../experiments/index.ts";
+import { parseRunConfig, presets, type RunConfig } from "../experiments/index.ts";
 import { parseStrictJson } from "../formats/index.ts";
 
 export function number(text: string): number {
@@ -16,141 +16,231 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
-export function wholeNumbers(text: string): number[] {
+export function positiveNumber(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError("A whole number of at least 1 is expected.");
+  return value;
+}
+
+function wholeNumbers(text: string): number[] {
   return text.split(",").map(wholeNumber);
+}
+
+/** "owned", "frozen", "together", or "average:50". */
+function sharedPolicy(text: string): string | { averageEvery: number } {
+  const every = /^average:(\d+)$/.exec(text)?.[1];
+  if (every !== undefined) return { averageEvery: positiveNumber(every) };
+  if (["owned", "frozen", "together"].includes(text)) return text;
+  throw new InvalidArgumentError("Allowed choices are owned, frozen, together, average:STEPS.");
 }
 
 /** A plain flag: what it sets in the configuration. */
 interface Flag {
   readonly flags: string;
   readonly description: string;
+  readonly path: string;
   readonly parse?: (text: string) => unknown;
   readonly choices?: readonly string[];
-  readonly path: string;
 }
 
-const defaults = parseRunConfig([]);
+/** The flags for what is set most often, by the part of the configuration that they set; everything else is reached by --set. */
+const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
+  "Data:": [
+    {
+      flags: "--data <path>",
+      description: "data set: CIFAR or MNIST folder, image folder, tar(.gz) of one, or embedded",
+      path: "data.path",
+    },
+    {
+      flags: "--augment <kind>",
+      description: "augmentation of training images",
+      choices: ["none", "flip-crop", "randaugment"],
+      path: "data.augmentation",
+    },
+  ],
+  "Network:": [
+    { flags: "--layers <n>", description: "layers", parse: positiveNumber, path: "network.numLayers" },
+    { flags: "--width <n>", description: "width of the residual stream", parse: positiveNumber, path: "network.width" },
+    { flags: "--heads <n>", description: "attention heads", parse: positiveNumber, path: "network.numHeads" },
+    { flags: "--patch <pixels>", description: "side of a patch", parse: positiveNumber, path: "network.patchSize" },
+    {
+      flags: "--mlp-width <n>",
+      description: "width of the MLP (default: four times the network's)",
+      parse: positiveNumber,
+      path: "network.mlpWidth",
+    },
+    { flags: "--dropout <share>", description: "dropout, from 0 to 1", parse: number, path: "network.dropout" },
+    {
+      flags: "--label-token <place>",
+      description: "where the noisy label enters: a token of its own, or in place of the class token",
+      choices: ["separate", "class"],
+      path: "network.labelToken",
+    },
+  ],
+  "Blocks:": [
+    { flags: "--method <name>", description: "how to train", choices: ["blocks", "end-to-end", "shallow-twin"], path: "method" },
+    { flags: "--blocks <n>", description: "number of blocks", parse: positiveNumber, path: "blocks.numBlocks" },
+    {
+      flags: "--layers-per-block <list>",
+      description: "layers of each block, e.g. 3,6,3 (default: equal shares)",
+      parse: wholeNumbers,
+      path: "blocks.layersPerBlock",
+    },
+    {
+      flags: "--overlap <gamma>",
+      description: "widening of the training ranges, as a share of their width in ln sigma",
+      parse: number,
+      path: "blocks.overlap",
+    },
+    {
+      flags: "--strategy <name>",
+      description: "how the noise range is cut",
+      choices: ["equi-probability", "uniform", "uniform-log"],
+      path: "blocks.strategy",
+    },
+    { flags: "--p-mean <x>", description: "mean of ln sigma in training", parse: number, path: "blocks.pMean" },
+    { flags: "--p-std <x>", description: "standard deviation of ln sigma in training", parse: number, path: "blocks.pStd" },
+    {
+      flags: "--sigma-min <x>",
+      description: "smallest noise level, in units of the class embeddings",
+      parse: number,
+      path: "blocks.sigmaMin",
+    },
+    {
+      flags: "--sigma-max <x>",
+      description: "largest noise level, in units of the class embeddings",
+      parse: number,
+      path: "blocks.sigmaMax",
+    },
+    {
+      flags: "--shared <policy>",
+      description: "what blocks have in common: owned, frozen, together or average:STEPS",
+      parse: sharedPolicy,
+      path: "blocks.shared",
+    },
+    {
+      flags: "--weighting <name>",
+      description: "weights of the samples in the loss",
+      choices: ["none", "edm", "batch-mean"],
+      path: "blocks.lossWeighting",
+    },
+    { flags: "--embedding <kind>", description: "class embeddings", choices: ["orthonormal", "learned"], path: "blocks.targetEmbedding" },
+    { flags: "--target-scale <length>", description: "length of a class embedding", parse: number, path: "blocks.targetScale" },
+    {
+      flags: "--likelihood <name>",
+      description: "how the noisy label is read",
+      choices: ["exact", "learned"],
+      path: "blocks.labelLikelihood",
+    },
+    {
+      flags: "--bridge <kind>",
+      description: "from logits to the next state in prediction",
+      choices: ["soft", "hard", "sampled"],
+      path: "blocks.sampling.bridge",
+    },
+    {
+      flags: "--readout <kind>",
+      description: "the answer: last evaluation, or evidence of the whole walk",
+      choices: ["last", "evidence"],
+      path: "blocks.sampling.readout",
+    },
+  ],
+  "Training:": [
+    {
+      flags: "--epochs <n>",
+      description: "passes over the data for each block: as many as end-to-end training makes, so layer evaluations are equal",
+      parse: positiveNumber,
+      path: "training.epochs",
+    },
+    { flags: "--batch <n>", description: "images in a batch", parse: positiveNumber, path: "training.batchSize" },
+    { flags: "--accumulate <n>", description: "batches for each update", parse: positiveNumber, path: "training.accumulate" },
+    { flags: "--lr <rate>", description: "peak learning rate", parse: number, path: "training.learningRate" },
+    {
+      flags: "--lr-schedule <kind>",
+      description: "course of the learning rate",
+      choices: ["cosine", "linear", "constant"],
+      path: "training.schedule",
+    },
+    {
+      flags: "--warmup <share>",
+      description: "share of the steps in which the learning rate rises",
+      parse: number,
+      path: "training.warmup",
+    },
+    { flags: "--weight-decay <x>", description: "decoupled weight decay", parse: number, path: "training.weightDecay" },
+    { flags: "--clip <norm>", description: "largest norm of the gradient", parse: number, path: "training.clipNorm" },
+    {
+      flags: "--ema <decay>",
+      description: "moving average of the parameters, used in prediction (default: none)",
+      parse: number,
+      path: "training.emaDecay",
+    },
+    {
+      flags: "--checkpointing",
+      description: "compute activations again in the backward pass instead of keeping them",
+      path: "training.checkpointing",
+    },
+    { flags: "--seed <n>", description: "seed of everything random", parse: wholeNumber, path: "training.seed" },
+  ],
+  "Execution:": [
+    { flags: "--device <name>", description: "where to compute", choices: ["auto", "cpu", "webgpu", "wasm"], path: "execution.device" },
+    { flags: "--threads <n>", description: "threads (default: all cores)", parse: positiveNumber, path: "execution.threads" },
+    {
+      flags: "--schedule <name>",
+      description: "blocks one after another, in turn, or each in a process of its own",
+      choices: ["sequential", "interleaved", "parallel"],
+      path: "execution.schedule",
+    },
+    { flags: "--save-every <steps>", description: "steps between checkpoints", parse: positiveNumber, path: "execution.saveEvery" },
+    {
+      flags: "--evaluate-every <epochs>",
+      description: "epochs between evaluations of a block; 0 evaluates at the end only",
+      parse: wholeNumber,
+      path: "execution.evaluateEvery",
+    },
+  ],
+};
 
-/** The flags for what is set most often; everything else is reached by --set. */
-const flags: readonly Flag[] = [
-  { flags: "--data <path>", description: "data set: CIFAR or MNIST folder, image folder, tar(.gz) of one, or embedded", path: "data.path" },
-  { flags: "--augment <kind>", description: "augmentation of training images", choices: ["none", "flip-crop"], path: "data.augmentation" },
-  { flags: "--method <name>", description: "how to train", choices: ["blocks", "end-to-end", "shallow-twin"], path: "method" },
-  { flags: "--blocks <n>", description: "blocks", parse: wholeNumber, path: "blocks.numBlocks" },
-  {
-    flags: "--layers-per-block <list>",
-    description: "layers of each block, e.g. 3,6,3 (equal unless told)",
-    parse: wholeNumbers,
-    path: "blocks.layersPerBlock",
-  },
-  {
-    flags: "--overlap <gamma>",
-    description: "widening of the training ranges, as a share of their width in ln sigma",
-    parse: number,
-    path: "blocks.overlap",
-  },
-  {
-    flags: "--strategy <name>",
-    description: "partition of the noise range",
-    choices: ["equi-probability", "uniform", "uniform-log"],
-    path: "blocks.strategy",
-  },
-  { flags: "--p-mean <x>", description: "mean of ln sigma in training", parse: number, path: "blocks.pMean" },
-  { flags: "--p-std <x>", description: "standard deviation of ln sigma in training", parse: number, path: "blocks.pStd" },
-  { flags: "--sigma-min <x>", description: "smallest noise level", parse: number, path: "blocks.sigmaMin" },
-  { flags: "--sigma-max <x>", description: "largest noise level", parse: number, path: "blocks.sigmaMax" },
-  {
-    flags: "--shared <policy>",
-    description: "what blocks have in common",
-    choices: ["owned", "frozen", "together"],
-    path: "blocks.shared",
-  },
-  {
-    flags: "--weighting <name>",
-    description: "weights of the samples",
-    choices: ["none", "edm", "batch-mean"],
-    path: "blocks.lossWeighting",
-  },
-  {
-    flags: "--likelihood <name>",
-    description: "how the noisy label is read",
-    choices: ["exact", "learned"],
-    path: "blocks.labelLikelihood",
-  },
-  {
-    flags: "--label-token <place>",
-    description: "where the noisy label enters",
-    choices: ["separate", "class"],
-    path: "network.labelToken",
-  },
-  { flags: "--layers <n>", description: "layers of the network", parse: wholeNumber, path: "network.numLayers" },
-  { flags: "--width <n>", description: "width of the network", parse: wholeNumber, path: "network.width" },
-  { flags: "--heads <n>", description: "attention heads", parse: wholeNumber, path: "network.numHeads" },
-  { flags: "--patch <pixels>", description: "side of a patch", parse: wholeNumber, path: "network.patchSize" },
-  {
-    flags: "--mlp-width <n>",
-    description: "width of the MLP (four times the network's unless told)",
-    parse: wholeNumber,
-    path: "network.mlpWidth",
-  },
-  { flags: "--dropout <share>", description: "dropout", parse: number, path: "network.dropout" },
-  {
-    flags: "--epochs <n>",
-    description: "passes over the data for each block (as many as end-to-end training makes: equal layer evaluations)",
-    parse: wholeNumber,
-    path: "training.epochs",
-  },
-  { flags: "--batch <n>", description: "images in a batch", parse: wholeNumber, path: "training.batchSize" },
-  { flags: "--accumulate <n>", description: "batches for each update", parse: wholeNumber, path: "training.accumulate" },
-  { flags: "--lr <rate>", description: "peak learning rate", parse: number, path: "training.learningRate" },
-  { flags: "--weight-decay <x>", description: "decoupled weight decay", parse: number, path: "training.weightDecay" },
-  {
-    flags: "--ema <decay>",
-    description: "moving average of the parameters, used for evaluation (none unless told)",
-    parse: number,
-    path: "training.emaDecay",
-  },
-  { flags: "--seed <n>", description: "seed of everything random", parse: wholeNumber, path: "training.seed" },
-  {
-    flags: "--checkpointing",
-    description: "compute activations again in the backward pass instead of keeping them",
-    path: "training.checkpointing",
-  },
-  { flags: "--device <name>", description: "where to compute", choices: ["auto", "cpu", "webgpu", "wasm"], path: "execution.device" },
-  { flags: "--threads <n>", description: "threads (all cores unless told)", parse: wholeNumber, path: "execution.threads" },
-  {
-    flags: "--schedule <name>",
-    description: "blocks one after another, in turn, or each in a process of its own",
-    choices: ["sequential", "interleaved", "parallel"],
-    path: "execution.schedule",
-  },
-  { flags: "--save-every <steps>", description: "steps between checkpoints", parse: wholeNumber, path: "execution.saveEvery" },
-];
+const flags = Object.values(flagGroups).flat();
 
-/** Adds --config, --preset, --set and the plain flags. */
+/** Adds --config, --preset, --set and the plain flags, each with its default. */
 export function withRunOptions(command: Command): Command {
+  const defaults = parseRunConfig([]);
   command.option("--config <file>", "a configuration file (JSON); flags come on top of it");
   command.addOption(new Option("--preset <name>", "a published configuration to start from").choices(Object.keys(presets)));
-  for (const { flags: text, description, parse, choices, path } of flags) {
-    const fallback = at(defaults, path);
-    const option = new Option(text, fallback === undefined ? description : `${description} (default: ${String(fallback)})`);
-    if (parse !== undefined) option.argParser(parse);
-    if (choices !== undefined) option.choices(choices);
-    command.addOption(option);
+  command.option(
+    "--set <path=value...>",
+    "any setting of the configuration, e.g. --set network.initialization=normal; --dry-run shows them all",
+  );
+  for (const [group, members] of Object.entries(flagGroups)) {
+    for (const { flags: text, description, parse, choices, path } of members) {
+      const fallback = at(defaults, path);
+      const option = new Option(text, fallback === undefined ? description : `${description} (default: ${String(fallback)})`).helpGroup(
+        group,
+      );
+      if (parse !== undefined) option.argParser(parse);
+      if (choices !== undefined) option.choices(choices);
+      command.addOption(option);
+    }
   }
-  return command.option("--set <path=value...>", "any other setting of the configuration, e.g. --set training.schedule=linear");
+  return command;
 }
 
-/** The configuration that the options of a command describe. @throws {UsageError} for unknown keys and wrong values. */
-export async function runConfigOf(options: Record<string, unknown>, base: object = {}): Promise<RunConfig> {
+/** Whether options say anything of what is learned, rather than where and how it is executed. */
+export function describesRun(options: Readonly<Record<string, unknown>>): boolean {
+  if (["config", "preset", "set"].some((name) => options[name] !== undefined)) return true;
+  return flags.some(({ flags: text, path }) => !path.startsWith("execution.") && options[optionKey(text)] !== undefined);
+}
+
+/**
+ * The configuration that the options of a command describe: `base`, then --preset, --config, flags and --set, each over those before.
+ *
+ * @throws {UsageError} for unknown keys and wrong values.
+ */
+export async function runConfigOf(options: Readonly<Record<string, unknown>>, base: object = {}): Promise<RunConfig> {
   const file = options.config as string | undefined;
   const parts: object[] = [base, presets[options.preset as keyof typeof presets] ?? {}];
-  if (file !== undefined) {
-    const text = await readFile(file, "utf8").catch((cause: unknown) => {
-      throw new UsageError("noConfigFile", { file }, `--config ${file}: the file cannot be read. Check the path.`, { cause });
-    });
-    parts.push(parseStrictJson(text, file) as object);
-  }
+  if (file !== undefined) parts.push(await readConfigFile(file));
   for (const { flags: text, path } of flags) {
     const value = options[optionKey(text)];
     if (value !== undefined) parts.push(nested(path, value));
@@ -158,39 +248,20 @@ export async function runConfigOf(options: Record<string, unknown>, base: object
   for (const assignment of (options.set as string[] | undefined) ?? []) {
     const [path, ...rest] = assignment.split("=");
     if (rest.length === 0)
-      throw new UsageError("badSet", { assignment }, `--set ${assignment}: expected is PATH=VALUE, e.g. training.schedule=linear.`);
+      throw new UsageError("badSet", { assignment }, `--set ${assignment}: expected is PATH=VALUE, e.g. training.floor=0.1.`);
     parts.push(nested(path!, literal(rest.join("="))));
   }
   return parseRunConfig(parts, "the options");
 }
 
-/** The network and training of the official code for CIFAR-100 (METHODS and names as in docs/QUALITY.md). */
-const presets: Readonly<Record<"official-cifar100", RunConfigOverrides>> = {
-  "official-cifar100": {
-    network: {
-      width: 128,
-      numLayers: 12,
-      numHeads: 4,
-      mlpWidth: 3072,
-      dropout: 0.1,
-      labelToken: "class",
-      initialization: "normal",
-      epsilon: 1e-6,
-    },
-    blocks: {
-      pMean: -1.2,
-      pStd: 1.2,
-      shared: "together",
-      targetEmbedding: "learned",
-      lossWeighting: "batch-mean",
-      headInput: "mixed",
-      labelLikelihood: "learned",
-      initialGate: 0,
-      sampling: { grid: "equi-probability", bridge: "soft", readout: "last" },
-    },
-    training: { epochs: 500, batchSize: 128, learningRate: 1e-3, schedule: "constant", warmup: 0, weightDecay: 0.01, clipNorm: 1 },
-  },
-};
+async function readConfigFile(file: string): Promise<object> {
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new UsageError("noConfigFile", { file }, `--config ${file}: the file cannot be read. Check the path.`, { cause });
+  });
+  const value = parseStrictJson(text, file);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new UsageError("badConfigFile", { file }, `--config ${file}: expected is a JSON object, such as --dry-run prints.`);
+}
 
 /** "--p-mean <x>" -> "pMean" */
 function optionKey(text: string): string {

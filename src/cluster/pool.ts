@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /** One process of a pool: a name for its output, and the arguments for this program. */
@@ -11,24 +11,44 @@ export interface PoolOptions {
   /** The script that each process runs, with Node's own executable. */
   readonly script: string;
   readonly tasks: readonly PoolTask[];
+  /** What a process says on stderr, line by line. */
   readonly onLine: (name: string, line: string) => void;
   /** Passed on to every process as SIGINT: each saves and ends. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns their exit codes by name. */
+/**
+ * Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns their exit codes by name; 128 + n for
+ * one that a signal ended. None outlives this process: each is told to end when it exits.
+ */
 export async function runPool({ script, tasks, onLine, signal }: PoolOptions): Promise<Record<string, number>> {
-  const running = tasks.map(async ({ name, args }) => {
-    const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-    const stop = (): void => void child.kill("SIGINT");
-    signal?.addEventListener("abort", stop, { once: true });
-    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", (line) => onLine(name, line));
-    const code = await new Promise<number>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", (exitCode) => resolve(exitCode ?? 1));
+  const children = new Set<ChildProcess>();
+  const endAll = (): void => children.forEach((child) => void child.kill("SIGTERM"));
+  process.once("exit", endAll);
+  try {
+    const running = tasks.map(async ({ name, args }) => {
+      const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+      children.add(child);
+      const stop = (): void => void child.kill("SIGINT");
+      if (signal?.aborted) stop();
+      signal?.addEventListener("abort", stop, { once: true });
+      createInterface({ input: child.stderr }).on("line", (line) => onLine(name, line));
+      try {
+        return [name, await exitCode(child)] as const;
+      } finally {
+        children.delete(child);
+        signal?.removeEventListener("abort", stop);
+      }
     });
-    signal?.removeEventListener("abort", stop);
-    return [name, code] as const;
+    return Object.fromEntries(await Promise.all(running));
+  } finally {
+    process.removeListener("exit", endAll);
+  }
+}
+
+function exitCode(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve(code ?? 128 + (signal === "SIGKILL" ? 9 : 15)));
   });
-  return Object.fromEntries(await Promise.all(running));
 }

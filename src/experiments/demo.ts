@@ -1,97 +1,71 @@
-import { loadImages } from "../data/index.ts";
-import { type Column, renderReport, renderTable } from "../report/index.ts";
+import { type ImageDataset, loadImages } from "../data/index.ts";
+import { planUnit } from "../measure/index.ts";
+import { type Column, renderReport, renderTable, type Table } from "../report/index.ts";
 import { type MetricRecord, openRun } from "../run/index.ts";
-import { openDevice } from "../runtime/index.ts";
-import { memoryProfile } from "../tensor/index.ts";
-import { gradientProgram, type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
+import { type Device, openDevice } from "../runtime/index.ts";
+import { type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
 import { buildBatches, buildMethod, buildOptimizer, buildSchedule } from "./build.ts";
 import { evaluateMethod } from "./evaluate.ts";
-import { curve, percent, sampleSheet } from "./report.ts";
-import { parseRunConfig, type RunConfigOverrides } from "./runConfig.ts";
+import { configSection, curve, percent, sampleSheet } from "./report.ts";
+import { parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
 
 /** Chosen so that three networks train in less than three minutes on two cores: patches of 8 make 17 tokens. */
-const demoConfig: RunConfigOverrides = {
+const demoOverrides: RunConfigOverrides = {
   network: { patchSize: 8, width: 64, numLayers: 6, numHeads: 4 },
   training: { epochs: 14, batchSize: 32, learningRate: 2e-3 },
   data: { path: "embedded", augmentation: "none" },
 };
 
+/** The demo's configuration; `method` is each in turn. */
+export function demoConfig(overrides: RunConfigOverrides = {}): RunConfig {
+  return parseRunConfig([demoOverrides, overrides]);
+}
+
+/** One way of training, and what came of it. */
 export interface DemoRow {
   readonly method: string;
   readonly accuracy: number;
+  /** Images times layers that training went through: the same for all but the shallow twin, which has fewer layers. */
   readonly layerEvaluations: number;
   readonly seconds: number;
-  /** Activations of the largest unit's step, from the graph. */
-  readonly activationBytes: number;
+  /** Parameters, gradients, optimiser state and activations of the largest unit, predicted from its graph. */
+  readonly memoryBytes: number;
 }
 
-export interface DemoOptions {
+export interface DemoListener {
+  onStart?(demo: { readonly config: RunConfig; readonly data: ImageDataset; readonly device: Device }): void;
+  /** Told before the first step of each way of training. */
+  onMethod?(method: TrainingMethod, steps: number): void;
+  onStep?(unit: Unit, report: StepReport): void;
+}
+
+export interface DemoOptions extends DemoListener {
   readonly path: string;
   readonly overrides?: RunConfigOverrides;
-  readonly onStep?: (method: TrainingMethod, unit: Unit, report: StepReport, steps: number) => void;
+}
+
+export interface DemoResult {
+  readonly rows: readonly DemoRow[];
+  /** The rows as text. */
+  readonly table: string;
+  readonly reportPath: string;
 }
 
 /** Trains one network in three blocks, end to end, and its shallow twin on the embedded images, and writes the comparison. */
-export async function demo({ path, overrides = {}, onStep }: DemoOptions): Promise<{ rows: DemoRow[]; table: string; reportPath: string }> {
-  const base = parseRunConfig([demoConfig, overrides]);
-  const data = await loadImages(base.data.path);
+export async function demo({ path, overrides, ...listener }: DemoOptions): Promise<DemoResult> {
+  const config = demoConfig(overrides);
   const folder = await openRun(path, { create: true });
-  await using device = await openDevice(base.execution.device, base.execution.threads ? { threads: base.execution.threads } : {});
+  const data = await loadImages(config.data.path);
+  const { device: name, threads } = config.execution;
+  await using device = await openDevice(name, threads === undefined ? {} : { threads });
+  listener.onStart?.({ config, data, device });
   const rows: DemoRow[] = [];
   const records: MetricRecord[] = [];
-  for (const method of (["blocks", "end-to-end", "shallow-twin"] as const).map((name) => buildMethod({ ...base, method: name }, data))) {
-    const parameters = new Map<string, Float32Array>();
-    const batches = buildBatches(base, data);
-    const { steps, learningRate } = buildSchedule(base, batches.stepsPerEpoch);
-    const { training } = base;
-    const started = performance.now();
-    await train(method, {
-      device,
-      batches,
-      batchSize: training.batchSize,
-      steps,
-      schedule: "sequential",
-      optimizer: buildOptimizer(base),
-      learningRate,
-      seed: training.seed,
-      clipNorm: training.clipNorm,
-      onStep: (unit, report) => {
-        onStep?.(method, unit, report, steps);
-        const name = method.units.length > 1 ? unit.name : method.name;
-        if (report.step % 10 === 0)
-          records.push({
-            unit: name,
-            step: report.step,
-            time: 0,
-            values: { loss: report.loss, accuracy: report.metrics.accuracy ?? Number.NaN },
-          });
-      },
-      onUnitDone: (unit, values) => {
-        for (const name of [...unit.trainable.keys(), ...unit.frozen.keys()]) parameters.set(name, values(name).slice());
-      },
-    });
-    const seconds = (performance.now() - started) / 1000;
-    const { mean } = await evaluateMethod(method, data, { device, values: (name) => parameters.get(name)!, batchSize: 100, seeds: 1 });
-    const activationBytes = Math.max(
-      ...method.units.map((unit) => memoryProfile(gradientProgram(method, unit, training.batchSize, false)).peakBytes),
-    );
-    const layerEvaluations = method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * training.batchSize, 0);
-    rows.push({ method: method.name, accuracy: mean, layerEvaluations, seconds, activationBytes });
+  for (const way of ["blocks", "end-to-end", "shallow-twin"] as const) {
+    const method = buildMethod({ ...config, method: way }, data);
+    rows.push(await trainOneWay(method, { config, data, device, records, listener }));
   }
-  const columns: (string | Column)[] = [
-    "method",
-    { title: "test accuracy", best: "max" },
-    "layer evaluations",
-    "training time",
-    { title: "activation memory", best: "min" },
-  ];
-  const cells = rows.map((row) => [
-    row.method,
-    percent(row.accuracy),
-    row.layerEvaluations.toLocaleString("en"),
-    `${row.seconds.toFixed(0)} s`,
-    { text: `${(row.activationBytes / 1e6).toFixed(1)} MB`, value: row.activationBytes },
-  ]);
+  const { columns, rows: cells } = comparison(rows);
   const html = renderReport({
     title: "One network, trained three ways",
     subtitle:
@@ -102,10 +76,76 @@ export async function demo({ path, overrides = {}, onStep }: DemoOptions): Promi
         heading: "Training",
         charts: [curve(records, "loss", "Loss", "loss"), curve(records, "accuracy", "Training accuracy", "accuracy")],
       },
-      { heading: "Data", images: [{ caption: "The ten classes, drawn anew for every picture", png: sampleSheet(data) }] },
-      { heading: "Configuration", isFolded: true, paragraphs: [JSON.stringify(base)] },
+      { heading: "Data", images: [{ caption: `${data.numClasses} classes, drawn anew for every picture`, png: sampleSheet(data) }] },
+      configSection(config),
     ],
     footer: "Repeat it: npm start",
   });
   return { rows, table: renderTable(columns, cells), reportPath: await folder.writeReport(html) };
+}
+
+interface OneWay {
+  readonly config: RunConfig;
+  readonly data: ImageDataset;
+  readonly device: Device;
+  readonly records: MetricRecord[];
+  readonly listener: DemoListener;
+}
+
+async function trainOneWay(method: TrainingMethod, { config, data, device, records, listener }: OneWay): Promise<DemoRow> {
+  const { batchSize, seed, clipNorm } = config.training;
+  const batches = buildBatches(config, data);
+  const { steps, learningRate } = buildSchedule(config, batches.stepsPerEpoch);
+  const optimizer = buildOptimizer(config);
+  const parameters = new Map<string, Float32Array>();
+  listener.onMethod?.(method, steps);
+  const started = performance.now();
+  await train(method, {
+    device,
+    batches,
+    batchSize,
+    steps,
+    schedule: "sequential",
+    optimizer,
+    learningRate,
+    seed,
+    clipNorm,
+    onStep: (unit, report) => {
+      listener.onStep?.(unit, report);
+      if (report.step % 10 !== 0) return;
+      const name = method.units.length > 1 ? unit.name : method.name;
+      records.push({ unit: name, step: report.step, time: Date.now() / 1000, values: { loss: report.loss, ...report.metrics } });
+    },
+    onUnitDone: (unit, values) => {
+      for (const name of [...unit.trainable.keys(), ...unit.frozen.keys()]) parameters.set(name, values(name).slice());
+    },
+  });
+  const seconds = (performance.now() - started) / 1000;
+  const { mean } = await evaluateMethod(method, data, { device, values: (name) => parameters.get(name)!, batchSize: 100, seeds: 1 });
+  const plans = method.units.map((unit) => planUnit(method, unit, { batchSize, optimizer, ema: false, checkpointing: false }));
+  return {
+    method: method.name,
+    accuracy: mean,
+    layerEvaluations: method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize, 0),
+    seconds,
+    memoryBytes: Math.max(...plans.map((plan) => plan.parameters + plan.gradients + plan.optimizer + plan.activations)),
+  };
+}
+
+function comparison(rows: readonly DemoRow[]): Table {
+  const columns: (string | Column)[] = [
+    "method",
+    { title: "test accuracy", best: "max" },
+    "layer evaluations",
+    "training time",
+    { title: "training memory", best: "min", hint: "parameters, gradients, optimiser state and activations, predicted from the graph" },
+  ];
+  const cells = rows.map(({ method, accuracy, layerEvaluations, seconds, memoryBytes }) => [
+    method,
+    percent(accuracy),
+    layerEvaluations,
+    { text: `${seconds.toFixed(0)} s`, value: seconds },
+    { text: `${(memoryBytes / 1e6).toFixed(1)} MB`, value: memoryBytes },
+  ]);
+  return { columns, rows: cells };
 }

@@ -1,6 +1,13 @@
+/** Whole runs: what a command does beyond reading its options. */
 export * from "./build.ts";
+export * from "./crossEntropy.ts";
 export * from "./demo.ts";
 export * from "./evaluate.ts";
-export { type RunReport, runReport } from "./report.ts";
-export * from "./run.ts";
+export * from "./parallel.ts";
+export * from "./prepare.ts";
+export * from "./presets.ts";
+export { accuracyText, type RunReport, runReport } from "./report.ts";
 export * from "./runConfig.ts";
+export * from "./trainedRun.ts";
+export * from "./trainRun.ts";
+export { unitNamed } from "./units.ts";

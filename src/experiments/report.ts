@@ -1,5 +1,5 @@
 import { encodePngGrid, type ImageDataset } from "../data/index.ts";
-import { type Chart, renderReport, type Section } from "../report/index.ts";
+import { type Cell, type Chart, formatNumber, renderReport, type Section } from "../report/index.ts";
 import type { MetricRecord } from "../run/index.ts";
 import type { TrainingMethod } from "../train/index.ts";
 import type { Evaluation } from "./evaluate.ts";
@@ -7,6 +7,11 @@ import type { RunConfig } from "./runConfig.ts";
 
 export function percent(share: number): { text: string; value: number } {
   return { text: `${(100 * share).toFixed(1)} %`, value: share };
+}
+
+/** "93.10 ± 0.42 %", or "93.10 %" where nothing was random. */
+export function accuracyText({ mean, std, accuracies }: Evaluation): string {
+  return accuracies.length > 1 ? `${(100 * mean).toFixed(2)} ± ${(100 * std).toFixed(2)} %` : `${(100 * mean).toFixed(2)} %`;
 }
 
 /** One curve for each unit: a metric over its steps. */
@@ -28,6 +33,17 @@ export function sampleSheet({ train }: ImageDataset, count = 40): Uint8Array {
   return encodePngGrid(train.images, { count: Math.min(count, train.count), channels, height, width, columns: 20, scale: 1 });
 }
 
+/** A configuration as a folded section: one row for each setting, by its path as --set takes it. */
+export function configSection(config: RunConfig): Section {
+  return { heading: "Configuration", isFolded: true, table: { columns: ["setting", "value"], rows: settings(config) } };
+}
+
+function settings(value: unknown, path = ""): Cell[][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return value === undefined ? [] : [[path, JSON.stringify(value)]];
+  return Object.entries(value).flatMap(([key, inner]) => settings(inner, path === "" ? key : `${path}.${key}`));
+}
+
 export interface RunReport {
   readonly config: RunConfig;
   readonly method: TrainingMethod;
@@ -38,28 +54,49 @@ export interface RunReport {
 
 /** report.html of a run: the result, the curves, the data and the configuration. */
 export function runReport({ config, method, data, evaluation, records }: RunReport): string {
-  const rows = [
-    [method.name, { text: `${(100 * evaluation.mean).toFixed(2)} ± ${(100 * evaluation.std).toFixed(2)} %`, value: evaluation.mean }],
-    ...Object.entries(evaluation.units).map(([unit, accuracy]) => [`${unit} alone`, percent(accuracy)]),
-  ];
   const sections: Section[] = [
-    {
-      heading: "Result",
-      paragraphs: [`Top-1 accuracy on the ${data.test.count} test images; ± over the seeds of the starting noise.`],
-      table: { columns: ["network", { title: "accuracy", best: "max" }], rows },
-    },
+    resultSection(method, data, evaluation),
+    ...(evaluation.crossEntropy.length > 0 ? [crossEntropySection(evaluation)] : []),
     {
       heading: "Training",
       charts: [
         curve(records, "loss", "Loss", "loss"),
+        curve(records, "accuracy", "Training accuracy", "accuracy"),
         curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
+        curve(records, "gradientNorm", "Norm of the gradient", "norm"),
       ],
     },
     {
       heading: "Data",
       images: [{ caption: `${data.name}: ${data.train.count} training images, ${data.numClasses} classes`, png: sampleSheet(data) }],
     },
-    { heading: "Configuration", isFolded: true, paragraphs: [JSON.stringify(config)] },
+    configSection(config),
   ];
   return renderReport({ title: `${config.model}, ${method.name}, ${data.name}`, sections, footer: "diffusion-blocks" });
+}
+
+function resultSection(method: TrainingMethod, { test }: ImageDataset, evaluation: Evaluation): Section {
+  const rows: Cell[][] = [
+    [method.name, { text: accuracyText(evaluation), value: evaluation.mean }],
+    ...Object.entries(evaluation.units).map(([unit, accuracy]) => [`${unit} alone`, percent(accuracy)]),
+  ];
+  const spread = evaluation.accuracies.length > 1 ? ` ± over ${evaluation.accuracies.length} starting noises.` : "";
+  return {
+    heading: "Result",
+    paragraphs: [`Top-1 accuracy on the ${test.count} test images.${spread}`],
+    table: { columns: ["network", { title: "accuracy", best: "max" }], rows },
+  };
+}
+
+function crossEntropySection({ crossEntropy }: Evaluation): Section {
+  return {
+    heading: "Cross-entropy at fixed noise levels",
+    paragraphs: [
+      "In nats, of the block that owns the level, given a noisy label. At the highest level the label says nothing: what counts is the image.",
+    ],
+    table: {
+      columns: [{ title: "sigma", align: "right" }, "block", { title: "cross-entropy", align: "right" }],
+      rows: crossEntropy.map((level) => [formatNumber(level.sigma), level.block, formatNumber(level.crossEntropy)]),
+    },
+  };
 }

@@ -21,7 +21,7 @@ export interface RunConfig {
   };
   readonly blocks: {
     readonly numBlocks: number;
-    readonly layersPerBlock?: number[] | undefined;
+    readonly layersPerBlock?: readonly number[] | undefined;
     readonly strategy: PartitionStrategy;
     readonly overlap: number;
     readonly pMean: number;
@@ -54,7 +54,12 @@ export interface RunConfig {
     readonly checkpointing: boolean;
     readonly seed: number;
   };
-  readonly data: { readonly path: string; readonly augmentation: Augmentation };
+  readonly data: {
+    readonly path: string;
+    /** The data set that was found at `path`; written when a run starts, so that it can be evaluated on data elsewhere. */
+    readonly name?: string | undefined;
+    readonly augmentation: Augmentation;
+  };
   readonly execution: {
     readonly device: "auto" | "cpu" | "webgpu" | "wasm";
     readonly threads?: number | undefined;
@@ -95,7 +100,7 @@ const sampling = z
 const blocks = z
   .strictObject({
     numBlocks: count.default(3),
-    layersPerBlock: z.array(count).optional(),
+    layersPerBlock: z.array(count).readonly().optional(),
     strategy: z.enum(["equi-probability", "uniform", "uniform-log"]).default("equi-probability"),
     overlap: z.number().min(0).default(0.05),
     pMean: z.number().default(classNoise.pMean),
@@ -135,8 +140,8 @@ const training = z
 
 const data = z
   .strictObject({
-    /** Recognised by what is there; part of the run, not of its identity. */
-    path: z.string().default("embedded"),
+    path: z.string().default("embedded").describe("its format is recognised by what is there"),
+    name: z.string().optional().describe("filled in when a run starts"),
     augmentation: z.enum(augmentations as [Augmentation, ...Augmentation[]]).default("flip-crop"),
   })
   .prefault({});
@@ -194,17 +199,11 @@ function isGroup(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The part of a configuration that decides what is learned: checkpoints of another one are never loaded. */
-export function identityOf(
-  { model, method, network, blocks, training, data: { augmentation } }: RunConfig,
-  dataset: { readonly name: string },
-): object {
-  return {
-    model,
-    method,
-    network,
-    ...(method === "end-to-end" ? {} : { blocks: { ...blocks, sampling: undefined } }),
-    training,
-    data: { name: dataset.name, augmentation },
-  };
+/**
+ * The part of a configuration that decides what is learned, with the name of the data set that it is learned from: checkpoints of another one
+ * are never loaded. Device, threads, schedule, the path of the data and how predictions are made may change.
+ */
+export function identityOf({ model, method, network, blocks, training, data: { augmentation } }: RunConfig, datasetName: string): object {
+  const used = method === "end-to-end" ? {} : { blocks: { ...blocks, sampling: undefined } };
+  return { model, method, network, ...used, training, data: { name: datasetName, augmentation } };
 }

@@ -152,14 +152,14 @@ export function errorCode(error: unknown): string | undefined {
 }
 
 const kinds: Readonly<Record<string, readonly [code: string, what: string, remedy: string]>> = {
-  EACCES: ["noPermission", "this user has no permission", "Change the permissions of the folder, or choose another one with --out."],
-  EPERM: ["noPermission", "this user has no permission", "Change the permissions of the folder, or choose another one with --out."],
-  EROFS: ["readOnly", "the disk is read-only", "Choose a folder on another disk with --out."],
+  EACCES: ["noPermission", "this user has no permission", "Change the permissions of the folder, or choose another one with --run."],
+  EPERM: ["noPermission", "this user has no permission", "Change the permissions of the folder, or choose another one with --run."],
+  EROFS: ["readOnly", "the disk is read-only", "Choose a folder on another disk with --run."],
   ENOSPC: ["diskFull", "the disk is full", "Free some space and run the same command again; what was saved before is intact."],
   EDQUOT: ["diskFull", "the disk quota is used up", "Free some space and run the same command again; what was saved before is intact."],
   ENOENT: ["missing", "it is not there", "The folder may have been moved or removed while it was in use."],
-  ENOTDIR: ["notAFolder", "a part of the path is a file", "Choose another folder with --out."],
-  EEXIST: ["notAFolder", "a part of the path is a file", "Choose another folder with --out."],
+  ENOTDIR: ["notAFolder", "a part of the path is a file", "Choose another folder with --run."],
+  EEXIST: ["notAFolder", "a part of the path is a file", "Choose another folder with --run."],
 };
 
 /** Says in one line what the disk refused to write, where, and what to do. Errors that already speak for themselves pass through. */

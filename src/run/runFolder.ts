@@ -30,7 +30,7 @@ export async function openRun(path: string, { create = false, fs = disk }: { cre
     await fs.readdir(path);
   } catch (error) {
     if (errorCode(error) !== "ENOENT" && errorCode(error) !== "ENOTDIR") throw cannotRead(path, error);
-    throw new RunError("noRun", { path }, `There is no run in ${path}. Check the path; "dblocks train --out ${path}" starts one.`, {
+    throw new RunError("noRun", { path }, `There is no run in ${path}. Check the path; "dblocks train --run ${path}" starts one.`, {
       cause: error,
     });
   }
@@ -61,7 +61,7 @@ export class RunFolder {
       throw new UsageError(
         "otherConfig",
         { path: this.path, keys },
-        `${this.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --out, or repeat the run's own options to continue it.`,
+        `${this.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or repeat the run's own options to continue it.`,
       );
     }
     await this.#writeJson("config.json", config);

@@ -62,6 +62,33 @@ export interface LabelledBatch {
   readonly count: number;
 }
 
+/** How many items of each class there are, and how many of them were recognised. */
+export interface ClassCounts {
+  readonly totals: Int32Array;
+  readonly hits: Int32Array;
+}
+
+/** What a method recognises, by all units or by one alone. */
+export async function classCounts(
+  predictor: Predictor,
+  batches: Iterable<LabelledBatch>,
+  numClasses: number,
+  seed: number,
+  unit?: Unit,
+): Promise<ClassCounts> {
+  const counts = { totals: new Int32Array(numClasses), hits: new Int32Array(numClasses) };
+  let batch = 0;
+  for (const { input, labels, count } of batches) {
+    const predicted = argMax(await predictor.predict(input, fold(fold(key(seed), "evaluation"), batch++), unit), numClasses);
+    for (let i = 0; i < count; i++) {
+      const label = labels[i]!;
+      counts.totals[label]!++;
+      if (predicted[i] === label) counts.hits[label]!++;
+    }
+  }
+  return counts;
+}
+
 /** Top-1 accuracy over all items, of all units or of one alone. */
 export async function accuracyOf(
   predictor: Predictor,
@@ -70,12 +97,10 @@ export async function accuracyOf(
   seed: number,
   unit?: Unit,
 ): Promise<number> {
-  let [hits, total] = [0, 0];
-  let batch = 0;
-  for (const { input, labels, count } of batches) {
-    const predicted = argMax(await predictor.predict(input, fold(fold(key(seed), "evaluation"), batch++), unit), numClasses);
-    for (let i = 0; i < count; i++) if (predicted[i] === labels[i]) hits++;
-    total += count;
-  }
-  return hits / total;
+  const { totals, hits } = await classCounts(predictor, batches, numClasses, seed, unit);
+  return sum(hits) / sum(totals);
+}
+
+function sum(values: Int32Array): number {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -24,7 +24,7 @@ async function bench({ steps, threads, json }: { steps: number; threads?: number
   const count = threads ?? cpuCount();
   await using device = await openDevice("auto", { threads: count });
   const python = existsSync(script) ? findPytorch() : undefined;
-  if (python === undefined) say("No python3 with torch was found: times without a comparison. (Debian: apt-get install python3-torch libopenblas0-pthread)");
+  if (python === undefined) say("No python3 with torch was found: times without a comparison. (Debian: apt-get install python3-torch)");
   const torches: PytorchProcess[] =
     python === undefined ? [] : await Promise.all(policies.map((policy) => startPytorch(python, script, count, policy)));
   const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 40));

@@ -1,33 +1,42 @@
 import { Command } from "commander";
-import { wholeNumber } from "../options.ts";
-import { Progress, print, printJson } from "../output.ts";
+import { demo, demoConfig } from "../../experiments/index.ts";
+import { positiveNumber, wholeNumber } from "../options.ts";
+import { print, printJson, say } from "../output.ts";
+import { TrainingProgress } from "../progress.ts";
 
 export function demoCommand(): Command {
   return new Command("demo")
     .description("train one small network in blocks, end to end and as its shallow twin, on images that need no download")
     .option("--run <folder>", "where the report is written", "runs/demo")
-    .option("--epochs <n>", "passes over the data", wholeNumber)
+    .option("--epochs <n>", `passes over the data (default: ${demoConfig().training.epochs})`, positiveNumber)
     .option("--seed <n>", "seed of everything random", wholeNumber, 0)
+    .option("--threads <n>", "threads (default: all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
-    .action(async ({ run, epochs, seed, json }) => {
-      const { demo } = await import("../../experiments/index.ts");
-      const progress = new Progress();
-      const overrides = { training: { seed, ...(epochs && { epochs }) } };
+    .action(async ({ run, epochs, seed, threads, json }) => {
+      let progress: TrainingProgress | undefined;
+      let imagesPerStep = 0;
+      let nameOf = (unit: string): string => unit;
       const { rows, table, reportPath } = await demo({
         path: run,
-        overrides,
-        onStep: (method, unit, { step, loss, metrics }, steps) =>
-          progress.step({
-            unit: method.units.length > 1 ? unit.name : method.name,
-            step,
-            steps,
-            loss,
-            accuracy: metrics.accuracy,
-            itemsPerStep: 32,
-          }),
+        overrides: {
+          training: { seed, ...(epochs !== undefined && { epochs }) },
+          execution: { ...(threads !== undefined && { threads }) },
+        },
+        onStart: ({ config, data, device }) => {
+          imagesPerStep = config.training.batchSize;
+          say(
+            `${data.train.count} images of ${data.numClasses} classes, drawn by the library; ${device.name} with ${device.threads} threads`,
+          );
+        },
+        onMethod: (method, steps) => {
+          progress?.pause();
+          nameOf = (unit) => (method.units.length > 1 ? unit : method.name);
+          progress = new TrainingProgress({ units: method.units.map(({ name }) => nameOf(name)), steps, imagesPerStep });
+        },
+        onStep: ({ name }, report) => progress?.step(nameOf(name), report),
       });
-      progress.end();
+      progress?.pause();
       if (json) return printJson({ rows, report: reportPath });
-      print(`${table}\n\nreport: ${reportPath}`);
+      print(`\n${table}\n\nreport: ${reportPath}`);
     });
 }

@@ -1,21 +1,24 @@
 import { Command, Option } from "commander";
-import { wholeNumber } from "../options.ts";
+import { evaluationText } from "../evaluationText.ts";
+import { positiveNumber } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
 export function evaluateCommand(): Command {
   return new Command("evaluate")
-    .description("measure a trained run: test accuracy of the whole and of each block alone")
+    .description("measure a trained run: accuracy of the whole and of each block alone, cross-entropy at fixed noise levels")
     .argument("<run>", "folder of the run")
     .option("--data <path>", "data set to evaluate on (default: the run's own)")
-    .option("--seeds <n>", "seeds of the starting noise", wholeNumber, 3)
+    .option("--seeds <n>", "starting noises", positiveNumber, 3)
+    .option("--per-class", "show the accuracy of each class")
     .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
-    .option("--threads <n>", "threads (all cores unless told)", wholeNumber)
+    .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
-    .action(async (run: string, { data, seeds, device, threads, json }) => {
+    .action(async (run: string, { data, seeds, perClass, device, threads, json }) => {
       const { evaluateRun } = await import("../../experiments/index.ts");
-      const result = await evaluateRun({ path: run, dataPath: data, seeds: Math.max(1, seeds), device, threads });
+      const result = await evaluateRun({ path: run, dataPath: data, seeds, device, threads });
       if (json) return printJson(result);
-      print(`test accuracy ${(100 * result.mean).toFixed(2)} ± ${(100 * result.std).toFixed(2)} %`);
-      for (const [name, accuracy] of Object.entries(result.units)) print(`  ${name} alone ${(100 * accuracy).toFixed(2)} %`);
+      print(evaluationText(result));
+      if (!perClass) return;
+      for (const [name, accuracy] of Object.entries(result.classes)) print(`  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`);
     });
 }

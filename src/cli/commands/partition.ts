@@ -1,13 +1,13 @@
 import { Command, Option } from "commander";
 import { edmNoise, logNormalNoise, partition } from "../../diffusion/index.ts";
 import { renderTable } from "../../report/index.ts";
-import { number, wholeNumber } from "../options.ts";
+import { number, positiveNumber } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
 export function partitionCommand(): Command {
   return new Command("partition")
     .description("print the noise ranges of the blocks, block 0 (first layers, highest noise) first")
-    .requiredOption("--blocks <n>", "blocks", wholeNumber)
+    .requiredOption("--blocks <n>", "number of blocks", positiveNumber)
     .option("--p-mean <x>", "mean of ln sigma in training", number, edmNoise.pMean)
     .option("--p-std <x>", "standard deviation of ln sigma in training", number, edmNoise.pStd)
     .option("--sigma-min <x>", "smallest noise level", number, edmNoise.sigmaMin)

@@ -1,7 +1,7 @@
 import { Argument, Command } from "commander";
 import { UsageError } from "../../errors.ts";
 import { renderTable } from "../../report/index.ts";
-import { runConfigOf, withRunOptions } from "../options.ts";
+import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
 import { bytes, print, printJson } from "../output.ts";
 
 export function planCommand(): Command {
@@ -9,9 +9,9 @@ export function planCommand(): Command {
     .description("predict the memory of training, end to end and in blocks, without running anything")
     .addArgument(new Argument("<model>", "architecture").choices(["vit"]))
     .option("--budget <size>", "find the smallest number of blocks that fits, e.g. 500MB, 2GB", budgetBytes)
-    .option("--image <pixels>", "side of the images", (text) => Number(text), 32)
-    .option("--channels <n>", "channels of the images", (text) => Number(text), 3)
-    .option("--classes <n>", "classes", (text) => Number(text), 10)
+    .option("--image <pixels>", "side of the images", positiveNumber, 32)
+    .option("--channels <n>", "channels of the images", positiveNumber, 3)
+    .option("--classes <n>", "classes", positiveNumber, 10)
     .option("--json", "print the result as JSON, in bytes");
   return withRunOptions(command).action(plan);
 }

@@ -1,129 +1,106 @@
 import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
-import { RunError, UsageError } from "../../errors.ts";
-import { runConfigOf, withRunOptions } from "../options.ts";
-import { bytes, duration, Progress, print, printJson, say } from "../output.ts";
+import type { RunConfig, RunListener, TrainRunResult } from "../../experiments/index.ts";
+import { evaluationText } from "../evaluationText.ts";
+import { watchInterruption } from "../interruption.ts";
+import { describesRun, runConfigOf, withRunOptions } from "../options.ts";
+import { bytes, duration, peakBytes, print, printJson, say, shellCommand } from "../output.ts";
+import { TrainingProgress } from "../progress.ts";
+
+interface TrainOptions extends Readonly<Record<string, unknown>> {
+  readonly run?: string;
+  readonly block?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
 
 export function trainCommand(): Command {
   const command = new Command("train")
     .description("train a network, or go on with a run; ends with an evaluation and report.html")
     .addArgument(new Argument("<model>", "architecture").choices(["vit"]))
-    .option("--run <folder>", "where the run is kept (default: runs/MODEL)")
-    .option("--block <n>", "train only this block: on a machine of its own, or for a night")
+    .option("--run <folder>", "where the run is kept; without other options, the run that is there goes on (default: runs/MODEL)")
+    .option("--block <n>", "train only this block, by number: on a machine of its own, or for a night")
     .option("--dry-run", "print the resolved configuration and stop")
     .option("--json", "print the result as JSON");
   return withRunOptions(command).action(train);
 }
 
-async function train(model: string, options: Record<string, unknown>): Promise<void> {
-  const config = await runConfigOf(options, { model });
+async function train(model: string, options: TrainOptions): Promise<void> {
+  const path = options.run ?? `runs/${model}`;
+  const config = await runConfigOf(options, { model, ...(await presentConfig(options)) });
   if (options.dryRun) return printJson(config);
-  const path = (options.run as string | undefined) ?? `runs/${model}`;
-  const unit = options.block as string | undefined;
-  const abort = new AbortController();
-  const stop = (): void => abort.abort();
-  process.once("SIGINT", stop).once("SIGTERM", stop);
-  const experiments = await import("../../experiments/index.ts");
-  if (config.execution.schedule === "parallel" && unit === undefined) {
-    await trainInParallel(path, config.blocks.numBlocks, config, abort.signal);
-    if (abort.signal.aborted) return interrupted(path);
-  }
-  const progress = new Progress();
-  let total = 0;
+  const terminal = runTerminal();
+  const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
   const started = performance.now();
-  const result = await experiments.trainRun({
-    path,
-    config: config.execution.schedule === "parallel" ? { ...config, execution: { ...config.execution, schedule: "sequential" } } : config,
-    unit,
-    signal: abort.signal,
-    onStart: ({ method, data, steps, device }) => {
-      total = steps;
-      say(
-        `${method.name} on ${data.name} (${data.train.count} images), ${method.units.length} ${method.units.length === 1 ? "unit" : "units"} of ${steps} steps, ${device.name} with ${device.threads} threads`,
-      );
-    },
-    onStep: ({ name }, { step, loss, metrics }) =>
-      progress.step({
-        unit: name,
-        step,
-        steps: total,
-        loss,
-        accuracy: metrics.accuracy,
-        itemsPerStep: config.training.batchSize * config.training.accumulate,
-      }),
-    onEvaluated: ({ name }, step, metrics) => {
-      progress.end();
-      say(`${name} step ${step}: test accuracy alone ${(100 * (metrics.accuracy ?? 0)).toFixed(2)} %`);
-    },
-    onNotice: say,
-  });
-  progress.end();
-  if (abort.signal.aborted && !result.finished) return interrupted(path);
-  const seconds = (performance.now() - started) / 1000;
-  const { peakBytes } = await import("../peak.ts");
-  const peak = peakBytes();
-  if (options.json) return printJson({ run: path, seconds, peakBytes: peak, ...result });
-  say(`trained in ${duration(seconds)}${peak === undefined ? "" : `, peak memory ${bytes(peak)}`}`);
-  if (result.evaluation === undefined)
-    return print(
-      `${path}: ${Object.keys(result.steps).join(", ")} trained. When every block is, the same command without --block evaluates them together.`,
-    );
-  print(`test accuracy ${(100 * result.evaluation.mean).toFixed(2)} ± ${(100 * result.evaluation.std).toFixed(2)} %`);
-  for (const [name, accuracy] of Object.entries(result.evaluation.units)) print(`  ${name} alone ${(100 * accuracy).toFixed(2)} %`);
-  print(`report: ${result.reportPath}`);
-}
-
-function interrupted(path: string): void {
-  say(
-    `Stopped; everything done so far is saved. The same command goes on: dblocks ${process.argv.slice(2).join(" ")}${process.argv.includes("--run") ? "" : ` --run ${path}`}`,
-  );
-  process.exitCode = 130;
-}
-
-/** One process for each block, on the same run folder; each gets its share of the threads. */
-async function trainInParallel(
-  path: string,
-  numBlocks: number,
-  config: Awaited<ReturnType<typeof runConfigOf>>,
-  signal: AbortSignal,
-): Promise<void> {
-  if (config.method !== "blocks")
-    throw new UsageError(
-      "notBlocks",
-      { method: config.method },
-      `--schedule parallel trains blocks; ${config.method} has one unit. Leave --schedule out.`,
-    );
-  if (config.blocks.shared === "together" || typeof config.blocks.shared === "object") {
-    throw new UsageError(
-      "sharedParameters",
-      { shared: config.blocks.shared },
-      "--schedule parallel: these blocks share trained parameters, so no process can train one alone. Use --shared owned or frozen, or --schedule interleaved.",
-    );
+  const result = await trainOrResume(path, config, options.block, interruption.signal, terminal);
+  if (interruption.signal.aborted && !result?.finished) {
+    const words = ["dblocks", "train", model, "--run", path, ...(options.block === undefined ? [] : ["--block", options.block])];
+    say(`Stopped; everything done so far is saved. To go on: ${shellCommand(words)}`);
+    process.exitCode = interruption.exitCode()!;
+    return;
   }
-  const { openRun } = await import("../../run/index.ts");
-  const { cpuCount } = await import("../../runtime/index.ts");
-  const { runPool } = await import("../../cluster/index.ts");
-  const threads = config.execution.threads ?? Math.max(1, Math.floor(cpuCount() / numBlocks));
-  const folder = await openRun(path, { create: true });
-  const file = await folder.writeFile(
-    "parallel.json",
-    JSON.stringify({ ...config, execution: { ...config.execution, schedule: "sequential", threads } }),
-  );
-  const tasks = Array.from({ length: numBlocks }, (_, b) => ({
-    name: `block-${b}`,
-    args: ["train", "vit", "--config", file, "--run", path, "--block", String(b)],
-  }));
-  const codes = await runPool({
-    script: fileURLToPath(new URL("../main.js", import.meta.url)),
-    tasks,
-    onLine: (name, line) => say(`[${name}] ${line}`),
-    signal,
-  });
-  const failed = Object.entries(codes).filter(([, code]) => code !== 0 && !signal.aborted);
-  if (failed.length > 0)
-    throw new RunError(
-      "blocksFailed",
-      { codes },
-      `${failed.map(([name, code]) => `${name} ended with exit code ${code}`).join("; ")}. The others are saved; run the same command again to go on.`,
-    );
+  const seconds = (performance.now() - started) / 1000;
+  if (options.json) return printJson({ run: path, seconds, peakBytes: peakBytes(), ...result });
+  printResult(path, result!, seconds);
+}
+
+/** A run that is named without saying anything of what it learns goes on as its config.json says. */
+async function presentConfig(options: TrainOptions): Promise<object> {
+  if (options.run === undefined || describesRun(options)) return {};
+  const [{ RunFolder }, { runConfigSchema }] = await Promise.all([import("../../run/index.ts"), import("../../experiments/index.ts")]);
+  const folder = new RunFolder(options.run);
+  return (await folder.hasConfig()) ? await folder.readConfig(runConfigSchema) : {};
+}
+
+async function trainOrResume(
+  path: string,
+  config: RunConfig,
+  unit: string | undefined,
+  signal: AbortSignal,
+  terminal: RunTerminal,
+): Promise<TrainRunResult | undefined> {
+  const { trainBlocksInProcesses, trainRun } = await import("../../experiments/index.ts");
+  if (config.execution.schedule === "parallel" && unit === undefined) {
+    const script = fileURLToPath(new URL("../main.js", import.meta.url));
+    const onLine = (block: string, line: string): void => say(`[${block}] ${line}`);
+    await trainBlocksInProcesses({ path, config, script, signal, onLine, onNotice: say });
+    if (signal.aborted) return undefined;
+  }
+  const result = await trainRun({ path, config, unit, signal, ...terminal });
+  terminal.pause();
+  return result;
+}
+
+type RunTerminal = Required<RunListener> & { pause(): void };
+
+/** What a run tells, as people read it on stderr. */
+function runTerminal(): RunTerminal {
+  let progress: TrainingProgress | undefined;
+  const pause = (): void => progress?.pause();
+  const onNotice = (text: string): void => {
+    pause();
+    say(text);
+  };
+  return {
+    pause,
+    onNotice,
+    onStart: ({ config: { training }, method, data, steps, device, units, folder }) => {
+      const imagesPerStep = training.batchSize * training.accumulate;
+      const what = units.length === 1 ? `${units[0]!.name}, ${steps} steps` : `${units.length} units, ${steps} steps each,`;
+      onNotice(
+        `${method.name} on ${data.name} (${data.train.count} images): ${what} of ${imagesPerStep} images; ${device.name}, threads: ${device.threads}; ${folder.path}`,
+      );
+      progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, imagesPerStep });
+    },
+    onStep: ({ name }, report) => progress?.step(name, report),
+    onEvaluated: ({ name }, step, metrics) =>
+      onNotice(`${name} step ${step}: test accuracy alone ${(100 * (metrics.accuracy ?? Number.NaN)).toFixed(2)} %`),
+  };
+}
+
+function printResult(path: string, { evaluation, steps, reportPath }: TrainRunResult, seconds: number): void {
+  say(`${duration(seconds)}, peak memory ${bytes(peakBytes())}`);
+  const whole = shellCommand(["dblocks", "train", "vit", "--run", path]);
+  if (evaluation !== undefined) print(`${evaluationText(evaluation)}\nreport: ${reportPath}`);
+  else print(`${Object.keys(steps).join(", ")}: trained. Once every block is, this evaluates them together: ${whole}`);
 }

@@ -1,0 +1,38 @@
+import { CommanderError } from "commander";
+import { DataError, DiffusionBlocksError, PartitionError } from "../errors.ts";
+import { exitCodeOf, exitCodes } from "../run/exitCodes.ts";
+
+/** On the command line: 2 where the options are at fault, 1 where data, files or the machine are, 76 where a newer process took over. */
+export function exitCodeOfError(error: unknown): number {
+  if (error instanceof CommanderError || error instanceof PartitionError) return exitCodes.wrongUsage;
+  if (error instanceof DataError && error.code === "batchTooLarge") return exitCodes.wrongUsage;
+  const code = exitCodeOf(error);
+  return code === exitCodes.neverWorks ? exitCodes.failed : code;
+}
+
+/** What an error says, in one line; nothing where help was shown in its place. With `debug`, where it comes from. */
+export function messageOfError(error: unknown, command: string | undefined, debug: boolean): string {
+  if (error instanceof CommanderError) return usageMessage(error, command);
+  if (!(error instanceof Error)) return String(error);
+  if (debug) return error.stack ?? error.message;
+  const text = oneLine(error.message);
+  return error instanceof DiffusionBlocksError ? text : `internal: ${text} (--debug shows where)`;
+}
+
+function usageMessage({ code, message }: CommanderError, command: string | undefined): string {
+  if (/^commander\.(help|helpDisplayed|version)$/.test(code)) return "";
+  const fault = message
+    .replace(/^error: /, "")
+    .replace(/\s+/g, " ")
+    .trim();
+  return `${fault}${/[.)]$/.test(fault) ? "" : "."} "dblocks ${command === undefined ? "" : `${command} `}--help" shows what there is.`;
+}
+
+/** Lists of faults have one on each line: "options:\n a\n b" becomes "options: a; b". */
+function oneLine(text: string): string {
+  return text
+    .trim()
+    .replace(/:\s*\n\s*/g, ": ")
+    .replace(/\s*\n\s*(?=\()/g, " ")
+    .replace(/\.?\s*\n\s*/g, "; ");
+}

@@ -1,0 +1,28 @@
+import { UsageError } from "../errors.ts";
+import type { TrainingMethod, Unit } from "../train/index.ts";
+import type { RunConfig } from "./runConfig.ts";
+
+/** The unit of this name, or the block of this number. @throws {UsageError} if there is none. */
+export function unitNamed(method: TrainingMethod, name: string): Unit {
+  const unit = method.units.find((one) => one.name === name || one.name === `block-${name}`);
+  if (unit !== undefined) return unit;
+  const names = method.units.map((one) => one.name);
+  throw new UsageError("unknownUnit", { name, names }, `There is no unit "${name}" in ${method.name}; there are ${names.join(", ")}.`);
+}
+
+/**
+ * The units that a process trains: one, or all.
+ *
+ * @throws {UsageError} if one is asked for by itself whose parameters others train too.
+ */
+export function chosenUnits(method: TrainingMethod, { blocks: { shared } }: RunConfig, name: string | undefined): readonly Unit[] {
+  if (name === undefined) return method.units;
+  const unit = unitNamed(method, name);
+  if (method.independentUnits) return [unit];
+  const policy = typeof shared === "string" ? shared : `average:${shared.averageEvery}`;
+  throw new UsageError(
+    "sharedParameters",
+    { shared, unit: unit.name },
+    `--block ${name}: with --shared ${policy} the blocks train parameters in common, so none can be trained alone. Use --shared owned or frozen, or leave --block out.`,
+  );
+}
