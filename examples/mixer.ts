@@ -4,7 +4,7 @@
 import * as db from "diffusion-blocks";
 import { loadImages, testBatches, trainBatches } from "diffusion-blocks/data";
 
-const { add, concat, reduceMean, reshape, transpose } = db.tensor;
+const { concat, reduceMean, reshape, transpose } = db.tensor;
 
 interface MixerConfig {
   readonly patchSize: number;
@@ -55,9 +55,8 @@ function mixerLayer(tokens: number, width: number, conditioning: db.Conditioning
   const swap = (x: db.tensor.Tensor): db.tensor.Tensor => transpose(x, [0, 2, 1]);
   return db.defineModule(parts, (h, context) => {
     const first = parts.norm1(h, context);
-    const mixed = add(h, first.gate(swap(parts.mixTokens(swap(first.normed), context))));
-    const second = parts.norm2(mixed, context);
-    return add(mixed, second.gate(parts.mixChannels(second.normed, context)));
+    const second = parts.norm2(first.residual(swap(parts.mixTokens(swap(first.normed), context))), context);
+    return second.residual(parts.mixChannels(second.normed, context));
   });
 }
 

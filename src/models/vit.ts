@@ -102,10 +102,9 @@ function vitLayer(config: VitConfig, conditioning: Conditioning): Layer {
     mlp: mlp({ width, hidden: mlpWidth, dropout: rate, init: weights(config) }),
   };
   return defineModule(parts, (h: Tensor, context: Context) => {
-    const attention = parts.norm1(h, context);
-    const attended = add(h, attention.gate(parts.attention(attention.normed, context)));
-    const feedForward = parts.norm2(attended, context);
-    return add(attended, feedForward.gate(parts.mlp(feedForward.normed, context)));
+    const first = parts.norm1(h, context);
+    const second = parts.norm2(first.residual(parts.attention(first.normed, context)), context);
+    return second.residual(parts.mlp(second.normed, context));
   });
 }
 

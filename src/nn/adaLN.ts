@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/index.ts";
-import { add, layerNorm as layerNormOf, mul, parameter, reshape, silu, split } from "../tensor/index.ts";
+import { add, div, layerNorm as layerNormOf, mul, parameter, reduceSum, reshape, silu, split, sub, withGradient } from "../tensor/index.ts";
 import type { Context } from "./context.ts";
 import { ones, zeros } from "./initializers.ts";
 import { linear } from "./linear.ts";
@@ -36,13 +36,32 @@ export function adaLN({ condWidth, targetWidth, epsilon, initialGate = 0 }: AdaL
         // (n·gain + bias)(1 + scale) + shift is a layer norm whose gain and bias differ from item to item: nothing between is kept for the backward pass.
         const stretch = add(scale, 1);
         const normed = layerNormOf(h, { gain: mul(stretch, gain), bias: add(mul(stretch, bias), shift), epsilon });
-        const factor = initialGate === 0 ? gate : add(gate, initialGate);
-        return { normed, gate: (branch) => mul(branch, factor) };
+        const residual =
+          initialGate === 0
+            ? (branch: Tensor): Tensor => add(h, mul(branch, gate))
+            : (branch: Tensor): Tensor => gatedSum(h, branch, add(gate, initialGate));
+        return { normed, residual };
       };
       return defineModule({ gain, bias, modulate }, call);
     },
     modulation: (width) => headModulation(condWidth, width),
   };
+}
+
+/**
+ * h + gate · branch, [batch, tokens, width], for a gate [batch, 1, width] that cannot vanish (1 + SiLU is at least 0.72): its gradient finds the branch
+ * again as (y − h)/gate from the two states that the layer norms before and after keep, so the branch itself is not kept.
+ */
+export function gatedSum(h: Tensor, branch: Tensor, gate: Tensor): Tensor {
+  return withGradient(
+    [h, branch, gate],
+    () => add(h, mul(branch, gate)),
+    ({ inputs: [before, , factor], outputs: [y], cotangents: [dy] }) => [
+      dy,
+      mul(dy!, factor!),
+      div(reduceSum(mul(dy!, sub(y!, before!)), 1, true), factor!),
+    ],
+  );
 }
 
 /** u · (1 + scale) + shift with (shift, scale) = SiLU(linear(condition)); the linear starts at zero. */

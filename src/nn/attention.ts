@@ -1,6 +1,6 @@
 import type { Initializer, Tensor } from "../tensor/index.ts";
-import { matmul, reshape, softmax, split, transpose } from "../tensor/index.ts";
-import { type Context, dropout } from "./context.ts";
+import { attention, split } from "../tensor/index.ts";
+import { type Context, dropout, drops } from "./context.ts";
 import { linear } from "./linear.ts";
 import { defineModule, type Module } from "./module.ts";
 
@@ -22,15 +22,11 @@ export function selfAttention({
   dropout: rate = 0,
   init,
 }: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
-  const headWidth = width / numHeads;
   const parts = { qkv: linear(width, 3 * width, { init }), out: linear(width, width, { init }) };
   return defineModule(parts, (x: Tensor, context: Context) => {
-    const [batch, tokens] = x.shape as [number, number, number];
-    const heads = (part: Tensor): Tensor => transpose(reshape(part, [batch, tokens, numHeads, headWidth]), [0, 2, 1, 3]); // [batch, heads, tokens, headWidth]
-    const [query, key, value] = split(parts.qkv(x), [width, width, width], 2).map(heads) as [Tensor, Tensor, Tensor];
-    const weights = softmax(matmul(query, key, { transB: true, alpha: 1 / Math.sqrt(headWidth) })); // [batch, heads, query, key]
-    const mixed = matmul(dropout(weights, rate, context), value);
-    const joined = reshape(transpose(mixed, [0, 2, 1, 3]), [batch, tokens, width]);
-    return dropout(parts.out(joined), rate, context);
+    const [query, key, value] = split(parts.qkv(x), [width, width, width], 2) as [Tensor, Tensor, Tensor];
+    const drop = (weights: Tensor): Tensor => dropout(weights, rate, context);
+    const mixed = attention(query, key, value, { numHeads, ...(drops(rate, context) && { change: drop }) });
+    return drop(parts.out(mixed));
   });
 }

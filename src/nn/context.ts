@@ -22,9 +22,14 @@ function keepSampler(keep: number): Sampler {
   return { name: `bernoulli(${keep})`, fill: (out, key) => bernoulli(key, out as Uint8Array, keep) };
 }
 
+/** Whether dropout at this rate does anything here. */
+export function drops(rate: number, { nextKey }: Context): boolean {
+  return rate > 0 && nextKey !== undefined;
+}
+
 /** Dropout (Srivastava et al. 2014): in training each element is zero with probability `rate`, the others are divided by 1 − rate. */
-export function dropout(x: Tensor, rate: number, { nextKey }: Context): Tensor {
-  if (rate === 0 || nextKey === undefined) return x;
-  const kept = random(nextKey(), keepSampler(1 - rate), x.shape, "bool");
+export function dropout(x: Tensor, rate: number, context: Context): Tensor {
+  if (!drops(rate, context)) return x;
+  const kept = random(context.nextKey!(), keepSampler(1 - rate), x.shape, "bool");
   return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
 }

@@ -1,14 +1,14 @@
 import type { Tensor } from "../tensor/index.ts";
-import { layerNorm as layerNormOf, parameter } from "../tensor/index.ts";
+import { add, layerNorm as layerNormOf, parameter } from "../tensor/index.ts";
 import type { Context } from "./context.ts";
 import { ones, zeros } from "./initializers.ts";
 import { defineModule, type Module } from "./module.ts";
 
 /**
- * The normalisation before a residual branch, and what the branch's result passes through before it is added:
- * the one seam through which noise conditioning enters a network.
+ * The normalisation before a residual branch, and how the branch's result is added to `h`: the one seam through which noise conditioning enters a
+ * network. A layer says `const first = norm1(h, context); return first.residual(attention(first.normed, context))`.
  */
-export type BranchNorm = (h: Tensor, context: Context) => { readonly normed: Tensor; readonly gate: (branch: Tensor) => Tensor };
+export type BranchNorm = (h: Tensor, context: Context) => { readonly normed: Tensor; readonly residual: (branch: Tensor) => Tensor };
 
 /**
  * What a network is handed by the way in which it is trained. Plain training hands `plainConditioning`; DiffusionBlocks hands
@@ -34,7 +34,7 @@ export function plainConditioning(epsilon = 1e-6): Conditioning {
   return {
     branchNorm: (width) => {
       const norm = layerNorm(width, epsilon);
-      return defineModule(norm.parts, (h: Tensor) => ({ normed: norm(h), gate: (branch: Tensor) => branch }));
+      return defineModule(norm.parts, (h: Tensor) => ({ normed: norm(h), residual: (branch: Tensor) => add(h, branch) }));
     },
     modulation: () => defineModule({}, (u: Tensor) => u),
     targetWidth: undefined,

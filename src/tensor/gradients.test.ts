@@ -66,6 +66,17 @@ const convCase: fc.Arbitrary<GradientCase> = fc
 
 const ints = (values: readonly number[], s: Shape): Tensor => T.constant(values, s, "int32");
 
+/** Two heads of width 2: up to 6 keys the weights are kept, beyond they are made again. */
+const attentionCase = (min: number, max: number): fc.Arbitrary<GradientCase> =>
+  fc.tuple(size, size, fc.integer({ min, max })).map(([batch, queries, keys]) => ({
+    shapes: [
+      [batch, queries, 4],
+      [batch, keys, 4],
+      [batch, keys, 4],
+    ],
+    f: (query: Tensor, key: Tensor, value: Tensor) => T.attention(query, key, value, { numHeads: 2 }),
+  }));
+
 const gatherCase: fc.Arbitrary<GradientCase> = fc
   .tuple(size, size, fc.array(fc.nat(4), { minLength: 1, maxLength: 7 }))
   .map(([rows, columns, raw]) => ({
@@ -188,6 +199,8 @@ const cases: Readonly<Record<string, fc.Arbitrary<GradientCase>>> = {
     ],
     f: (x: Tensor, gain: Tensor, bias: Tensor) => T.layerNorm(x, { gain, bias }),
   })),
+  attention: attentionCase(1, 3),
+  "attention, weights made again": attentionCase(9, 12),
   rmsNorm: wide.map((s) => ({ shapes: [s, [s.at(-1)!]], f: (x, gain) => T.rmsNorm(x, { gain }) })),
   l2Normalize: wide.map((s) => ({ shapes: [s], f: (x) => T.l2Normalize(x) })),
 };

@@ -100,6 +100,10 @@ export interface Operator<A> {
   readonly alias?: boolean;
   /** ONNX Runtime may write the output over a dying input of the same size. */
   readonly inPlace?: boolean;
+  /**
+   * The backward pass computes the outputs again rather than keep them: for operators of one cheap pass whose own gradient keeps their inputs anyway.
+   */
+  readonly recompute?: boolean;
 }
 
 /** A gradient written by hand for a group of nodes, instead of the composition of their own. */

@@ -1,6 +1,6 @@
 import type { DType } from "../dtype.ts";
 import { broadcastShapes, showShape } from "../shape.ts";
-import type { Operand, Operator, Tensor } from "../tensor.ts";
+import type { OnnxForm, Operand, Operator, Tensor } from "../tensor.ts";
 import { applyOne, toTensor, withGradient } from "../tensor.ts";
 import { sumTo } from "./reduce.ts";
 
@@ -10,16 +10,19 @@ type Binary = (a: Operand, b: Operand) => Tensor;
 /** dx from x, y = f(x) and dy; undefined where the gradient is zero everywhere. */
 type UnaryGradient = (dy: Tensor, y: Tensor, x: Tensor) => Tensor;
 
+interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "inPlace" | "recompute"> {}
+
 function unary(
   name: string,
   gradient: UnaryGradient | undefined,
-  options: { attributes?: Record<string, string>; inPlace?: boolean } = {},
+  { inPlace = true, recompute = false, ...form }: UnaryOptions = {},
 ): Unary {
   const operator: Operator<null> = {
     name: name.charAt(0).toLowerCase() + name.slice(1),
     type: ([x], _, fail) => (x!.dtype === "float32" ? x! : fail("takes float32.")),
-    onnx: () => ({ opType: name, ...(options.attributes && { attributes: options.attributes }) }),
-    inPlace: options.inPlace ?? true,
+    onnx: () => ({ opType: name, ...form }),
+    inPlace,
+    recompute,
     vjp: ({ inputs: [x], outputs: [y], cotangents: [dy] }) => [gradient?.(dy!, y!, x!)],
   };
   return (x) => applyOne(operator, [x], null);
@@ -111,25 +114,30 @@ export function square(x: Tensor): Tensor {
   return withGradient(
     [x],
     () => mul(x, x),
-    ({ cotangents: [dy] }) => [mul(mul(dy!, 2), x)],
+    ({ inputs: [kept], cotangents: [dy] }) => [mul(mul(dy!, 2), kept!)],
   );
 }
 
-const geluErf = unary("Gelu", undefined, { inPlace: false });
-const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, inPlace: false });
+const geluErf = unary("Gelu", undefined, { inPlace: false, recompute: true });
+const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, inPlace: false, recompute: true });
+
+/** ½ + ½ x in one pass, for x from −1 to 1. */
+const halfPlusHalf = unary("HardSigmoid", undefined, { attributes: { alpha: 0.5, beta: 0.5 }, floats: ["alpha", "beta"] });
 
 /**
  * x · Φ(x), exactly (Hendrycks & Gimpel 2016). The gradient Φ(x) + x φ(x) is made from x again:
- * with s = x/√2 it is ½ (1 + erf s + 2/√π · s · e^(−s²)).
+ * with s = x/√2 it is ½ + ½ erf s + x · e^(−s² − ½ ln 2π).
  */
 export function gelu(x: Tensor): Tensor {
   return withGradient(
     [x],
     () => geluErf(x),
     ({ inputs: [kept], cotangents: [dy] }) => {
+      // s twice, so that each half of the sum works in one buffer.
+      const below = halfPlusHalf(erf(mul(kept!, Math.SQRT1_2)));
       const s = mul(kept!, Math.SQRT1_2);
-      const bell = mul(mul(s, 2 / Math.sqrt(Math.PI)), exp(neg(mul(s, s))));
-      return [mul(mul(dy!, 0.5), add(add(erf(s), bell), 1))];
+      const bell = mul(kept!, exp(sub(-0.5 * Math.log(2 * Math.PI), mul(s, s))));
+      return [mul(dy!, add(below, bell))];
     },
   );
 }

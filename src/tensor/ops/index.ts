@@ -1,3 +1,4 @@
+export * from "./attention.ts";
 export * from "./elementwise.ts";
 export * from "./indexing.ts";
 export * from "./linalg.ts";

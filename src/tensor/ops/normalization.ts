@@ -6,6 +6,7 @@ import { reduceMean, reduceSum, sumTo } from "./reduce.ts";
 
 const layerNormOperator: Operator<{ epsilon: number }> = {
   name: "layerNorm",
+  recompute: true,
   type: ([x, gain, bias], _, fail) => {
     for (const part of [gain!, bias!]) {
       const fits = part.shape.at(-1) === x!.shape.at(-1) && broadcastShapes(part.shape, x!.shape)?.join() === x!.shape.join();
@@ -46,6 +47,7 @@ export function layerNormParts(
 
 const rmsNormOperator: Operator<{ epsilon: number }> = {
   name: "rmsNorm",
+  recompute: true,
   type: ([x, gain], _, fail) =>
     gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`),
   onnx: ({ epsilon }) => ({ opType: "RMSNormalization", since: 23, attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
