@@ -12,7 +12,7 @@ import {
 import { encodeModel } from "../onnx/index.ts";
 import { adamW, schedule } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
-import { add, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
+import { add, checkpoint, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
 import { createTrainer, type TrainingMethod } from "../train/index.ts";
 
 /** A pre-norm transformer on given tokens, with the mean square of its output as the loss: the arithmetic of training and nothing else. */
@@ -36,7 +36,8 @@ export function stepFlops({ batch, tokens, width, layers }: BenchCase): number {
   return 6 * batch * tokens * layers * (12 * width ** 2 + 2 * tokens * width);
 }
 
-function benchMethod({ tokens, width, layers, heads }: BenchCase): TrainingMethod {
+/** The training method of a case, with one unit. */
+export function benchMethod({ tokens, width, layers, heads }: BenchCase): TrainingMethod {
   const stack = Array.from({ length: layers }, (): Layer => {
     const parts = {
       norm1: layerNorm(width, 1e-5),
@@ -56,10 +57,13 @@ function benchMethod({ tokens, width, layers, heads }: BenchCase): TrainingMetho
     architecture,
     units: [{ name: "network", trainable, frozen: new Map(), constants: new Map(), numLayers: layers }],
     independentUnits: true,
-    objective: (_, batch, __, { checkpointing: _c }) => ({
-      loss: mean(square(stack.reduce((h, layer) => layer(h, plainContext), batch.input))),
-      metrics: {},
-    }),
+    objective: (_, { input: tokens }, __, { checkpointing }) => {
+      const run = stack.map((layer) => {
+        const call = (h: Tensor): Tensor => layer(h, plainContext);
+        return checkpointing ? checkpoint(call) : call;
+      });
+      return { loss: mean(square(run.reduce((h, layer) => layer(h), tokens))), metrics: {} };
+    },
     programs: () => ({}),
     predict: async () => new Float32Array(),
   };

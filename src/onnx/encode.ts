@@ -13,24 +13,36 @@ export interface OnnxModel {
   readonly outputs: readonly TensorSpec[];
 }
 
+export interface EncodeOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Passes the shapes that operators take as constants through a node each, so that ONNX Runtime cannot infer the shapes of what they make. Where it
+   * knows two of the same shape, its CPU planner gives a dead buffer to a later value and holds it all the time between (measured: a third of the peak
+   * of a checkpointed step); unknown shapes are freed at their last use.
+   */
+  readonly hideShapes?: boolean;
+}
+
 /** Writes a program as an ONNX model: constants become initializers; nodes keep their order; outputs are named on the node that makes them. */
-export function encodeModel(program: Program, metadata: Readonly<Record<string, string>> = {}): OnnxModel {
+export function encodeModel(program: Program, { metadata = {}, hideShapes = false }: EncodeOptions = {}): OnnxModel {
   const inputs = program.inputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
   const outputs = program.outputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
   const names = valueNames(program);
-  const initializers = new Initializers();
+  const initializers = new Initializers(hideShapes);
   for (const tensor of program.constants) {
     if (tensor.source?.kind === "constant") initializers.add(names.get(tensor)!, tensor, tensor.source.data);
   }
   const versions = new Map<string, number>([["", schema.opsetVersion]]);
-  const graph = new MessageWriter();
+  const nodes: MessageWriter[] = [];
   for (const [i, node] of program.nodes.entries()) {
     const form = node.operator.onnx(node.attributes, node.inputs, node.outputs);
     const domain = form.domain ?? "";
     versions.set(domain, Math.max(versions.get(domain) ?? 1, form.since ?? 1));
     const shapes = (form.constants ?? []).map((constant) => initializers.shared(constant));
-    graph.message(schema.graph.node, encodeNode(node, form, `${node.operator.name}_${i}`, names, shapes));
+    nodes.push(encodeNode(node, form, `${node.operator.name}_${i}`, names, shapes));
   }
+  const graph = new MessageWriter();
+  for (const node of [...initializers.hiding, ...nodes]) graph.message(schema.graph.node, node);
   graph.text(schema.graph.name, "diffusion-blocks");
   for (const initializer of initializers.all()) graph.message(schema.graph.initializer, initializer);
   for (const spec of inputs) graph.message(schema.graph.input, encodeValueInfo(spec));
@@ -74,6 +86,14 @@ function encodeNode(
   return form.domain ? out.text(schema.node.domain, form.domain) : out;
 }
 
+function identityNode(input: string, output: string): MessageWriter {
+  return new MessageWriter()
+    .text(schema.node.input, input)
+    .text(schema.node.output, output)
+    .text(schema.node.name, `hide_${output}`)
+    .text(schema.node.opType, "Identity");
+}
+
 function encodeAttribute(name: string, value: AttributeValue, isFloat: boolean): MessageWriter {
   const out = new MessageWriter().text(schema.attribute.name, name);
   if (typeof value === "string") return out.text(schema.attribute.string, value).varint(schema.attribute.type, schema.attributeType.string);
@@ -99,8 +119,15 @@ function encodeValueInfo({ name, dtype, shape }: TensorSpec): MessageWriter {
 
 /** Constant tensors of a graph; equal shape constants are written once. */
 class Initializers {
+  /** Nodes between shape constants and what uses them, where shapes are to be hidden. */
+  readonly hiding: MessageWriter[] = [];
+  private readonly hideShapes: boolean;
   private readonly written: MessageWriter[] = [];
   private readonly known = new Map<string, string>();
+
+  constructor(hideShapes: boolean) {
+    this.hideShapes = hideShapes;
+  }
 
   add(name: string, { dtype, shape }: TensorType, data: HostArray): void {
     const out = new MessageWriter();
@@ -117,7 +144,9 @@ class Initializers {
     if (name === undefined) {
       name = `shape_${this.known.size}`;
       this.known.set(key, name);
-      this.add(name, { dtype, shape }, dtype === "int64" ? BigInt64Array.from(data.map(BigInt)) : Float32Array.from(data));
+      const source = this.hideShapes ? `${name}_constant` : name;
+      this.add(source, { dtype, shape }, dtype === "int64" ? BigInt64Array.from(data.map(BigInt)) : Float32Array.from(data));
+      if (this.hideShapes) this.hiding.push(identityNode(source, name));
     }
     return name;
   }

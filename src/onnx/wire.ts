@@ -6,32 +6,36 @@ const varintType = 0;
 const lengthType = 2;
 const fixed32Type = 5;
 
-/** Collects the fields of one message. Large payloads are kept by reference until `finish`. */
+/** Payloads from this size on are kept by reference until `finish`. */
+const largeBytes = 256;
+const encoder = new TextEncoder();
+
+/** Collects the fields of one message. */
 export class MessageWriter {
-  private readonly parts: Uint8Array[] = [];
-  private length = 0;
+  /** Runs of small bytes, and large payloads as they are. */
+  private readonly parts: (number[] | Uint8Array)[] = [[]];
 
   varint(field: number, value: number | bigint): this {
-    return this.push(varintBytes(field * 8 + varintType)).push(varintBytes(value));
+    return this.number(field * 8 + varintType).number(value);
   }
 
   float(field: number, value: number): this {
-    return this.push(varintBytes(field * 8 + fixed32Type)).push(new Uint8Array(Float32Array.of(value).buffer));
+    return this.number(field * 8 + fixed32Type).append(new Uint8Array(Float32Array.of(value).buffer));
   }
 
   bytes(field: number, value: Uint8Array): this {
-    return this.push(varintBytes(field * 8 + lengthType))
-      .push(varintBytes(value.length))
-      .push(value);
+    return this.number(field * 8 + lengthType)
+      .number(value.length)
+      .append(value);
   }
 
   text(field: number, value: string): this {
-    return this.bytes(field, new TextEncoder().encode(value));
+    return this.bytes(field, encoder.encode(value));
   }
 
   message(field: number, value: MessageWriter): this {
-    this.push(varintBytes(field * 8 + lengthType)).push(varintBytes(value.length));
-    for (const part of value.parts) this.push(part);
+    this.number(field * 8 + lengthType).number(value.length);
+    for (const part of value.parts) this.append(part);
     return this;
   }
 
@@ -45,23 +49,32 @@ export class MessageWriter {
     return out;
   }
 
-  private push(part: Uint8Array): this {
-    this.parts.push(part);
-    this.length += part.length;
+  private get length(): number {
+    return this.parts.reduce((sum, part) => sum + part.length, 0);
+  }
+
+  private append(bytes: number[] | Uint8Array): this {
+    if (bytes.length >= largeBytes && bytes instanceof Uint8Array) this.parts.push(bytes, []);
+    else for (const byte of bytes) this.last.push(byte);
     return this;
   }
-}
 
-/** Base-128, low groups first; negative numbers as 64-bit two's complement. */
-function varintBytes(value: number | bigint): Uint8Array {
-  let rest = BigInt.asUintN(64, BigInt(value));
-  const out: number[] = [];
-  do {
-    const low = Number(rest & 0x7fn);
-    rest >>= 7n;
-    out.push(rest > 0n ? low | 0x80 : low);
-  } while (rest > 0n);
-  return Uint8Array.from(out);
+  /** Base-128, low groups first; negative numbers as 64-bit two's complement. */
+  private number(value: number | bigint): this {
+    let rest = value;
+    if (rest < 0 || typeof rest === "bigint") {
+      let wide = BigInt.asUintN(64, BigInt(rest));
+      for (; wide >= 0x80n; wide >>= 7n) this.last.push(Number(wide & 0x7fn) | 0x80);
+      rest = Number(wide);
+    }
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.last.push((rest % 0x80) | 0x80);
+    this.last.push(rest);
+    return this;
+  }
+
+  private get last(): number[] {
+    return this.parts.at(-1) as number[];
+  }
 }
 
 export type WireValue = bigint | Uint8Array;

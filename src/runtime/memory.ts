@@ -39,6 +39,27 @@ export function availableBytes(read: ReadText = readSystemFile): number | undefi
   return Math.max(0, Math.min(system, ...controlGroups(read).map((folder) => roomIn(folder, read))));
 }
 
+let youngCollector: (() => void) | undefined;
+
+/**
+ * Frees arrays that were made and dropped since the last call, where V8 lets itself be asked. Its own collector counts them late: after a training
+ * step the binding's copies of the gradients would otherwise stay for several steps.
+ */
+export function collectYoungGarbage(): void {
+  youngCollector ??= findCollector();
+  youngCollector();
+}
+
+function findCollector(): () => void {
+  try {
+    builtin?.("node:v8").setFlagsFromString("--expose-gc");
+    const collect = builtin?.("node:vm").runInNewContext("gc") as NodeJS.GCFunction | undefined;
+    return () => void collect?.({ type: "minor" });
+  } catch {
+    return () => {};
+  }
+}
+
 /** What `measurePeak` found. All are bytes of the whole process; `peakBytes - baseBytes` is what the work added at its height. */
 export interface PeakMemory<T> {
   readonly result: T;

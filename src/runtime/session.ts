@@ -4,6 +4,7 @@ import type { OnnxModel, TensorSpec } from "../onnx/index.ts";
 import { type HostArray, sameShape, showShape } from "../tensor/index.ts";
 import { type DeviceTensor, OrtDeviceTensor } from "./deviceTensor.ts";
 import { checkHostArray } from "./hostArrays.ts";
+import { collectYoungGarbage } from "./memory.ts";
 import type { DeviceName, OrtBuild } from "./platform.ts";
 import { serially } from "./serial.ts";
 
@@ -55,6 +56,8 @@ export interface Engine {
   readonly build: OrtBuild;
 }
 
+/** Copies from this size on are freed at once. */
+const manyBytes = 4e6;
 const nothing: ReadonlySet<string> = new Set();
 
 /** Compiles `program`; the executable calls `released` when its memory is gone. Errors: see `Device.compile`. */
@@ -109,7 +112,11 @@ class OrtExecutable implements Executable {
           { cause },
         );
       });
-      return Object.fromEntries(this.program.outputs.map((spec) => [spec.name, this.#output(spec, results[spec.name]!, into, keep)]));
+      const outputs = Object.fromEntries(
+        this.program.outputs.map((spec) => [spec.name, this.#output(spec, results[spec.name]!, into, keep)]),
+      );
+      if (this.#copiedBytes(into) > manyBytes) collectYoungGarbage();
+      return outputs;
     });
   }
 
@@ -173,6 +180,11 @@ class OrtExecutable implements Executable {
         return [spec.name, this.#engine.build.native ? tensor : null];
       }),
     );
+  }
+
+  /** The native binding copies every output into an array of its own, also where it filled the caller's. */
+  #copiedBytes(into: Readonly<Record<string, HostArray>>): number {
+    return this.#engine.build.native ? Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0) : 0;
   }
 
   #output(

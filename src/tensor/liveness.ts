@@ -41,8 +41,8 @@ export interface MemoryProfile {
 }
 
 /**
- * Simulates memory over a run: a value is born when its node runs and dies after its last consumer; reshapes share their
- * operand's memory; elementwise nodes write over a dying operand of the same size.
+ * Simulates memory over a run: a value is born when its node runs and dies after its last consumer; reshapes share their operand's memory. No node
+ * writes over its operand: ONNX Runtime does so for few operators, and only where it knows shapes (see `EncodeOptions.hideShapes`).
  */
 export function memoryProfile(program: Program): MemoryProfile {
   const order = executionOrder(program);
@@ -64,8 +64,7 @@ export function memoryProfile(program: Program): MemoryProfile {
     const dying = [...new Set(node.inputs.map(root))].filter((tensor) => isHeld(tensor) && lastUse.get(tensor) === step);
     const born = node.operator.alias ? [] : node.outputs.filter(isHeld);
     const bornBytes = born.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
-    const reuses = node.operator.inPlace && dying.some((tensor) => bytesOf(tensor) === bornBytes) && born.length === 1;
-    liveBytes.push(live + (reuses ? 0 : bornBytes));
+    liveBytes.push(live + bornBytes);
     live += bornBytes - dying.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
     live -= born.filter((tensor) => lastUse.get(tensor) === step).reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   }

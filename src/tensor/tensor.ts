@@ -98,8 +98,6 @@ export interface Operator<A> {
   readonly vjp?: (args: VjpArguments<A>) => Cotangents;
   /** The output shares the memory of input 0 (Reshape). */
   readonly alias?: boolean;
-  /** ONNX Runtime may write the output over a dying input of the same size. */
-  readonly inPlace?: boolean;
   /**
    * The backward pass computes the outputs again rather than keep them: for operators of one cheap pass whose own gradient keeps their inputs anyway.
    */

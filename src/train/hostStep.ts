@@ -9,7 +9,7 @@ import { batchFeeds, gradientProgram, RandomFeeds, type StepConfig, type StepRun
 export async function hostStepRunner(device: Device, state: UnitState, config: StepConfig): Promise<StepRunner> {
   const { method, unit, optimizer, clipNorm, emaDecay } = config;
   const program = gradientProgram(method, unit, config.batchSize, config.checkpointing);
-  const executable = await device.compile(encodeModel(program));
+  const executable = await device.compile(encodeModel(program, { hideShapes: true }));
   const random = new RandomFeeds(program);
   const trained = [...unit.trainable.keys()].map((path) => ({ path, state: state.parameters.get(path)! }));
   const values = Object.fromEntries(

@@ -30,7 +30,8 @@ export function createPredictor(
   const executable = (name: string): Promise<Executable> => {
     let found = compiled.get(name);
     if (found === undefined) {
-      found = device.compile(encodeModel(createProgram(traced[name]!, { names, rewrites: rewritesFor(device.name) })));
+      const program = createProgram(traced[name]!, { names, rewrites: rewritesFor(device.name) });
+      found = device.compile(encodeModel(program, { hideShapes: device.name !== "webgpu" }));
       compiled.set(name, found);
     }
     return found;

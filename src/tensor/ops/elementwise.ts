@@ -10,18 +10,13 @@ type Binary = (a: Operand, b: Operand) => Tensor;
 /** dx from x, y = f(x) and dy; undefined where the gradient is zero everywhere. */
 type UnaryGradient = (dy: Tensor, y: Tensor, x: Tensor) => Tensor;
 
-interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "inPlace" | "recompute"> {}
+interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "recompute"> {}
 
-function unary(
-  name: string,
-  gradient: UnaryGradient | undefined,
-  { inPlace = true, recompute = false, ...form }: UnaryOptions = {},
-): Unary {
+function unary(name: string, gradient: UnaryGradient | undefined, { recompute = false, ...form }: UnaryOptions = {}): Unary {
   const operator: Operator<null> = {
     name: name.charAt(0).toLowerCase() + name.slice(1),
     type: ([x], _, fail) => (x!.dtype === "float32" ? x! : fail("takes float32.")),
     onnx: () => ({ opType: name, ...form }),
-    inPlace,
     recompute,
     vjp: ({ inputs: [x], outputs: [y], cotangents: [dy] }) => [gradient?.(dy!, y!, x!)],
   };
@@ -43,7 +38,6 @@ function binary(
       return { dtype: result === "same" ? a!.dtype : result, shape };
     },
     onnx: () => ({ opType: onnxName }),
-    inPlace: result === "same",
     vjp: ({ inputs: [a, b], outputs: [y], cotangents: [dy] }) => {
       const [da, db] = gradient?.(dy!, a!, b!, y!) ?? [];
       return [da && sumTo(da, a!.shape), db && sumTo(db, b!.shape)];
@@ -105,9 +99,9 @@ export const relu: Unary = unary("Relu", (dy, y) => mul(dy, cast(greater(y, 0), 
 /** ln(1 + eˣ); dx = dy · sigmoid(x) */
 export const softplus: Unary = unary("Softplus", (dy, _, x) => mul(dy, sigmoid(x)));
 /** sin x */
-export const sin: Unary = unary("Sin", (dy, _, x) => mul(dy, cos(x)), { inPlace: false });
+export const sin: Unary = unary("Sin", (dy, _, x) => mul(dy, cos(x)));
 /** cos x */
-export const cos: Unary = unary("Cos", (dy, _, x) => neg(mul(dy, sin(x))), { inPlace: false });
+export const cos: Unary = unary("Cos", (dy, _, x) => neg(mul(dy, sin(x))));
 
 /** x², with the gradient 2 x dy. */
 export function square(x: Tensor): Tensor {
@@ -118,8 +112,8 @@ export function square(x: Tensor): Tensor {
   );
 }
 
-const geluErf = unary("Gelu", undefined, { inPlace: false, recompute: true });
-const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, inPlace: false, recompute: true });
+const geluErf = unary("Gelu", undefined, { recompute: true });
+const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, recompute: true });
 
 /** ½ + ½ x in one pass, for x from −1 to 1. */
 const halfPlusHalf = unary("HardSigmoid", undefined, { attributes: { alpha: 0.5, beta: 0.5 }, floats: ["alpha", "beta"] });
@@ -196,7 +190,6 @@ const notOperator: Operator<null> = {
   name: "logicalNot",
   type: ([x], _, fail) => (x!.dtype === "bool" ? x! : fail("takes bool.")),
   onnx: () => ({ opType: "Not" }),
-  inPlace: true,
 };
 
 /** The opposite, for bool. */
