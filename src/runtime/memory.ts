@@ -39,22 +39,22 @@ export function availableBytes(read: ReadText = readSystemFile): number | undefi
   return Math.max(0, Math.min(system, ...controlGroups(read).map((folder) => roomIn(folder, read))));
 }
 
-let youngCollector: (() => void) | undefined;
+let collector: (() => void) | undefined;
 
 /**
- * Frees arrays that were made and dropped since the last call, where V8 lets itself be asked. Its own collector counts them late: after a training
- * step the binding's copies of the gradients would otherwise stay for several steps.
+ * Frees arrays that were dropped, where V8 lets itself be asked; takes 3 to 8 ms. Its own collector counts them late: the binding's copies of the
+ * gradients of one training step would otherwise still be there when the next step makes its own.
  */
-export function collectYoungGarbage(): void {
-  youngCollector ??= findCollector();
-  youngCollector();
+export function collectGarbage(): void {
+  collector ??= findCollector();
+  collector();
 }
 
 function findCollector(): () => void {
   try {
     builtin?.("node:v8").setFlagsFromString("--expose-gc");
     const collect = builtin?.("node:vm").runInNewContext("gc") as NodeJS.GCFunction | undefined;
-    return () => void collect?.({ type: "minor" });
+    return () => void collect?.();
   } catch {
     return () => {};
   }

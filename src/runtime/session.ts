@@ -4,7 +4,7 @@ import type { OnnxModel, TensorSpec } from "../onnx/index.ts";
 import { type HostArray, sameShape, showShape } from "../tensor/index.ts";
 import { type DeviceTensor, OrtDeviceTensor } from "./deviceTensor.ts";
 import { checkHostArray } from "./hostArrays.ts";
-import { collectYoungGarbage } from "./memory.ts";
+import { collectGarbage } from "./memory.ts";
 import type { DeviceName, OrtBuild } from "./platform.ts";
 import { serially } from "./serial.ts";
 
@@ -56,8 +56,8 @@ export interface Engine {
   readonly build: OrtBuild;
 }
 
-/** Copies from this size on are freed at once. */
-const manyBytes = 4e6;
+/** Copies from this size on are freed before the next ones are made. */
+const manyBytes = 32e6;
 const nothing: ReadonlySet<string> = new Set();
 
 /** Compiles `program`; the executable calls `released` when its memory is gone. Errors: see `Device.compile`. */
@@ -104,6 +104,7 @@ class OrtExecutable implements Executable {
       const inputs = this.#inputs(feeds);
       const fetches = this.#fetches(into, keep);
       const session = await this.#sessionFor(keep);
+      if (this.#copiedBytes(into) > manyBytes) collectGarbage();
       const results = await session.run(inputs, fetches).catch((cause: unknown) => {
         throw new DeviceError(
           "runFailed",
@@ -112,11 +113,7 @@ class OrtExecutable implements Executable {
           { cause },
         );
       });
-      const outputs = Object.fromEntries(
-        this.program.outputs.map((spec) => [spec.name, this.#output(spec, results[spec.name]!, into, keep)]),
-      );
-      if (this.#copiedBytes(into) > manyBytes) collectYoungGarbage();
-      return outputs;
+      return Object.fromEntries(this.program.outputs.map((spec) => [spec.name, this.#output(spec, results[spec.name]!, into, keep)]));
     });
   }
 
