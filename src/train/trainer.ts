@@ -27,6 +27,8 @@ export interface StepReport extends StepScalars {
   /** Counted from 1: the number of updates after this one. */
   readonly step: number;
   readonly learningRate: number;
+  /** How long the step took; the making of its batches is not in it. */
+  readonly stepMs: number;
 }
 
 /** Trains one unit of a method, step by step. */
@@ -84,12 +86,13 @@ export async function createTrainer(method: TrainingMethod, config: TrainerConfi
       return steps;
     },
     step: async (batches) => {
+      const started = performance.now();
       const rate = learningRate(steps);
       const list = Array.isArray(batches) ? (batches as readonly Batch[]) : [batches as Batch];
       const scalars = await runner.run(list, fold(unitKey, steps), rate);
       if (!Number.isFinite(scalars.loss) || !Number.isFinite(scalars.gradientNorm)) throw notFinite(unit, steps + 1, scalars);
       steps++;
-      return { ...scalars, step: steps, learningRate: rate };
+      return { ...scalars, step: steps, learningRate: rate, stepMs: performance.now() - started };
     },
     download: () => runner.download(),
     resume: async (done) => {
