@@ -1,6 +1,6 @@
-// What surrounds a training step, in one run: node bench/overheads.mjs
+// What surrounds a training step, in one run: node bench/overheads.mjs ['{"width":384,"batch":16}']
 // 1. the noise conditioning: one step of each of 3 blocks against one end-to-end step of the same network;
-// 2. the whole of training (batches, augmentation, logging, checkpoints, last evaluation of the block) against its steps.
+// 2. the whole of training (batches, augmentation, logging, checkpoints every 25 steps) against its steps.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +9,11 @@ import { buildBatches, buildMethod, createTrainer, openDevice, parseRunConfig, t
 import { median } from "../dist/measure/index.js";
 import { adamW, schedule } from "../dist/optim/index.js";
 
-const rounds = 21;
-const config = parseRunConfig([{ network: { width: 128, numLayers: 12, numHeads: 4 }, training: { batchSize: 64, epochs: 2 }, execution: { evaluateEvery: 0 } }]);
+const rounds = 15;
+const sizes = JSON.parse(process.argv[2] ?? '{"width":128,"batch":64}');
+const config = parseRunConfig([
+  { network: { width: sizes.width, numLayers: 12, numHeads: 4 }, training: { batchSize: sizes.batch, epochs: 2 }, execution: { evaluateEvery: 0, saveEvery: 25 } },
+]);
 const data = await loadImages(config.data.path);
 const device = await openDevice("auto");
 const learningRate = schedule({ kind: "constant", learningRate: 1e-3, warmupSteps: 0, totalSteps: 1, floor: 1 });
@@ -45,17 +48,18 @@ console.log(`end-to-end step ${median(endToEnd).toFixed(1)} ms; blocks ${block.m
 
 const folder = mkdtempSync(join(tmpdir(), "dblocks-bench-"));
 const inSteps = [];
-let first;
+let [first, last] = [undefined, 0];
 await trainRun({
   path: join(folder, "run"),
   config,
   unit: "0",
   onStep: (_, { stepMs }) => {
-    first ??= performance.now();
+    last = performance.now();
+    first ??= last;
     inSteps.push(stepMs);
   },
 });
-const wall = performance.now() - first;
+const wall = last - first;
 rmSync(folder, { recursive: true });
 const steps = inSteps.slice(1).reduce((a, b) => a + b);
 console.log(`training ${(wall / (inSteps.length - 1)).toFixed(1)} ms a step, of which the step itself ${((100 * steps) / wall).toFixed(1)} % (${inSteps.length} steps)`);

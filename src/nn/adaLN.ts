@@ -1,5 +1,18 @@
 import type { Tensor } from "../tensor/index.ts";
-import { add, div, layerNorm as layerNormOf, mul, parameter, reduceSum, reshape, silu, split, sub, withGradient } from "../tensor/index.ts";
+import {
+  add,
+  cheaply,
+  div,
+  layerNorm as layerNormOf,
+  mul,
+  parameter,
+  reduceSum,
+  reshape,
+  silu,
+  split,
+  sub,
+  withGradient,
+} from "../tensor/index.ts";
 import type { Context } from "./context.ts";
 import { ones, zeros } from "./initializers.ts";
 import { linear } from "./linear.ts";
@@ -33,9 +46,10 @@ export function adaLN({ condWidth, targetWidth, epsilon, initialGate = 0 }: AdaL
           Tensor,
           Tensor,
         ];
-        // (n·gain + bias)(1 + scale) + shift is a layer norm whose gain and bias differ from item to item: nothing between is kept for the backward pass.
+        // (n·gain + bias)(1 + scale) + shift, with what differs from item to item put together first: two passes over the tokens.
         const stretch = add(scale, 1);
-        const normed = layerNormOf(h, { gain: mul(stretch, gain), bias: add(mul(stretch, bias), shift), epsilon });
+        const [itemGain, itemBias] = [mul(stretch, gain), add(mul(stretch, bias), shift)]; // [batch, 1, width]
+        const normed = cheaply(() => add(mul(layerNormOf(h, { epsilon }), itemGain), itemBias));
         const residual =
           initialGate === 0
             ? (branch: Tensor): Tensor => add(h, mul(branch, gate))

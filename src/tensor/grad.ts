@@ -6,7 +6,7 @@ import { Node, scalar, type Tensor, traceInRegion } from "./tensor.ts";
 /**
  * Reverse-mode differentiation: extends the graph with the gradient of a scalar `loss` for each wanted tensor.
  * Only nodes that lie between a wanted tensor and the loss are visited, in reverse order of creation; what a
- * `checkpoint` holds, and what an operator says is cheap (`recompute`), is computed again for its gradient.
+ * `checkpoint` holds, and what is cheap (`isCheap`), is computed again for its gradient.
  *
  * @throws {ShapeError} if the loss is no float32 scalar, or does not depend on one of the wanted tensors.
  */
@@ -26,8 +26,8 @@ export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[]
     if (received.every((cotangent) => cotangent === undefined)) continue;
     const inputs = node.customGradient?.inputs ?? node.inputs;
     const { customGradient, ...live } = recomputation.of(node);
-    const kept = (customGradient?.inputs ?? live.inputs).map((tensor) => recomputation.again(tensor));
-    const args = { inputs: kept, outputs: live.outputs, cotangents: received };
+    const again = (tensor: Tensor): Tensor => recomputation.again(tensor);
+    const args = { inputs: (customGradient?.inputs ?? live.inputs).map(again), outputs: live.outputs.map(again), cotangents: received };
     const gradients = customGradient?.vjp(args) ?? node.operator.vjp?.({ ...args, attributes: node.attributes }) ?? [];
     for (const [i, gradient] of gradients.entries()) {
       const target = inputs[i]!;
@@ -75,12 +75,12 @@ class Recomputation {
   private readonly copies = new Map<Node, Node>();
   private readonly cheapCopies = new Map<Node, Node>();
 
-  /** The same value for the backward pass: computed again from what is kept anyway, if its operator says so (or through a reshape of such). */
+  /** The same value for the backward pass: computed again if it is cheap, or a reshape of what is. */
   again(tensor: Tensor): Tensor {
     const { producer } = tensor;
-    if (producer === undefined || !(producer.operator.recompute || producer.operator.alias)) return tensor;
+    if (producer === undefined || !(producer.isCheap || producer.operator.alias)) return tensor;
     const inputs = producer.inputs.map((input) => this.again(input));
-    if (!producer.operator.recompute && inputs[0] === producer.inputs[0]) return tensor;
+    if (!producer.isCheap && inputs[0] === producer.inputs[0]) return tensor;
     const copy = this.cheapCopies.get(producer) ?? producer.withInputs(inputs);
     this.cheapCopies.set(producer, copy);
     return copy.outputs[tensor.index]!;
@@ -94,7 +94,7 @@ class Recomputation {
     let copy = this.copies.get(node);
     if (copy === undefined) {
       const fresh = (tensor: Tensor): Tensor => this.tensor(tensor, node.region!);
-      copy = new Node(node.operator, node.inputs.map(fresh), node.attributes, node.outputs, undefined);
+      copy = new Node(node.operator, node.inputs.map(fresh), node.attributes, node.outputs, { region: undefined, isCheap: node.isCheap });
       copy.customGradient = node.customGradient && { ...node.customGradient, inputs: node.customGradient.inputs.map(fresh) };
       this.copies.set(node, copy);
     }

@@ -7,4 +7,4 @@ export * from "./program.ts";
 export { rewritesFor } from "./rewrites/index.ts";
 export * from "./shape.ts";
 export type { AttributeValue, CustomGradient, Initializer, OnnxForm, Operand, Operator, Sampler, Source } from "./tensor.ts";
-export { constant, filled, input, Node, parameter, random, scalar, Tensor, toTensor, withGradient } from "./tensor.ts";
+export { cheaply, constant, filled, input, Node, parameter, random, scalar, Tensor, toTensor, withGradient } from "./tensor.ts";

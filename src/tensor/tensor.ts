@@ -98,10 +98,8 @@ export interface Operator<A> {
   readonly vjp?: (args: VjpArguments<A>) => Cotangents;
   /** The output shares the memory of input 0 (Reshape). */
   readonly alias?: boolean;
-  /**
-   * The backward pass computes the outputs again rather than keep them: for operators of one cheap pass whose own gradient keeps their inputs anyway.
-   */
-  readonly recompute?: boolean;
+  /** The backward pass computes the outputs again rather than keep them: for operators of one cheap pass whose gradient keeps their inputs anyway. */
+  readonly isCheap?: boolean;
 }
 
 /** A gradient written by hand for a group of nodes, instead of the composition of their own. */
@@ -122,6 +120,8 @@ export class Node {
   readonly attributes: unknown;
   readonly outputs: readonly Tensor[];
   readonly region: Region | undefined;
+  /** Computed again in the backward pass rather than kept. */
+  readonly isCheap: boolean;
   customGradient: CustomGradient | undefined;
 
   constructor(
@@ -129,22 +129,38 @@ export class Node {
     inputs: readonly Tensor[],
     attributes: unknown,
     types: readonly TensorType[],
-    region: Region | undefined,
+    { region, isCheap }: Pick<Node, "region" | "isCheap">,
   ) {
     this.operator = operator;
     this.inputs = inputs;
     this.attributes = attributes;
     this.region = region;
+    this.isCheap = isCheap;
     this.outputs = types.map((type, index) => new Tensor(type, this, index));
   }
 
   /** The same operator on other operands. */
   withInputs(inputs: readonly Tensor[]): Node {
-    return new Node(this.operator, inputs, this.attributes, this.outputs, this.region);
+    return new Node(this.operator, inputs, this.attributes, this.outputs, this);
   }
 }
 
 let currentRegion: Region | undefined;
+let tracesCheaply = false;
+
+/**
+ * What `trace` computes is computed again in the backward pass rather than kept, from the inputs of what it traces: for a few cheap passes over inputs
+ * that are kept anyway. Unlike a checkpoint, it does not keep its output either.
+ */
+export function cheaply<T>(trace: () => T): T {
+  const outer = tracesCheaply;
+  tracesCheaply = true;
+  try {
+    return trace();
+  } finally {
+    tracesCheaply = outer;
+  }
+}
 
 /** Runs `trace` with every node that it creates marked as belonging to `region`. An outer region holds: inner ones add nothing. */
 export function traceInRegion<T>(region: Region, trace: () => T): T {
@@ -167,7 +183,8 @@ export function apply<A>(operator: Operator<A>, inputs: readonly Tensor[], attri
   };
   const types = operator.type(inputs, attributes, fail);
   const list = Array.isArray(types) ? (types as readonly TensorType[]) : [types as TensorType];
-  return new Node(operator as Operator<unknown>, inputs, attributes, list, currentRegion).outputs;
+  const marks = { region: currentRegion, isCheap: tracesCheaply || operator.isCheap === true };
+  return new Node(operator as Operator<unknown>, inputs, attributes, list, marks).outputs;
 }
 
 /** `apply` for operators with one output. */

@@ -10,14 +10,14 @@ type Binary = (a: Operand, b: Operand) => Tensor;
 /** dx from x, y = f(x) and dy; undefined where the gradient is zero everywhere. */
 type UnaryGradient = (dy: Tensor, y: Tensor, x: Tensor) => Tensor;
 
-interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "recompute"> {}
+interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "isCheap"> {}
 
-function unary(name: string, gradient: UnaryGradient | undefined, { recompute = false, ...form }: UnaryOptions = {}): Unary {
+function unary(name: string, gradient: UnaryGradient | undefined, { isCheap = false, ...form }: UnaryOptions = {}): Unary {
   const operator: Operator<null> = {
     name: name.charAt(0).toLowerCase() + name.slice(1),
     type: ([x], _, fail) => (x!.dtype === "float32" ? x! : fail("takes float32.")),
     onnx: () => ({ opType: name, ...form }),
-    recompute,
+    isCheap,
     vjp: ({ inputs: [x], outputs: [y], cotangents: [dy] }) => [gradient?.(dy!, y!, x!)],
   };
   return (x) => applyOne(operator, [x], null);
@@ -112,8 +112,8 @@ export function square(x: Tensor): Tensor {
   );
 }
 
-const geluErf = unary("Gelu", undefined, { recompute: true });
-const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, recompute: true });
+const geluErf = unary("Gelu", undefined, { isCheap: true });
+const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, isCheap: true });
 
 /** ½ + ½ x in one pass, for x from −1 to 1. */
 const halfPlusHalf = unary("HardSigmoid", undefined, { attributes: { alpha: 0.5, beta: 0.5 }, floats: ["alpha", "beta"] });

@@ -1,4 +1,4 @@
-import { broadcastShapes, sameShape, showShape } from "../shape.ts";
+import { sameShape, showShape } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
 import { apply, applyOne, filled } from "../tensor.ts";
 import { add, div, mul, reciprocal, sqrt, square, sub } from "./elementwise.ts";
@@ -6,48 +6,35 @@ import { reduceMean, reduceSum, sumTo } from "./reduce.ts";
 
 const layerNormOperator: Operator<{ epsilon: number }> = {
   name: "layerNorm",
-  recompute: true,
+  isCheap: true,
   type: ([x, gain, bias], _, fail) => {
-    for (const part of [gain!, bias!]) {
-      const fits = part.shape.at(-1) === x!.shape.at(-1) && broadcastShapes(part.shape, x!.shape)?.join() === x!.shape.join();
-      if (!fits || !sameShape(gain!.shape, bias!.shape))
-        fail(
-          `gain ${showShape(gain!.shape)} and bias ${showShape(bias!.shape)} must be of one shape that broadcasts over the rows of ${showShape(x!.shape)}.`,
-        );
-    }
+    const width = [x!.shape.at(-1) ?? 0];
+    if (!sameShape(gain!.shape, width) || !sameShape(bias!.shape, width))
+      fail(`gain ${showShape(gain!.shape)} and bias ${showShape(bias!.shape)} must be ${showShape(width)}.`);
     const rows = [...x!.shape.slice(0, -1), 1];
     return [x!, { dtype: "float32", shape: rows }, { dtype: "float32", shape: rows }];
   },
   onnx: ({ epsilon }) => ({ opType: "LayerNormalization", attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
   // With n = (x − mean)·r and g = dy·gain: dx = r (g − mean(g) − n·mean(g n)).
-  vjp: ({ inputs: [x, gain, bias], outputs: [, mean, inverseDeviation], cotangents: [dy] }) => {
-    const normal = mul(sub(x!, mean!), inverseDeviation!);
-    const g = mul(dy!, gain!);
+  vjp: ({ inputs: [x, gain, bias], outputs: [y, mean, inverseDeviation], cotangents: [dy] }) => {
+    const isPlain = gain === filled(1, gain!.shape) && bias === filled(0, bias!.shape);
+    const normal = isPlain ? y! : mul(sub(x!, mean!), inverseDeviation!);
+    const g = isPlain ? dy! : mul(dy!, gain!);
     const centred = sub(sub(g, reduceMean(g, -1, true)), mul(normal, reduceMean(mul(g, normal), -1, true)));
-    return [mul(centred, inverseDeviation!), sumTo(mul(dy!, normal), gain!.shape), sumTo(dy!, bias!.shape)];
+    const dx = mul(centred, inverseDeviation!);
+    return isPlain ? [dx] : [dx, sumTo(mul(dy!, normal), gain!.shape), sumTo(dy!, bias!.shape)];
   },
 };
 
-/**
- * (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016). Gain and bias are [width], 1 and 0 by default, or
- * differ from item to item, [batch, 1, width]: an adaptive layer norm in one pass.
- */
-export function layerNorm(x: Tensor, options: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
-  return layerNormParts(x, options)[0]!;
-}
-
-/** The layer norm with what its gradient needs: [normed, mean, 1/deviation]. */
-export function layerNormParts(
-  x: Tensor,
-  { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number },
-): readonly Tensor[] {
+/** (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016); gain and bias are [width], 1 and 0 by default. */
+export function layerNorm(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
   const width = x.shape.at(-1) ?? 0;
-  return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon });
+  return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon })[0]!;
 }
 
 const rmsNormOperator: Operator<{ epsilon: number }> = {
   name: "rmsNorm",
-  recompute: true,
+  isCheap: true,
   type: ([x, gain], _, fail) =>
     gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`),
   onnx: ({ epsilon }) => ({ opType: "RMSNormalization", since: 23, attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
