@@ -1,1 +1,2 @@
 export * from "./endToEnd.ts";
+export * from "./greedy.ts";

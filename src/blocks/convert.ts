@@ -2,8 +2,7 @@ import type { Partition } from "../diffusion/index.ts";
 import { type Architecture, type Context, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
 import { mean, random, type Tensor } from "../tensor/index.ts";
-import { classAccuracy, type TracedBatch, type TrainingMethod, type Unit } from "../train/index.ts";
-import { assignLayers } from "./assign.ts";
+import { assignLayers, classAccuracy, type TracedBatch, type TrainingMethod, type Unit } from "../train/index.ts";
 import {
   type Block,
   type BlockConfig,

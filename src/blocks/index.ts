@@ -1,4 +1,3 @@
-export * from "./assign.ts";
 export * from "./block.ts";
 export * from "./bridge.ts";
 export * from "./convert.ts";

@@ -54,7 +54,7 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     batches,
     batchSize: training.batchSize,
     steps,
-    schedule: execution.schedule === "interleaved" || !method.independentUnits ? "interleaved" : "sequential",
+    schedule: execution.schedule !== "interleaved" && (method.independentUnits || method.inOrder) ? "sequential" : "interleaved",
     units: units.map(({ name }) => name),
     optimizer: buildOptimizer(config),
     learningRate: buildSchedule(config, stepsPerEpoch).learningRate,

@@ -1,3 +1,4 @@
+export * from "./assign.ts";
 export * from "./checkpoint.ts";
 export * from "./classification.ts";
 export { fullStepProgram } from "./deviceStep.ts";

@@ -70,16 +70,22 @@ export async function train(method: TrainingMethod, options: TrainOptions): Prom
   const wanted = method.units.filter((unit) => options.units?.includes(unit.name) ?? true);
   const steps: Record<string, number> = {};
   const groups = options.schedule === "sequential" ? wanted.map((unit) => [unit]) : [wanted];
+  /** What units before this one learned, for units that build on them. */
+  const learned = new Map<string, Float32Array>();
   for (const group of groups) {
     const sessions: UnitSession[] = [];
     let log: MetricsLog | undefined;
     try {
       for (const unit of group) sessions.push(await openUnit(method, unit, options, sessions));
+      for (const { trainer } of sessions) await takeOver(trainer, learned);
       log = await options.record?.openLog(
         Object.fromEntries(sessions.map(({ trainer: { unit, steps: done } }) => [unit.name, done || -1])),
       );
       await trainTogether(method, sessions, options, log);
-      for (const { trainer } of sessions) steps[trainer.unit.name] = trainer.steps;
+      for (const { trainer, values } of sessions) {
+        steps[trainer.unit.name] = trainer.steps;
+        if (method.inOrder) for (const path of trainer.unit.trainable.keys()) learned.set(path, values(path).slice());
+      }
     } finally {
       log?.close();
       for (const session of sessions) await session.trainer.dispose();
@@ -131,6 +137,14 @@ async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOption
     await trainer.dispose();
     throw error;
   }
+}
+
+/** A unit that builds on others gets what they learned. */
+async function takeOver(trainer: Trainer, learned: ReadonlyMap<string, Float32Array>): Promise<void> {
+  const paths = [...trainer.unit.frozen.keys()].filter((path) => learned.has(path));
+  if (paths.length === 0) return;
+  for (const path of paths) trainer.state.parameters.get(path)!.value.set(learned.get(path)!);
+  await trainer.resume(trainer.steps);
 }
 
 /** One step of each unit in turn until all have made theirs; a unit that is ahead waits for the others. */

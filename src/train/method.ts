@@ -47,6 +47,8 @@ export interface TrainingMethod {
   readonly units: readonly Unit[];
   /** Whether a unit can be trained without the others: in sequence, or on a machine of its own. */
   readonly independentUnits: boolean;
+  /** Units read the finished parameters of those before them, and of no others: they can be trained one after another, in their order. */
+  readonly inOrder?: boolean;
   /** Parameters to be averaged over the units now and then: `paths` are alike but for the unit's name. */
   readonly averaging?: { readonly every: number; readonly groups: readonly (readonly string[])[] };
   /** Traces the objective of one unit. Nothing is computed here. */

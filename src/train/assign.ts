@@ -1,7 +1,7 @@
 import { PartitionError } from "../errors.ts";
 
 /**
- * Consecutive layers for each block: [first, end) with block 0 first, which owns the first layers and the highest noise.
+ * Consecutive layers for each group that is trained on its own: [first, end), group 0 with the first layers.
  *
  * @param layersPerBlock how many layers each block gets; equal shares by default.
  * @throws {PartitionError} if the layers do not divide equally and no distribution is given, or the given one does not add up.
@@ -12,16 +12,12 @@ export function assignLayers(
   layersPerBlock?: readonly number[],
 ): readonly (readonly [first: number, end: number])[] {
   if (!Number.isInteger(numBlocks) || numBlocks < 1)
-    throw new PartitionError(
-      "numBlocks",
-      { numBlocks },
-      `convert: the number of blocks must be a whole number of at least 1, got ${numBlocks}.`,
-    );
+    throw new PartitionError("numBlocks", { numBlocks }, `the number of blocks must be a whole number of at least 1, got ${numBlocks}.`);
   if (layersPerBlock === undefined && numLayers % numBlocks !== 0) {
     throw new PartitionError(
       "layersNotDivisible",
       { numLayers, numBlocks },
-      `convert: ${numLayers} layers do not divide into ${numBlocks} equal blocks. Give layersPerBlock, e.g. [${exampleShares(numLayers, numBlocks).join(", ")}].`,
+      `${numLayers} layers do not divide into ${numBlocks} equal blocks. Give layersPerBlock, e.g. [${exampleShares(numLayers, numBlocks).join(", ")}].`,
     );
   }
   const shares = layersPerBlock ?? Array.from({ length: numBlocks }, () => numLayers / numBlocks);
@@ -30,7 +26,7 @@ export function assignLayers(
     throw new PartitionError(
       "layersPerBlock",
       { numLayers, numBlocks, layersPerBlock },
-      `convert: layersPerBlock [${shares.join(", ")}] must be ${numBlocks} whole numbers of at least 1 that add up to ${numLayers}.`,
+      `layersPerBlock [${shares.join(", ")}] must be ${numBlocks} whole numbers of at least 1 that add up to ${numLayers}.`,
     );
   }
   let first = 0;
