@@ -368,6 +368,45 @@ interface GoldenPartition extends Readonly<Record<"blocks" | "sigmaMin" | "sigma
   readonly overlap: { readonly gamma: number; readonly clampedRanges: readonly (readonly number[])[] };
 }
 
+describe("compare", () => {
+  const compare = (run: string, ...more: string[]): Promise<Outcome> =>
+    dblocks("compare", "vit", "--run", join(folder, run), ...small, "--epochs", "1", "--seeds", "1", ...more);
+  interface Row {
+    readonly method: string;
+    readonly accuracy: number;
+    readonly seconds: number;
+    readonly layerEvaluations: number;
+    readonly gradientParameters: number;
+  }
+
+  test("trains every system in a process of its own, takes what is there, and writes table, CSV, JSON and report", async () => {
+    const first = await compare("compared", "--methods", "end-to-end,greedy", "--json");
+    const { runs } = JSON.parse(first.stdout) as { runs: Row[] };
+    expect(runs.map(({ method }) => method)).toEqual(["end-to-end", "greedy", "shallow-twin"]);
+    expect(runs.every(({ accuracy, seconds }) => accuracy >= 0 && seconds > 0)).toBe(true);
+    // 10 steps of 20 images: through 3 layers; through 1, 2 and 3; through 1.
+    expect(runs.map(({ layerEvaluations }) => layerEvaluations)).toEqual([600, 1200, 200]);
+    expect(runs[1]!.gradientParameters).toBeLessThan(runs[0]!.gradientParameters);
+    const again = await compare("compared", "--methods", "end-to-end,greedy,dblocks", "--no-twin", "--json");
+    expect(again.stderr.match(/was there/g)).toHaveLength(2);
+    expect((JSON.parse(again.stdout) as { runs: Row[] }).runs.slice(0, 2)).toEqual(runs.slice(0, 2));
+    expect(readdirSync(join(folder, "compared"))).toEqual(expect.arrayContaining(["compare.csv", "compare.json", "report.html"]));
+    expect(
+      readFileSync(join(folder, "compared", "compare.csv"), "utf8")
+        .trim()
+        .split("\n"),
+    ).toHaveLength(4);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ["an unknown system", ["--methods", "greedy,magic"], /unknown magic; there are end-to-end/],
+    ["runs of another configuration", ["--methods", "greedy", "--lr", "0.5"], /another configuration/],
+  ])("%s is refused", async (_, options, message) => {
+    const { code, stderr } = await compare("compared", ...options);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
+
 describe("other commands", () => {
   test("partition prints descending boundaries and ranges, block 0 first", async () => {
     const { boundaries, ranges, rangesWithOverlap } = JSON.parse((await dblocks("partition", "--blocks", "3", "--json")).stdout);

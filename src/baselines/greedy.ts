@@ -77,21 +77,21 @@ export function greedy(architecture: Architecture, { numGroups, layersPerGroup, 
     programs: (batchSize) => {
       const { dtype, shape } = architecture.inputType(batchSize);
       const images = input("input", shape, dtype);
-      const upTo = (count: number): Record<string, Tensor> => {
-        const logits: Record<string, Tensor> = {};
-        let h = stem(images, undefined, plainContext);
-        for (const [group, [first, end]] of ranges.slice(0, count).entries()) {
-          h = layers.slice(first, end).reduce((state, layer) => layer(state, plainContext), h);
-          logits[units[group]!.name] = heads[group]!(h, plainContext);
-        }
-        return logits;
+      const logits = units.map((_, group) =>
+        heads[group]!(
+          stateAfter(group, images, plainContext, (layer) => layer),
+          plainContext,
+        ),
+      );
+      return {
+        ...Object.fromEntries(units.map(({ name }, group) => [name, { logits: logits[group]! }])),
+        ensemble: Object.fromEntries(units.map(({ name }, group) => [name, logits[group]!])),
       };
-      return Object.fromEntries(units.map(({ name }, group) => [name, upTo(group + 1)]));
     },
     predict: async (call, images, _batchSize, _key, unit) => {
-      const last = units.at(-1)!;
-      const answers = await call((unit ?? last).name, { input: images });
-      if (unit !== undefined || readout === "last") return answers[(unit ?? last).name] as Float32Array;
+      if (unit !== undefined || readout === "last")
+        return (await call((unit ?? units.at(-1)!).name, { input: images })).logits as Float32Array;
+      const answers = await call("ensemble", { input: images });
       return weightedLogProbabilities(
         units.map(({ name }) => answers[name] as Float32Array),
         architecture.numClasses,

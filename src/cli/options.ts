@@ -78,7 +78,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
     },
   ],
   "Blocks:": [
-    { flags: "--method <name>", description: "how to train", choices: ["blocks", "end-to-end", "shallow-twin"], path: "method" },
+    { flags: "--method <name>", description: "how to train", choices: ["blocks", "end-to-end", "shallow-twin", "greedy"], path: "method" },
     { flags: "--blocks <n>", description: "number of blocks", parse: positiveNumber, path: "blocks.numBlocks" },
     {
       flags: "--layers-per-block <list>",

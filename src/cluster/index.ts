@@ -1,3 +1,3 @@
 /** Processes on this machine. */
-export { type PoolOptions, type PoolTask, runPool } from "./pool.ts";
+export { type PoolOptions, type PoolResult, type PoolTask, runPool } from "./pool.ts";
 export { findPytorch, type PytorchProcess, startPytorch } from "./pytorch.ts";

@@ -13,14 +13,15 @@ writeFileSync(
   `const [code, wait] = process.argv.slice(2).map(Number);
    process.once("SIGINT", () => process.exit(7));
    console.error("started " + code);
+   console.log("result " + code);
    setTimeout(() => process.exit(code), wait);`,
 );
 
-test("every process is run, its output is told by its name, and exit codes come back by name", async () => {
+test("every process is run, its lines are told by its name, and how it ended comes back by name", async () => {
   const lines: string[] = [];
   const tasks = [0, 3].map((code) => ({ name: `task-${code}`, args: [String(code), "0"] }));
-  const codes = await runPool({ script, tasks, onLine: (name, line) => lines.push(`${name}: ${line}`) });
-  expect(codes).toEqual({ "task-0": 0, "task-3": 3 });
+  const results = await runPool({ script, tasks, onLine: (name, line) => lines.push(`${name}: ${line}`) });
+  expect(results).toEqual({ "task-0": { code: 0, output: "result 0\n" }, "task-3": { code: 3, output: "result 3\n" } });
   expect(lines.sort()).toEqual(["task-0: started 0", "task-3: started 3"]);
 });
 
@@ -31,5 +32,5 @@ test("an abort reaches every process as SIGINT", async () => {
   const onLine = (): void => {
     if (++started === tasks.length) controller.abort();
   };
-  expect(await runPool({ script, tasks, onLine, signal: controller.signal })).toEqual({ a: 7, b: 7 });
+  expect(await runPool({ script, tasks, onLine, signal: controller.signal })).toMatchObject({ a: { code: 7 }, b: { code: 7 } });
 });

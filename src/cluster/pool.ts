@@ -17,24 +17,33 @@ export interface PoolOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a process ended: its exit code, 128 + n for one that a signal ended, and what it wrote to stdout. */
+export interface PoolResult {
+  readonly code: number;
+  readonly output: string;
+}
+
 /**
- * Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns their exit codes by name; 128 + n for
- * one that a signal ended. None outlives this process: each is told to end when it exits.
+ * Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns how they ended, by name. None outlives this
+ * process: each is told to end when it exits.
  */
-export async function runPool({ script, tasks, onLine, signal }: PoolOptions): Promise<Record<string, number>> {
+export async function runPool({ script, tasks, onLine, signal }: PoolOptions): Promise<Record<string, PoolResult>> {
   const children = new Set<ChildProcess>();
   const endAll = (): void => children.forEach((child) => void child.kill("SIGTERM"));
   process.once("exit", endAll);
   try {
     const running = tasks.map(async ({ name, args }) => {
-      const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+      const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
       children.add(child);
       const stop = (): void => void child.kill("SIGINT");
       if (signal?.aborted) stop();
       signal?.addEventListener("abort", stop, { once: true });
       createInterface({ input: child.stderr }).on("line", (line) => onLine(name, line));
+      const output: Buffer[] = [];
+      child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
       try {
-        return [name, await exitCode(child)] as const;
+        const code = await exitCode(child);
+        return [name, { code, output: Buffer.concat(output).toString("utf8") }] as const;
       } finally {
         children.delete(child);
         signal?.removeEventListener("abort", stop);

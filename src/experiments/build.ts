@@ -1,4 +1,4 @@
-import { endToEnd } from "../baselines/index.ts";
+import { endToEnd, greedy } from "../baselines/index.ts";
 import { convert } from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, prefetchBatches, trainBatches } from "../data/index.ts";
 import { logNormalNoise, type Partition, partition } from "../diffusion/index.ts";
@@ -33,6 +33,9 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 export function buildMethod(config: RunConfig, data: DataShape): TrainingMethod {
   const { method, blocks, network } = config;
   if (method === "end-to-end") return endToEnd(buildArchitecture(config, data));
+  if (method === "greedy") {
+    return greedy(buildArchitecture(config, data), { numGroups: blocks.numBlocks, layersPerGroup: blocks.layersPerBlock });
+  }
   if (method === "shallow-twin") {
     const numLayers = Math.max(1, Math.floor(network.numLayers / blocks.numBlocks));
     return { ...endToEnd(buildArchitecture(config, data, numLayers)), name: "shallow-twin" };

@@ -1,5 +1,6 @@
 /** Whole runs: what a command does beyond reading its options. */
 export * from "./build.ts";
+export * from "./compare.ts";
 export * from "./crossEntropy.ts";
 export * from "./demo.ts";
 export * from "./evaluate.ts";

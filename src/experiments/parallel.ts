@@ -46,11 +46,12 @@ export async function trainBlocksInProcesses({
     name,
     args: ["train", config.model, "--run", path, "--block", name, "--threads", String(threads)],
   }));
-  const codes = await runPool({ script, tasks, onLine, signal });
+  const results = await runPool({ script, tasks, onLine, signal });
   if (signal?.aborted) return;
-  const failed = Object.entries(codes).filter(([, code]) => code !== 0);
+  const failed = Object.entries(results).filter(([, { code }]) => code !== 0);
   if (failed.length === 0) return;
-  const list = failed.map(([name, code]) => `${name} ended with exit code ${code}`).join("; ");
+  const codes = Object.fromEntries(failed.map(([name, { code }]) => [name, code]));
+  const list = failed.map(([name, { code }]) => `${name} ended with exit code ${code}`).join("; ");
   const message = `${list}. The reason stands above; the other blocks are saved, and the same command goes on.`;
   throw new RunError("blocksFailed", { codes }, message);
 }

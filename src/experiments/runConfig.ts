@@ -7,7 +7,7 @@ import { parseConfig } from "../run/index.ts";
 /** A run, whole: what config.json holds. Defaults are those that docs/QUALITY.md found best. */
 export interface RunConfig {
   readonly model: "vit";
-  readonly method: "blocks" | "end-to-end" | "shallow-twin";
+  readonly method: "blocks" | "end-to-end" | "shallow-twin" | "greedy";
   readonly network: {
     readonly patchSize: number;
     readonly width: number;
@@ -162,7 +162,7 @@ const execution = z
 /** config.json: everything that is needed to repeat a run. Keys that are not listed here are refused. */
 export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   model: z.literal("vit").default("vit"),
-  method: z.enum(["blocks", "end-to-end", "shallow-twin"]).default("blocks"),
+  method: z.enum(["blocks", "end-to-end", "shallow-twin", "greedy"]).default("blocks"),
   network,
   blocks,
   training,

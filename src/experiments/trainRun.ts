@@ -1,4 +1,4 @@
-import { type Device, openDevice } from "../runtime/index.ts";
+import { type Device, openDevice, watchPeak } from "../runtime/index.ts";
 import { type StepReport, train, type Unit } from "../train/index.ts";
 import { buildOptimizer, buildSchedule, openBatches } from "./build.ts";
 import { type Evaluation, evaluateUnit } from "./evaluate.ts";
@@ -25,10 +25,19 @@ export interface TrainRunOptions extends RunListener {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What training took in this process, data set and evaluation of the whole not counted. */
+export interface TrainingCost {
+  readonly seconds: number;
+  /** Resident memory before the first step, data and device included, and the most while training. */
+  readonly baseBytes?: number;
+  readonly peakBytes?: number;
+}
+
 export interface TrainRunResult {
   readonly finished: boolean;
   /** Updates made of each unit, in this process and before. */
   readonly steps: Readonly<Record<string, number>>;
+  readonly cost: TrainingCost;
   /** Of the whole method, once every unit is trained; a run of one unit leaves it to the run of all. */
   readonly evaluation: Evaluation | undefined;
   readonly reportPath: string | undefined;
@@ -49,6 +58,7 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
   await using device = await openDevice(execution.device, { ...(execution.threads && { threads: execution.threads }), onNotice });
   await using batches = openBatches(config, data, device);
   listener.onStart?.({ ...prepared, device });
+  const [started, peak] = [performance.now(), watchPeak()];
   const result = await train(method, {
     device,
     batches,
@@ -80,11 +90,12 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     }),
     evaluateEvery: evaluationInterval(config, stepsPerEpoch),
   });
-  if (unit !== undefined || !result.finished) return { ...result, evaluation: undefined, reportPath: undefined };
+  const cost: TrainingCost = { seconds: (performance.now() - started) / 1000, ...peak?.() };
+  if (unit !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
   const evaluation = await evaluatePrepared(prepared, { device });
   await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
   const report = runReport({ config, method, data, evaluation, records: await folder.readMetrics() });
-  return { ...result, evaluation, reportPath: await folder.writeReport(report) };
+  return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
 }
 
 /** Steps between two evaluations of a unit; they are counted in epochs, of which every update takes `accumulate` batches. */

@@ -86,6 +86,15 @@ export async function measurePeak<T>(work: () => T | Promise<T>): Promise<PeakMe
   return { result, baseBytes, peakBytes: Math.max(baseBytes, statusBytes("VmHWM", readSystemFile) ?? 0), method: "kernel" };
 }
 
+/** Watches this process from now on: the returned function tells what was resident at the start, and the most since. Undefined in a browser. */
+export function watchPeak(): (() => { readonly baseBytes: number; readonly peakBytes: number }) | undefined {
+  const baseBytes = residentBytes();
+  if (baseBytes === undefined) return undefined;
+  const isExact = resetHighWaterMark();
+  const most = (): number => (isExact ? statusBytes("VmHWM", readSystemFile) : undefined) ?? process.resourceUsage().maxRSS * 1024;
+  return () => ({ baseBytes, peakBytes: Math.max(baseBytes, most()) });
+}
+
 function resetHighWaterMark(): boolean {
   if (statusBytes("VmHWM", readSystemFile) === undefined) return false;
   try {

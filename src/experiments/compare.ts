@@ -1,0 +1,251 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runPool } from "../cluster/index.ts";
+import { loadImages } from "../data/index.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { planUnit } from "../measure/index.ts";
+import { type Cell, type Column, renderCsv, renderReport, renderTable, type Table } from "../report/index.ts";
+import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/index.ts";
+import { sizeOf } from "../tensor/index.ts";
+import { buildBatches, buildMethod, buildOptimizer, buildSchedule, type DataShape } from "./build.ts";
+import { configSection, curve, sampleSheet } from "./report.ts";
+import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
+import type { TrainRunResult } from "./trainRun.ts";
+
+/** The systems that can be compared, by the name of their row: what each sets in the configuration. */
+export const comparedMethods: Readonly<Record<string, RunConfigOverrides>> = {
+  "end-to-end": { method: "end-to-end" },
+  checkpointing: { method: "end-to-end", training: { checkpointing: true } },
+  "shallow-twin": { method: "shallow-twin" },
+  greedy: { method: "greedy" },
+  dblocks: { method: "blocks" },
+  "dblocks-checkpointing": { method: "blocks", training: { checkpointing: true } },
+};
+
+/** One training of one system. */
+export interface ComparedRun {
+  readonly method: string;
+  readonly seed: number;
+  /** Top-1 test accuracy, 0 to 1. */
+  readonly accuracy: number;
+  /** Images times layers that training went through. */
+  readonly layerEvaluations: number;
+  /** Of training; undefined for a run that was stopped and resumed. */
+  readonly seconds?: number | undefined;
+  /** The most resident memory while training, in a process of its own, above what it held before the first step; undefined where it cannot be measured. */
+  readonly trainingBytes?: number | undefined;
+  /** What `dblocks plan` predicts for it. */
+  readonly predictedBytes: number;
+  /** Parameters that have a gradient at the same time: those of the largest unit. */
+  readonly gradientParameters: number;
+}
+
+export interface CompareOptions {
+  readonly path: string;
+  /** The configuration of every run, but for method and seed. */
+  readonly base: RunConfig;
+  readonly methods: readonly string[];
+  readonly seeds: number;
+  /** The command line's script: every run is its `train` in a process of its own. */
+  readonly script: string;
+  readonly onRun?: (run: ComparedRun, isNew: boolean) => void;
+  /** What a run says while it trains. */
+  readonly onLine?: (name: string, line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Comparison {
+  readonly runs: readonly ComparedRun[];
+  /** One row for each system, over its seeds. */
+  readonly table: string;
+  readonly reportPath: string;
+  /** Whether every run was made. */
+  readonly finished: boolean;
+}
+
+/**
+ * Trains every system with every seed on the same data, one after another, each in a fresh process, and puts them into one table: printed, and as
+ * compare.csv, compare.json and report.html in `path`. Runs that are there already are taken as they are; one that was stopped goes on.
+ *
+ * @throws {UsageError} for an unknown system, or rows in `path` that were made with another configuration.
+ * @throws {RunError} if a run fails; those before it stay.
+ */
+export async function compare({ path, base, methods, seeds, script, onRun, onLine, signal }: CompareOptions): Promise<Comparison> {
+  const unknown = methods.filter((method) => !Object.hasOwn(comparedMethods, method));
+  if (unknown.length > 0) {
+    const known = Object.keys(comparedMethods);
+    throw new UsageError("unknownMethod", { unknown, known }, `compare: unknown ${unknown.join(", ")}; there are ${known.join(", ")}.`);
+  }
+  const data = await loadImages(base.data.path);
+  const folder = await openRun(path, { create: true });
+  const runs: ComparedRun[] = [];
+  const records: MetricRecord[] = [];
+  for (let seed = 0; seed < seeds && !signal?.aborted; seed++) {
+    for (const method of methods) {
+      if (signal?.aborted) break;
+      const config = parseRunConfig([base, comparedMethods[method]!, { training: { seed: base.training.seed + seed } }]);
+      const name = `${method}-s${config.training.seed}`;
+      const own = await openRun(join(path, name), { create: true });
+      const hash = configHash(identityOf(config, data.name));
+      const known = await readRow(own, hash);
+      const run = known ?? (await trainAlone({ method, name, config, hash, own, script, data, onLine, signal }));
+      if (run === undefined) break;
+      runs.push(run);
+      if (seed === 0) records.push(...(await own.readMetrics()).map((record) => ({ ...record, unit: `${method} ${record.unit}` })));
+      onRun?.(run, known === undefined);
+    }
+  }
+  const table = comparisonTable(methods, runs);
+  await folder.writeFile("compare.csv", renderCsv(runColumns, runs.map(runCells)));
+  await folder.writeFile("compare.json", `${JSON.stringify({ data: data.name, runs }, null, 2)}\n`);
+  const html = renderReport({
+    title: `${base.model} on ${data.name}: ${methods.join(", ")}`,
+    subtitle: `${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
+    sections: [
+      { heading: "Result", table },
+      { heading: "Every run", isFolded: true, table: { columns: runColumns, rows: runs.map(runCells) } },
+      {
+        heading: "Training, first seed",
+        charts: [
+          curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
+          curve(records, "accuracy", "Training accuracy", "accuracy"),
+          curve(records, "loss", "Loss", "loss"),
+        ],
+      },
+      { heading: "Data", images: [{ caption: `${data.name}: ${data.train.count} training images`, png: sampleSheet(data) }] },
+      configSection(base),
+    ],
+    footer: "diffusion-blocks",
+  });
+  const finished = runs.length === methods.length * seeds;
+  return { runs, table: renderTable(table.columns, table.rows), reportPath: await folder.writeReport(html), finished };
+}
+
+interface OneRun extends Pick<CompareOptions, "script" | "signal"> {
+  readonly onLine: ((name: string, line: string) => void) | undefined;
+  readonly method: string;
+  readonly name: string;
+  readonly config: RunConfig;
+  readonly hash: string;
+  readonly own: RunFolder;
+  readonly data: Awaited<ReturnType<typeof loadImages>>;
+}
+
+/** One run in a process of its own; undefined if it was stopped. */
+async function trainAlone({ method, name, config, hash, own, script, data, onLine, signal }: OneRun): Promise<ComparedRun | undefined> {
+  const isResumed = await own.hasConfig();
+  const file = await own.writeFile("options.json", `${JSON.stringify(config, null, 2)}\n`);
+  const task = { name, args: ["train", config.model, "--config", file, "--run", own.path, "--json"] };
+  const results = await runPool({ script, tasks: [task], onLine: onLine ?? (() => {}), signal });
+  const { code, output } = results[name]!;
+  if (signal?.aborted) return undefined;
+  if (code !== 0) {
+    const message = `${name} ended with exit code ${code}; the reason stands above. The other runs are kept: the same command goes on.`;
+    throw new RunError("runFailed", { name, code }, message);
+  }
+  const { evaluation, cost } = JSON.parse(output) as TrainRunResult;
+  const run: ComparedRun = {
+    method,
+    seed: config.training.seed,
+    accuracy: evaluation!.mean,
+    ...(!isResumed && { seconds: cost.seconds }),
+    ...(cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
+    ...sizesOf(config, data, buildBatches(config, data).stepsPerEpoch),
+  };
+  await own.writeFile("row.json", `${JSON.stringify({ hash, run }, null, 2)}\n`);
+  return run;
+}
+
+/** What is known of a run from its configuration. */
+function sizesOf(
+  config: RunConfig,
+  data: DataShape,
+  stepsPerEpoch: number,
+): Pick<ComparedRun, "layerEvaluations" | "predictedBytes" | "gradientParameters"> {
+  const method = buildMethod(config, data);
+  const { steps } = buildSchedule(config, stepsPerEpoch);
+  const { batchSize, accumulate, checkpointing, emaDecay } = config.training;
+  const options = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
+  return {
+    layerEvaluations: method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize * accumulate, 0),
+    predictedBytes: Math.max(...method.units.map((unit) => planUnit(method, unit, options).peak)),
+    gradientParameters: Math.max(
+      ...method.units.map(({ trainable }) => [...trainable.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0)),
+    ),
+  };
+}
+
+/** The row that a finished run left. @throws {UsageError} if it belongs to another configuration. */
+async function readRow(own: RunFolder, hash: string): Promise<ComparedRun | undefined> {
+  const text = await readFile(join(own.path, "row.json"), "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const row = JSON.parse(text) as { hash: string; run: ComparedRun };
+  if (row.hash === hash) return row.run;
+  const message = `${own.path} holds a run with another configuration. Choose another --run, or repeat the options it was made with.`;
+  throw new UsageError("otherConfig", { path: own.path }, message);
+}
+
+const runColumns = [
+  "method",
+  "seed",
+  "accuracy",
+  "layer evaluations",
+  "seconds",
+  "training memory MB",
+  "predicted MB",
+  "parameters with gradients",
+];
+
+function runCells(run: ComparedRun): Cell[] {
+  return [
+    run.method,
+    run.seed,
+    run.accuracy,
+    run.layerEvaluations,
+    run.seconds ?? null,
+    run.trainingBytes === undefined ? null : run.trainingBytes / 1e6,
+    run.predictedBytes / 1e6,
+    run.gradientParameters,
+  ];
+}
+
+function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[]): Table {
+  const columns: (string | Column)[] = [
+    "method",
+    { title: "test accuracy %", best: "max" },
+    "layer evaluations",
+    { title: "training time", best: "min" },
+    { title: "training memory", best: "min", hint: "largest resident memory above that before the first step, in a fresh process" },
+    { title: "predicted", hint: "by dblocks plan" },
+    { title: "parameters with gradients", best: "min" },
+  ];
+  const rows = methods.flatMap((method): Cell[][] => {
+    const own = runs.filter((run) => run.method === method);
+    if (own.length === 0) return [];
+    const accuracies = own.map(({ accuracy }) => 100 * accuracy);
+    const seconds = own.flatMap((run) => run.seconds ?? []);
+    const memory = own.flatMap(({ trainingBytes }) => trainingBytes ?? []);
+    const spread = accuracies.length > 1 ? ` ± ${deviation(accuracies).toFixed(2)}` : "";
+    return [
+      [
+        method,
+        { text: `${mean(accuracies).toFixed(2)}${spread}`, value: mean(accuracies) },
+        own[0]!.layerEvaluations,
+        seconds.length === 0 ? null : { text: `${mean(seconds).toFixed(0)} s`, value: mean(seconds) },
+        memory.length === 0 ? null : { text: `${(mean(memory) / 1e6).toFixed(0)} MB`, value: mean(memory) },
+        { text: `${(own[0]!.predictedBytes / 1e6).toFixed(0)} MB`, value: own[0]!.predictedBytes },
+        own[0]!.gradientParameters,
+      ],
+    ];
+  });
+  return { columns, rows };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function deviation(values: readonly number[]): number {
+  const centre = mean(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
+}
