@@ -3,14 +3,14 @@ import {
   type Context,
   type Layer,
   namedParameters,
-  type Parts,
   plainConditioning,
   plainContext,
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
 import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
-import { assignLayers, classAccuracy, type TrainingMethod, type Unit } from "../train/index.ts";
+import { assignLayers, classAccuracy, type TrainingMethod } from "../train/index.ts";
+import { type LayerCall, layerwise } from "./layerwise.ts";
 
 export interface GreedyOptions {
   /** How many groups of layers are trained one after another: as many as blocks, for the same training memory. */
@@ -19,8 +19,6 @@ export interface GreedyOptions {
   /** `last`: the last group answers. `ensemble`: all do, group j with the weight 2^j (Belilovsky et al. 2019). */
   readonly readout?: "last" | "ensemble";
 }
-
-type Step = (h: Tensor, context: Context) => Tensor;
 
 /**
  * Greedy layer-wise training with auxiliary classifiers (Belilovsky et al. 2019): group j learns, with a classifier of its own that is the architecture's
@@ -32,34 +30,13 @@ type Step = (h: Tensor, context: Context) => Tensor;
 export function greedy(architecture: Architecture, { numGroups, layersPerGroup, readout = "last" }: GreedyOptions): TrainingMethod {
   const ranges = assignLayers(architecture.numLayers, numGroups, layersPerGroup);
   const networks = ranges.map(() => architecture.build(plainConditioning(architecture.epsilon)));
-  const { stem, layers } = networks[0]!;
   const heads = networks.map(({ head }) => head);
-
-  const own = ranges.map(([first, end], group) => {
-    const features = {
-      ...(group === 0 && { stem }),
-      layers: { parts: Object.fromEntries(layers.slice(first, end).map((layer, i) => [first + i, layer])) },
-    };
-    return { features: named(`group-${group}`, features), head: named(`group-${group}`, { head: heads[group]! }) };
+  const unitName = (group: number): string => `group-${group}`;
+  const { unit: unitOf, stateAfter } = layerwise(networks[0]!, ranges, { unitName });
+  const units = heads.map((head, group) => {
+    const named = [...namedParameters({ parts: { head } })].map(([path, tensor]) => [`${unitName(group)}/${path}`, tensor] as const);
+    return unitOf(group, new Map(named));
   });
-  const units = ranges.map(
-    ([, end], group): Unit => ({
-      name: `group-${group}`,
-      trainable: new Map([...own[group]!.features, ...own[group]!.head]),
-      frozen: new Map(own.slice(0, group).flatMap(({ features }) => [...features])),
-      constants: new Map(),
-      numLayers: end,
-    }),
-  );
-
-  /** The state after a group: groups before it as in prediction, itself as `run` has it. */
-  const stateAfter = (group: number, images: Tensor, context: Context, run: (layer: Layer) => Step): Tensor => {
-    const [first, end] = ranges[group]!;
-    const before = layers
-      .slice(0, first)
-      .reduce((h, layer) => layer(h, plainContext), stem(images, undefined, first === 0 ? context : plainContext));
-    return layers.slice(first, end).reduce((h, layer) => run(layer)(h, context), before);
-  };
 
   return {
     name: "greedy",
@@ -70,19 +47,14 @@ export function greedy(architecture: Architecture, { numGroups, layersPerGroup, 
     objective: (unit, batch, key, { checkpointing }) => {
       const group = units.indexOf(unit);
       const context = trainingContext(fold(key, "dropout"));
-      const run = (layer: Layer): Step => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer);
+      const run = (layer: Layer): LayerCall => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer);
       const logits = heads[group]!(stateAfter(group, batch.input, context, run), context);
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
     programs: (batchSize) => {
       const { dtype, shape } = architecture.inputType(batchSize);
       const images = input("input", shape, dtype);
-      const logits = units.map((_, group) =>
-        heads[group]!(
-          stateAfter(group, images, plainContext, (layer) => layer),
-          plainContext,
-        ),
-      );
+      const logits = heads.map((head, group) => head(stateAfter(group, images), plainContext));
       return {
         ...Object.fromEntries(units.map(({ name }, group) => [name, { logits: logits[group]! }])),
         ensemble: Object.fromEntries(units.map(({ name }, group) => [name, logits[group]!])),
@@ -98,10 +70,6 @@ export function greedy(architecture: Architecture, { numGroups, layersPerGroup, 
       );
     },
   };
-}
-
-function named(owner: string, parts: Parts): Map<string, Tensor> {
-  return new Map([...namedParameters({ parts })].map(([path, tensor]) => [`${owner}/${path}`, tensor]));
 }
 
 /** ln Σ_j w_j softmax(logits_j), w_j in proportion to 2^j. */

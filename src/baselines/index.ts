@@ -1,2 +1,4 @@
 export * from "./endToEnd.ts";
+export * from "./forwardForward/contrastive.ts";
+export { type ForwardForwardOptions, forwardForward } from "./forwardForward/forwardForward.ts";
 export * from "./greedy.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { parseRunConfig, presets, type RunConfig } from "../experiments/index.ts";
+import { methods, parseRunConfig, presets, type RunConfig } from "../experiments/index.ts";
 import { parseStrictJson } from "../formats/index.ts";
 
 export function number(text: string): number {
@@ -78,7 +78,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
     },
   ],
   "Blocks:": [
-    { flags: "--method <name>", description: "how to train", choices: ["blocks", "end-to-end", "shallow-twin", "greedy"], path: "method" },
+    { flags: "--method <name>", description: "how to train", choices: methods, path: "method" },
     { flags: "--blocks <n>", description: "number of blocks", parse: positiveNumber, path: "blocks.numBlocks" },
     {
       flags: "--layers-per-block <list>",

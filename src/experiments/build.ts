@@ -1,9 +1,9 @@
-import { endToEnd, greedy } from "../baselines/index.ts";
+import { contrastiveForwardForward, endToEnd, forwardForward, greedy } from "../baselines/index.ts";
 import { convert } from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, prefetchBatches, trainBatches } from "../data/index.ts";
 import { logNormalNoise, type Partition, partition } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
-import { vit } from "../models/index.ts";
+import { mlpClassifier, vit } from "../models/index.ts";
 import type { Architecture } from "../nn/index.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
@@ -15,11 +15,13 @@ export type DataShape = Pick<ImageDataset, "numClasses"> & { readonly train: Pic
 
 /** The network of a run with this many layers. @throws {UsageError} if the images are not square or the sizes do not fit. */
 export function buildArchitecture(
-  { network }: RunConfig,
+  { model, network }: RunConfig,
   { numClasses, train: { channels, height, width } }: DataShape,
   numLayers: number = network.numLayers,
 ): Architecture {
-  if (height !== width) throw new UsageError("notSquare", { height, width }, `vit: images must be square, these are ${width}×${height}.`);
+  if (height !== width)
+    throw new UsageError("notSquare", { height, width }, `${model}: images must be square, these are ${width}×${height}.`);
+  if (model === "mlp") return mlpClassifier({ imageSize: height, channels, numClasses, width: network.width, numLayers });
   const { mlpWidth, ...sizes } = network;
   return vit({ ...sizes, ...(mlpWidth !== undefined && { mlpWidth }), numLayers, imageSize: height, channels, numClasses });
 }
@@ -33,12 +35,19 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 export function buildMethod(config: RunConfig, data: DataShape): TrainingMethod {
   const { method, blocks, network } = config;
   if (method === "end-to-end") return endToEnd(buildArchitecture(config, data));
+  if (method === "forward-forward") return forwardForward(buildArchitecture(config, data));
+  if (method === "contrastive-ff") return contrastiveForwardForward(buildArchitecture(config, data));
   if (method === "greedy") {
     return greedy(buildArchitecture(config, data), { numGroups: blocks.numBlocks, layersPerGroup: blocks.layersPerBlock });
   }
   if (method === "shallow-twin") {
     const numLayers = Math.max(1, Math.floor(network.numLayers / blocks.numBlocks));
     return { ...endToEnd(buildArchitecture(config, data, numLayers)), name: "shallow-twin" };
+  }
+  if (config.model === "mlp") {
+    const message =
+      "mlp: a perceptron has no place for noise conditioning, so blocks cannot train it. Choose --method end-to-end, greedy or forward-forward, or the model vit.";
+    throw new UsageError("noConditioning", { model: config.model, method }, message);
   }
   const { layersPerBlock, condWidth, shared, targetEmbedding, targetScale, lossWeighting, headInput, labelLikelihood, initialGate } =
     blocks;

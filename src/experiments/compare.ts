@@ -18,6 +18,8 @@ export const comparedMethods: Readonly<Record<string, RunConfigOverrides>> = {
   checkpointing: { method: "end-to-end", training: { checkpointing: true } },
   "shallow-twin": { method: "shallow-twin" },
   greedy: { method: "greedy" },
+  "forward-forward": { method: "forward-forward" },
+  "contrastive-ff": { method: "contrastive-ff" },
   dblocks: { method: "blocks" },
   "dblocks-checkpointing": { method: "blocks", training: { checkpointing: true } },
 };

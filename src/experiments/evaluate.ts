@@ -88,7 +88,8 @@ async function unitAccuracies(
 ): Promise<Record<string, number>> {
   const accuracies: Record<string, number> = {};
   if (method.units.length === 1) return accuracies;
-  for (const unit of method.units) accuracies[unit.name] = await accuracyOf(predictor, inputs(), numClasses, 0, unit);
+  for (const unit of method.units.filter(({ isSilent }) => !isSilent))
+    accuracies[unit.name] = await accuracyOf(predictor, inputs(), numClasses, 0, unit);
   return accuracies;
 }
 

@@ -4,10 +4,16 @@ import { type Augmentation, augmentations } from "../data/index.ts";
 import { classNoise, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
+/** The architectures: a vision transformer, and a multi-layer perceptron (of `network` it uses width and numLayers). */
+export const models = ["vit", "mlp"] as const;
+
+/** The ways of training. */
+export const methods = ["blocks", "end-to-end", "shallow-twin", "greedy", "forward-forward", "contrastive-ff"] as const;
+
 /** A run, whole: what config.json holds. Defaults are those that docs/QUALITY.md found best. */
 export interface RunConfig {
-  readonly model: "vit";
-  readonly method: "blocks" | "end-to-end" | "shallow-twin" | "greedy";
+  readonly model: (typeof models)[number];
+  readonly method: (typeof methods)[number];
   readonly network: {
     readonly patchSize: number;
     readonly width: number;
@@ -161,8 +167,8 @@ const execution = z
 
 /** config.json: everything that is needed to repeat a run. Keys that are not listed here are refused. */
 export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
-  model: z.literal("vit").default("vit"),
-  method: z.enum(["blocks", "end-to-end", "shallow-twin", "greedy"]).default("blocks"),
+  model: z.enum(models).default("vit"),
+  method: z.enum(methods).default("blocks"),
   network,
   blocks,
   training,

@@ -85,9 +85,10 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     },
     onStep: (trained, report) => listener.onStep?.(trained, report),
     onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
-    evaluate: async (trained, values) => ({
-      accuracy: await evaluateUnit(method, trained, data, { device, values, batchSize: training.batchSize }),
-    }),
+    evaluate: async (trained, values) => {
+      if (trained.isSilent) return {};
+      return { accuracy: await evaluateUnit(method, trained, data, { device, values, batchSize: training.batchSize }) };
+    },
     evaluateEvery: evaluationInterval(config, stepsPerEpoch),
   });
   const cost: TrainingCost = { seconds: (performance.now() - started) / 1000, ...peak?.() };

@@ -1,2 +1,3 @@
+export * from "./mlp.ts";
 export * from "./vit.ts";
 export * from "./vitPresets.ts";

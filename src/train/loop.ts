@@ -187,7 +187,7 @@ async function trainStep({ trainer, values }: UnitSession, options: TrainOptions
   if (evaluate !== undefined && (report.step % evaluateEvery === 0 || isLast)) {
     await trainer.download();
     const metrics = await evaluate(unit, values);
-    options.onEvaluated?.(unit, report.step, metrics);
+    if (Object.keys(metrics).length > 0) options.onEvaluated?.(unit, report.step, metrics);
     Object.assign(logged, Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`validation/${name}`, value])));
   }
   if (Object.keys(logged).length > 0) log?.write(unit.name, report.step, logged);

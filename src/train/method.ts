@@ -12,6 +12,8 @@ export interface Unit {
   readonly constants: ReadonlyMap<string, Tensor>;
   /** Layers that one sample passes through in one step: the currency in which methods are compared. */
   readonly numLayers: number;
+  /** It has no answer of its own, such as a layer without a classifier: it is not evaluated alone. */
+  readonly isSilent?: boolean;
 }
 
 /** The symbols that a step's data enter by. */

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
+import { models } from "../../experiments/index.ts";
 import { watchInterruption } from "../interruption.ts";
 import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
 import { print, printJson, say, shellCommand } from "../output.ts";
@@ -15,8 +16,8 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
 export function compareCommand(): Command {
   const command = new Command("compare")
     .description("train several systems on the same data with several seeds, each run in a process of its own, and put them into one table")
-    .addArgument(new Argument("<model>", "architecture").choices(["vit"]))
-    .option("--methods <list>", "which, by name, separated by commas", "end-to-end,checkpointing,greedy,dblocks")
+    .addArgument(new Argument("<model>", "architecture").choices(models))
+    .option("--methods <list>", "which, by name, separated by commas", "end-to-end,checkpointing,greedy,forward-forward,dblocks")
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")

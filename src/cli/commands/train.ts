@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
 import type { RunConfig, RunListener, TrainRunResult } from "../../experiments/index.ts";
+import { models } from "../../experiments/index.ts";
 import { evaluationText } from "../evaluationText.ts";
 import { watchInterruption } from "../interruption.ts";
 import { describesRun, runConfigOf, withRunOptions } from "../options.ts";
@@ -17,7 +18,7 @@ interface TrainOptions extends Readonly<Record<string, unknown>> {
 export function trainCommand(): Command {
   const command = new Command("train")
     .description("train a network, or go on with a run; ends with an evaluation and report.html")
-    .addArgument(new Argument("<model>", "architecture").choices(["vit"]))
+    .addArgument(new Argument("<model>", "architecture").choices(models))
     .option("--run <folder>", "where the run is kept; without other options, the run that is there goes on (default: runs/MODEL)")
     .option("--block <n>", "train only this block, by number: on a machine of its own, or for a night")
     .option("--dry-run", "print the resolved configuration and stop")
@@ -41,7 +42,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
   }
   const seconds = (performance.now() - started) / 1000;
   if (options.json) return printJson({ run: path, seconds, peakBytes: peakBytes(), ...result });
-  printResult(path, result!, seconds);
+  printResult(model, path, result!, seconds);
 }
 
 /** A run that is named without saying anything of what it learns goes on as its config.json says. */
@@ -98,9 +99,9 @@ function runTerminal(): RunTerminal {
   };
 }
 
-function printResult(path: string, { evaluation, steps, reportPath }: TrainRunResult, seconds: number): void {
+function printResult(model: string, path: string, { evaluation, steps, reportPath }: TrainRunResult, seconds: number): void {
   say(`${duration(seconds)}, peak memory ${bytes(peakBytes())}`);
-  const whole = shellCommand(["dblocks", "train", "vit", "--run", path]);
+  const whole = shellCommand(["dblocks", "train", model, "--run", path]);
   if (evaluation !== undefined) print(`${evaluationText(evaluation)}\nreport: ${reportPath}`);
   else print(`${Object.keys(steps).join(", ")}: trained. Once every block is, this evaluates them together: ${whole}`);
 }

@@ -1,0 +1,46 @@
+import { fold, integer, type Key } from "../../random.ts";
+import {
+  add,
+  concat,
+  constant,
+  greaterOrEqual,
+  mul,
+  oneHot,
+  random,
+  reshape,
+  type Sampler,
+  slice,
+  sub,
+  type Tensor,
+  where,
+} from "../../tensor/index.ts";
+
+/**
+ * The image with a label written over its first `numClasses` numbers, one-hot, `brightness` where it is set and 0 elsewhere (Hinton 2022, Section 3.3):
+ * [batch, channels, height, width] and int32 [batch] -> the image's shape.
+ */
+export function writeLabel(images: Tensor, labels: Tensor, numClasses: number, brightness: number): Tensor {
+  const [batch, ...rest] = images.shape as [number, ...number[]];
+  const size = rest.reduce((product, d) => product * d, 1);
+  const flat = reshape(images, [batch, size]);
+  const label = mul(oneHot(labels, numClasses), brightness);
+  return reshape(concat([label, slice(flat, 1, numClasses, size)], 1), images.shape);
+}
+
+/** Wrong labels, uniform over all classes but the right one: int32 [batch] -> int32 [batch]. */
+export function wrongLabels(labels: Tensor, numClasses: number, key: Key): Tensor {
+  const whole = (value: number): Tensor => constant([value], [], "int32");
+  const shifted = add(labels, random(key, otherClass(numClasses), labels.shape, "int32"));
+  return sub(shifted, where(greaterOrEqual(shifted, whole(numClasses)), whole(numClasses), whole(0)));
+}
+
+/** How far a wrong class is from the right one, around the circle of classes: 1 to numClasses − 1. */
+function otherClass(numClasses: number): Sampler {
+  return {
+    name: `otherClass(${numClasses})`,
+    fill: (out, key) => {
+      const offsets = out as Int32Array;
+      for (let i = 0; i < offsets.length; i++) offsets[i] = 1 + integer(fold(key, i), numClasses - 1);
+    },
+  };
+}
