@@ -27,7 +27,7 @@ function build({ bare, blocks, layers, width, batch }) {
 async function measure({ checkpointing, ...options }) {
   const { method, unit, batch } = build(options);
   const device = await openDevice("cpu");
-  const { shape } = method.architecture.inputType(batch);
+  const { shape } = method.inputType(batch);
   const input = new Float32Array(shape.reduce((a, b) => a * b)).fill(0.5);
   const labels = new Int32Array(batch);
   const learningRate = schedule({ kind: "constant", learningRate: 1e-3, warmupSteps: 0, totalSteps: 1, floor: 1 });

@@ -16,7 +16,7 @@ export function endToEnd(architecture: Architecture): TrainingMethod {
   const unit = networkUnit(network, architecture.numLayers);
   return {
     name: "end-to-end",
-    architecture,
+    inputType: architecture.inputType,
     units: [unit],
     independentUnits: true,
     objective: (_, batch, key, { checkpointing }) => {

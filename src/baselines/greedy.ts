@@ -40,7 +40,7 @@ export function greedy(architecture: Architecture, { numGroups, layersPerGroup, 
 
   return {
     name: "greedy",
-    architecture,
+    inputType: architecture.inputType,
     units,
     independentUnits: false,
     inOrder: true,

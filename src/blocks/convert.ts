@@ -1,5 +1,5 @@
 import type { Partition } from "../diffusion/index.ts";
-import { type Architecture, type Context, trainingContext } from "../nn/index.ts";
+import { type Architecture, type Context, standardNormal, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
 import { mean, random, type Tensor } from "../tensor/index.ts";
 import { assignLayers, classAccuracy, type TracedBatch, type TrainingMethod, type Unit } from "../train/index.ts";
@@ -13,7 +13,7 @@ import {
   type LabelLikelihood,
 } from "./block.ts";
 import { drawnLevels } from "./levels.ts";
-import { standardNormal } from "./noise.ts";
+
 import { type DenoisingLoss, denoisingLoss, type LossWeighting, type TargetNoise } from "./objective.ts";
 import { entryLevel, predictionPrograms, predictWalk, type Sampling } from "./predict.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
@@ -45,6 +45,7 @@ export interface BlocksOptions {
 
 /** A network in blocks: a training method with one unit for each. */
 export interface DiffusionBlocks extends TrainingMethod {
+  readonly architecture: Architecture;
   readonly partition: Partition;
   readonly blocks: readonly Block[];
   readonly targets: Targets;
@@ -88,6 +89,7 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
 
   return {
     name: "diffusion-blocks",
+    inputType: architecture.inputType,
     architecture,
     partition,
     blocks,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { evaluate } from "../../test/support/evaluate.ts";
 import { tinyBatch, tinyVit } from "../../test/support/tiny.ts";
 import { edmNoise, partition } from "../diffusion/index.ts";
-import { type Architecture, trainingContext } from "../nn/index.ts";
+import { type Architecture, standardNormal, trainingContext } from "../nn/index.ts";
 import { adamW } from "../optim/index.ts";
 import { fold } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
@@ -11,7 +11,6 @@ import { createTrainer, type TrainingMethod } from "../train/index.ts";
 import { conditionedNetwork, createBlock } from "./block.ts";
 import { convert } from "./convert.ts";
 import { drawnLevels } from "./levels.ts";
-import { standardNormal } from "./noise.ts";
 import { type LossWeighting, weightedMean } from "./objective.ts";
 import { createTargets } from "./targets.ts";
 
@@ -54,7 +53,7 @@ function plainDenoiser(architecture: Architecture, condWidth: number): TrainingM
   const trainable = new Map([...stem, ...layers, ...head].map(([path, tensor]) => [`block-0/${path}`, tensor]));
   return {
     name: "plain denoiser",
-    architecture,
+    inputType: architecture.inputType,
     units: [{ name: "block-0", trainable, frozen: new Map(), constants: new Map(), numLayers: architecture.numLayers }],
     independentUnits: true,
     objective: (_, { input: images, labels }, key) => {

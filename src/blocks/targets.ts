@@ -1,5 +1,5 @@
 import { initializers } from "../nn/index.ts";
-import { fold, key, normal } from "../random.ts";
+import { key } from "../random.ts";
 import { constant, l2Normalize, mul, parameter, type Tensor } from "../tensor/index.ts";
 
 /** How classes become vectors: fixed orthonormal rows (the same for all blocks, no training), or a learned table. */
@@ -27,29 +27,9 @@ export function createTargets(kind: TargetEmbedding, numClasses: number, width: 
   return { table: scale === 1 ? rows : mul(rows, scale), parameter: learned };
 }
 
-/**
- * Random rows of norm 1: orthogonal to each other while there are no more rows than columns (all distances √2), independent
- * directions beyond. A constant of (rows, width): every run and every block has the same.
- */
+/** Orthonormal rows as a constant of (rows, width): every run and every block has the same. */
 export function orthonormalRows(rows: number, width: number): Float32Array {
-  const out = new Float64Array(rows * width);
-  const draw = new Float32Array(width);
-  for (let r = 0; r < rows; r++) {
-    normal(fold(key("class embedding"), r), draw);
-    const row = out.subarray(r * width, (r + 1) * width);
-    row.set(draw);
-    // Twice: the second pass removes what rounding left of the first.
-    for (let pass = 0; pass < 2; pass++)
-      for (let other = Math.max(0, r - width + 1); rows <= width && other < r; other++)
-        removeComponent(row, out.subarray(other * width, (other + 1) * width));
-    const norm = Math.hypot(...row);
-    for (let i = 0; i < width; i++) row[i]! /= norm;
-  }
-  return Float32Array.from(out);
-}
-
-function removeComponent(row: Float64Array, unit: Float64Array): void {
-  let share = 0;
-  for (let i = 0; i < row.length; i++) share += row[i]! * unit[i]!;
-  for (let i = 0; i < row.length; i++) row[i]! -= share * unit[i]!;
+  const out = new Float32Array(rows * width);
+  initializers.orthonormalRows.fill(out, key("class embedding"), [rows, width]);
+  return out;
 }

@@ -1,4 +1,4 @@
-export { type Augmentation, augmentations, type Normalisation } from "./augment.ts";
+export { type Augmentation, augmentations, imageWriter, type Normalisation } from "./augment.ts";
 export { type ImageBatch, type TrainBatches, type TrainBatchOptions, testBatches, trainBatches } from "./batches.ts";
 export { type ContactSheet, encodePngGrid } from "./contactSheet.ts";
 export type { ImageDataset, ImageShape, ImageSplit } from "./dataset.ts";

@@ -2,26 +2,29 @@ import { contrastiveForwardForward, endToEnd, forwardForward, greedy } from "../
 import { convert } from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, prefetchBatches, trainBatches } from "../data/index.ts";
 import { logNormalNoise, type Partition, partition } from "../diffusion/index.ts";
-import { UsageError } from "../errors.ts";
-import { mlpClassifier, vit } from "../models/index.ts";
+import { mlpClassifier, noPropCnn, vit } from "../models/index.ts";
 import type { Architecture } from "../nn/index.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
 import type { Batch, BatchSource, TrainingMethod } from "../train/index.ts";
+import { type DataShape, notSquare, unfit } from "./dataShape.ts";
+import { buildNoProp, embeddingWidthOf } from "./noProp.ts";
 import type { RunConfig } from "./runConfig.ts";
-
-/** What the network must know of the data. */
-export type DataShape = Pick<ImageDataset, "numClasses"> & { readonly train: Pick<ImageDataset["train"], "channels" | "height" | "width"> };
 
 /** The network of a run with this many layers. @throws {UsageError} if the images are not square or the sizes do not fit. */
 export function buildArchitecture(
-  { model, network }: RunConfig,
-  { numClasses, train: { channels, height, width } }: DataShape,
+  { model, network, blocks, noProp }: RunConfig,
+  data: DataShape,
   numLayers: number = network.numLayers,
 ): Architecture {
-  if (height !== width)
-    throw new UsageError("notSquare", { height, width }, `${model}: images must be square, these are ${width}×${height}.`);
+  const { numClasses } = data;
+  const { channels, height, width } = data.train;
+  if (height !== width) throw notSquare(model, data);
   if (model === "mlp") return mlpClassifier({ imageSize: height, channels, numClasses, width: network.width, numLayers });
+  if (model === "noprop-cnn") {
+    const embeddingWidth = embeddingWidthOf(noProp, data);
+    return noPropCnn({ imageSize: height, channels, numClasses, dropout: network.dropout, embeddingWidth, numLayers: blocks.numBlocks });
+  }
   const { mlpWidth, ...sizes } = network;
   return vit({ ...sizes, ...(mlpWidth !== undefined && { mlpWidth }), numLayers, imageSize: height, channels, numClasses });
 }
@@ -31,9 +34,14 @@ export function buildPartition({ blocks }: RunConfig): Partition {
   return partition({ numBlocks, strategy, overlap, noise: logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData }) });
 }
 
-/** The training method of a run. The shallow twin has the layers of one block, and with them its training memory. */
+/** The training method of a run. @throws {UsageError} if this model cannot be trained in this way, or the sizes do not fit. */
 export function buildMethod(config: RunConfig, data: DataShape): TrainingMethod {
-  const { method, blocks, network } = config;
+  return config.model === "noprop-cnn" && config.method !== "blocks" ? buildNoProp(config, data) : buildLayered(config, data);
+}
+
+/** Networks of layers that follow each other. The shallow twin has the layers of one block, and with them its training memory. */
+function buildLayered(config: RunConfig, data: DataShape): TrainingMethod {
+  const { model, method, blocks, network } = config;
   if (method === "end-to-end") return endToEnd(buildArchitecture(config, data));
   if (method === "forward-forward") return forwardForward(buildArchitecture(config, data));
   if (method === "contrastive-ff") return contrastiveForwardForward(buildArchitecture(config, data));
@@ -44,11 +52,9 @@ export function buildMethod(config: RunConfig, data: DataShape): TrainingMethod 
     const numLayers = Math.max(1, Math.floor(network.numLayers / blocks.numBlocks));
     return { ...endToEnd(buildArchitecture(config, data, numLayers)), name: "shallow-twin" };
   }
-  if (config.model === "mlp") {
-    const message =
-      "mlp: a perceptron has no place for noise conditioning, so blocks cannot train it. Choose --method end-to-end, greedy or forward-forward, or the model vit.";
-    throw new UsageError("noConditioning", { model: config.model, method }, message);
-  }
+  if (method !== "blocks") throw unfit(model, method, "it is for noprop-cnn", "blocks, end-to-end, greedy or forward-forward");
+  if (model === "mlp")
+    throw unfit(model, method, "a perceptron has no place for noise conditioning", "end-to-end, greedy or forward-forward");
   const { layersPerBlock, condWidth, shared, targetEmbedding, targetScale, lossWeighting, headInput, labelLikelihood, initialGate } =
     blocks;
   const { numSteps, ...sampling } = blocks.sampling;

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { runPool } from "../cluster/index.ts";
 import { loadImages } from "../data/index.ts";
 import { RunError, UsageError } from "../errors.ts";
-import { planUnit } from "../measure/index.ts";
+import { planUnits } from "../measure/index.ts";
 import { type Cell, type Column, renderCsv, renderReport, renderTable, type Table } from "../report/index.ts";
 import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/index.ts";
 import { sizeOf } from "../tensor/index.ts";
-import { buildBatches, buildMethod, buildOptimizer, buildSchedule, type DataShape } from "./build.ts";
+import { buildBatches, buildMethod, buildOptimizer, buildSchedule } from "./build.ts";
+import type { DataShape } from "./dataShape.ts";
 import { configSection, curve, sampleSheet } from "./report.ts";
 import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
 import type { TrainRunResult } from "./trainRun.ts";
@@ -20,8 +21,19 @@ export const comparedMethods: Readonly<Record<string, RunConfigOverrides>> = {
   greedy: { method: "greedy" },
   "forward-forward": { method: "forward-forward" },
   "contrastive-ff": { method: "contrastive-ff" },
+  backprop: { method: "backprop" },
+  "noprop-dt": { method: "noprop-dt" },
+  "noprop-ct": { method: "noprop-ct" },
+  "noprop-fm": { method: "noprop-fm" },
   dblocks: { method: "blocks" },
   "dblocks-checkpointing": { method: "blocks", training: { checkpointing: true } },
+};
+
+/** What is compared unless told, by model. */
+export const defaultComparison: Readonly<Record<RunConfig["model"], readonly string[]>> = {
+  vit: ["end-to-end", "checkpointing", "greedy", "forward-forward", "dblocks"],
+  mlp: ["end-to-end", "checkpointing", "greedy", "forward-forward"],
+  "noprop-cnn": ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"],
 };
 
 /** One training of one system. */
@@ -170,7 +182,7 @@ function sizesOf(
   const options = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
   return {
     layerEvaluations: method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize * accumulate, 0),
-    predictedBytes: Math.max(...method.units.map((unit) => planUnit(method, unit, options).peak)),
+    predictedBytes: planUnits(method, options).peak,
     gradientParameters: Math.max(
       ...method.units.map(({ trainable }) => [...trainable.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0)),
     ),

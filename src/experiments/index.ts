@@ -2,6 +2,7 @@
 export * from "./build.ts";
 export * from "./compare.ts";
 export * from "./crossEntropy.ts";
+export { type DataShape, dataShapeOf } from "./dataShape.ts";
 export * from "./demo.ts";
 export * from "./evaluate.ts";
 export * from "./parallel.ts";

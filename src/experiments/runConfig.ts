@@ -1,14 +1,26 @@
 import { z } from "zod";
+import type { ClassEmbedding } from "../baselines/index.ts";
 import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
 import { type Augmentation, augmentations } from "../data/index.ts";
 import { classNoise, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
-/** The architectures: a vision transformer, and a multi-layer perceptron (of `network` it uses width and numLayers). */
-export const models = ["vit", "mlp"] as const;
+/** The architectures: a vision transformer, a multi-layer perceptron (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout). */
+export const models = ["vit", "mlp", "noprop-cnn"] as const;
 
 /** The ways of training. */
-export const methods = ["blocks", "end-to-end", "shallow-twin", "greedy", "forward-forward", "contrastive-ff"] as const;
+export const methods = [
+  "blocks",
+  "end-to-end",
+  "shallow-twin",
+  "greedy",
+  "forward-forward",
+  "contrastive-ff",
+  "backprop",
+  "noprop-dt",
+  "noprop-ct",
+  "noprop-fm",
+] as const;
 
 /** A run, whole: what config.json holds. Defaults are those that docs/QUALITY.md found best. */
 export interface RunConfig {
@@ -44,6 +56,14 @@ export interface RunConfig {
     readonly initialGate: 0 | 1;
     readonly condWidth?: number | undefined;
     readonly sampling: { readonly numSteps?: number | undefined } & Omit<Sampling, "numSteps">;
+  };
+  /** For the model noprop-cnn. */
+  readonly noProp: {
+    readonly embedding: ClassEmbedding;
+    readonly embeddingWidth: number;
+    readonly numSteps: number;
+    readonly eta?: number | undefined;
+    readonly inferenceSteps: number;
   };
   readonly training: {
     readonly epochs: number;
@@ -126,6 +146,16 @@ const blocks = z
   })
   .prefault({});
 
+const noProp = z
+  .strictObject({
+    embedding: z.enum(["one-hot", "learned", "prototype"]).default("one-hot"),
+    embeddingWidth: count.default(20).describe("of learned embeddings"),
+    numSteps: count.default(10).describe("blocks of NoProp-DT and of backprop"),
+    eta: z.number().positive().optional().describe("weight of the denoising term: 0.1 for NoProp-DT, 1 for NoProp-CT unless told"),
+    inferenceSteps: count.default(1000).describe("of NoProp-CT and NoProp-FM"),
+  })
+  .prefault({});
+
 const training = z
   .strictObject({
     epochs: count.default(15),
@@ -171,6 +201,7 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   method: z.enum(methods).default("blocks"),
   network,
   blocks,
+  noProp,
   training,
   data,
   execution,
@@ -183,13 +214,24 @@ type Overrides<T> = {
 /** Any part of a configuration. */
 export type RunConfigOverrides = Overrides<RunConfig>;
 
+/** Where a model's own defaults differ from the general ones. NoProp's are those of its Table 3; conditioning is as wide as its time path's embedding. */
+const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
+  "noprop-cnn": {
+    network: { dropout: 0.2 },
+    blocks: { overlap: 0.1, condWidth: 64 },
+    training: { learningRate: 1e-3, weightDecay: 1e-3 },
+    data: { augmentation: "none" },
+  },
+};
+
 /**
  * A configuration from parts, later ones over earlier ones, and defaults for the rest.
  *
  * @throws {UsageError} that names unknown keys and wrong values.
  */
 export function parseRunConfig(parts: readonly object[], where = "the configuration"): RunConfig {
-  return parseConfig(runConfigSchema, parts.reduce(merge, {}), where);
+  const given = parts.reduce(merge, {}) as { readonly model?: string };
+  return parseConfig(runConfigSchema, merge(modelDefaults[given.model ?? ""] ?? {}, given), where);
 }
 
 function merge(base: object, over: object): object {
@@ -209,7 +251,13 @@ function isGroup(value: unknown): value is object {
  * The part of a configuration that decides what is learned, with the name of the data set that it is learned from: checkpoints of another one
  * are never loaded. Device, threads, schedule, the path of the data and how predictions are made may change.
  */
-export function identityOf({ model, method, network, blocks, training, data: { augmentation } }: RunConfig, datasetName: string): object {
-  const used = method === "end-to-end" ? {} : { blocks: { ...blocks, sampling: undefined } };
+export function identityOf(
+  { model, method, network, blocks, noProp, training, data: { augmentation } }: RunConfig,
+  datasetName: string,
+): object {
+  const used = {
+    ...(method !== "end-to-end" && { blocks: { ...blocks, sampling: undefined } }),
+    ...(model === "noprop-cnn" && { noProp: { ...noProp, inferenceSteps: undefined } }),
+  };
   return { model, method, network, ...used, training, data: { name: datasetName, augmentation } };
 }

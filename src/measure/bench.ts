@@ -1,14 +1,4 @@
-import {
-  type Architecture,
-  type Context,
-  defineModule,
-  type Layer,
-  layerNorm,
-  mlp,
-  namedParameters,
-  plainContext,
-  selfAttention,
-} from "../nn/index.ts";
+import { type Context, defineModule, type Layer, layerNorm, mlp, namedParameters, plainContext, selfAttention } from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { adamW, schedule } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
@@ -51,10 +41,9 @@ export function benchMethod({ tokens, width, layers, heads }: BenchCase): Traini
     });
   });
   const trainable = namedParameters({ parts: { layers: stack } });
-  const architecture = { inputType: (batch: number) => ({ dtype: "float32", shape: [batch, tokens, width] }) } as unknown as Architecture;
   return {
     name: "bench",
-    architecture,
+    inputType: (batch) => ({ dtype: "float32", shape: [batch, tokens, width] }),
     units: [{ name: "network", trainable, frozen: new Map(), constants: new Map(), numLayers: layers }],
     independentUnits: true,
     objective: (_, { input: tokens }, __, { checkpointing }) => {

@@ -36,7 +36,6 @@ const arenaShare = 1.1;
 /** Predicts the memory of a unit's step from its graph, without running anything. */
 export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimizer, ema, checkpointing }: PlanOptions): MemoryPlan {
   const program = gradientProgram(method, unit, batchSize, checkpointing);
-  const floats = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   const gradients = floats(unit.trainable.values());
   const parameters = gradients + floats(unit.frozen.values());
   const inputs = program.inputs
@@ -59,6 +58,26 @@ export interface BlocksPlan {
   /** Of the largest block: blocks are trained one after another, or each in a process of its own. */
   readonly peak: number;
   readonly perBlock: readonly MemoryPlan[];
+}
+
+export interface UnitsPlan {
+  /** Of the process that trains them all in the way the method allows: one after another, or together. */
+  readonly peak: number;
+  readonly perUnit: readonly MemoryPlan[];
+}
+
+/**
+ * Any method, unit by unit. Units that can be trained alone or in their order are in memory one at a time; the finished parameters of those in order stay. Units that share parameters are
+ * all in memory, while one of them makes its step.
+ */
+export function planUnits(method: TrainingMethod, options: PlanOptions): UnitsPlan {
+  const perUnit = method.units.map((unit) => planUnit(method, unit, options));
+  const largest = Math.max(...perUnit.map(({ peak }) => peak));
+  if (method.independentUnits || method.inOrder) return { peak: largest, perUnit };
+  const all = new Map(method.units.flatMap(({ trainable }) => [...trainable]));
+  const copies = 2 + options.optimizer.slots.length + (options.ema ? 1 : 0); // value, gradient, state
+  const others = Math.min(...method.units.map(({ trainable }) => copies * (floats(all.values()) - floats(trainable.values()))));
+  return { peak: largest + others, perUnit };
 }
 
 export interface PlanReport {
@@ -115,4 +134,8 @@ export function fitBudget(
     { budgetBytes, least },
     `plan: nothing fits ${(budgetBytes / 1e6).toFixed(0)} MB; the least is ${(least / 1e6).toFixed(0)} MB, with ${numLayers} blocks and checkpointing. Lower the batch size (--batch) and use --accumulate.`,
   );
+}
+
+function floats(tensors: Iterable<Tensor>): number {
+  return [...tensors].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }

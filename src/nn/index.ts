@@ -1,6 +1,7 @@
 export * from "./adaLN.ts";
 export * from "./attention.ts";
 export * from "./context.ts";
+export * from "./conv.ts";
 export * as initializers from "./initializers.ts";
 export * from "./linear.ts";
 export * from "./mlp.ts";
@@ -9,3 +10,4 @@ export * from "./network.ts";
 export * from "./noiseEmbedding.ts";
 export * from "./norm.ts";
 export * from "./patch.ts";
+export * from "./samplers.ts";

@@ -31,3 +31,33 @@ export interface Architecture {
   inputType(batchSize: number): TensorType;
   build(conditioning: Conditioning): Network;
 }
+
+/** The paths of a network that reads an image and a noisy label, û(z, x), as NoProp's. */
+export interface DenoisingPaths {
+  /** The image as features, [batch, features]. */
+  readonly image: Module<(images: Tensor, context: Context) => Tensor>;
+  /** The noisy label [batch, embeddingWidth] as features. */
+  readonly label: Module<(z: Tensor, context: Context) => Tensor>;
+  /** Features of image and label, and of the time where there is one, joined. */
+  readonly joint: Module<(features: readonly Tensor[]) => Tensor>;
+  /** -> class logits. */
+  readonly classifier: Module<(h: Tensor) => Tensor>;
+}
+
+/** Such paths with the time t in [0, 1] as a third: [batch] -> [batch, features]. */
+export interface TimedDenoisingPaths extends DenoisingPaths {
+  readonly time: Module<(t: Tensor) => Tensor>;
+}
+
+/** Makes such networks, with fresh parameters at each call. */
+export interface DenoisingNetwork {
+  readonly name: string;
+  readonly numClasses: number;
+  /** Width of the features of one path. */
+  readonly features: number;
+  inputType(batchSize: number): TensorType;
+  /** For one of a row of networks, each at its own time. */
+  discrete(embeddingWidth: number): DenoisingPaths;
+  /** For one network at all times. */
+  continuous(embeddingWidth: number): TimedDenoisingPaths;
+}

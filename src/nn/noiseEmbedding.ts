@@ -3,11 +3,10 @@ import { concat, constant, cos, mul, reshape, silu, sin } from "../tensor/index.
 import { linear } from "./linear.ts";
 import { defineModule, type Module } from "./module.ts";
 
-const features = 256;
 const maxPeriod = 10000;
 
-/** [cos(x f_k) | sin(x f_k)], f_k = 10000^(−k/128), k = 0 … 127: [batch] -> [batch, 256] (Dhariwal & Nichol 2021). */
-export function sinusoid(x: Tensor): Tensor {
+/** [cos(x f_k) | sin(x f_k)], f_k = 10000^(−2k/features), k = 0 … features/2 − 1: [batch] -> [batch, features] (Dhariwal & Nichol 2021). */
+export function sinusoid(x: Tensor, features = 256): Tensor {
   const half = features / 2;
   const frequencies = constant(
     Float32Array.from({ length: half }, (_, k) => Math.exp((-Math.log(maxPeriod) * k) / half)),
@@ -19,6 +18,6 @@ export function sinusoid(x: Tensor): Tensor {
 
 /** The noise conditioning of a block, SiLU(linear(SiLU(linear(sinusoid(cNoise))))): [batch] -> [batch, condWidth]. */
 export function noiseEmbedding(condWidth: number): Module<(cNoise: Tensor) => Tensor> {
-  const parts = { in: linear(features, condWidth), out: linear(condWidth, condWidth) };
+  const parts = { in: linear(256, condWidth), out: linear(condWidth, condWidth) };
   return defineModule(parts, (cNoise: Tensor) => silu(parts.out(silu(parts.in(sinusoid(cNoise))))));
 }

@@ -64,6 +64,12 @@ const convCase: fc.Arbitrary<GradientCase> = fc
     f: (x: Tensor, w: Tensor) => T.conv2d(x, w, { stride, padding }),
   }));
 
+/** x with its values far apart: the derivative of a maximum jumps where two are equal. */
+function apart(x: Tensor): Tensor {
+  const ramp = Array.from({ length: T.sizeOf(x.shape) }, (_, i) => 9 * ((7 * i) % 11) + i);
+  return T.add(x, T.constant(ramp, x.shape));
+}
+
 const ints = (values: readonly number[], s: Shape): Tensor => T.constant(values, s, "int32");
 
 /** Two heads of width 2: up to 6 keys the weights are kept, beyond they are made again. */
@@ -149,19 +155,7 @@ const cases: Readonly<Record<string, fc.Arbitrary<GradientCase>>> = {
   silu: one(T.silu),
   reduceSum: withAxis((x, axis) => T.reduceSum(x, axis)),
   reduceMean: withAxis((x, axis) => T.reduceMean(x, axis, true)),
-  // A ramp keeps the values apart: the derivative jumps where two are equal.
-  reduceMax: withAxis((x, axis) =>
-    T.reduceMax(
-      T.add(
-        x,
-        T.constant(
-          Array.from({ length: T.sizeOf(x.shape) }, (_, i) => 9 * ((7 * i) % 11) + i),
-          x.shape,
-        ),
-      ),
-      axis,
-    ),
-  ),
+  reduceMax: withAxis((x, axis) => T.reduceMax(apart(x), axis)),
   mean: one(T.mean),
   softmax: withAxis(T.softmax),
   logSoftmax: withAxis(T.logSoftmax),
@@ -187,6 +181,10 @@ const cases: Readonly<Record<string, fc.Arbitrary<GradientCase>>> = {
   gemm: gemmCase,
   linear: fc.tuple(wide, size).map(([s, out]) => ({ shapes: [s, [s.at(-1)!, out], [out]], f: T.linear })),
   conv2d: convCase,
+  maxPool2d: fc.tuple(size, size, fc.integer({ min: 2, max: 3 }), size, size).map(([batch, channels, side, height, width]) => ({
+    shapes: [[batch, channels, side * height, side * width]],
+    f: (x: Tensor) => T.maxPool2d(apart(x), side),
+  })),
   gather: gatherCase,
   takeAlong: takeCase,
   crossEntropy: crossEntropyCase,

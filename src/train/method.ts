@@ -1,6 +1,5 @@
-import type { Architecture } from "../nn/index.ts";
 import type { Key } from "../random.ts";
-import type { HostArray, Tensor } from "../tensor/index.ts";
+import type { HostArray, Tensor, TensorType } from "../tensor/index.ts";
 
 /** What one training step may update, and what it reads besides. Paths are unique in a run: parameters with one path are one parameter. */
 export interface Unit {
@@ -45,7 +44,8 @@ export type CallProgram = (program: string, feeds: Readonly<Record<string, HostA
 /** A way of training a network. One loop trains them all; one meter measures them all. */
 export interface TrainingMethod {
   readonly name: string;
-  readonly architecture: Architecture;
+  /** The type of the input of a batch of this size. */
+  inputType(batchSize: number): TensorType;
   readonly units: readonly Unit[];
   /** Whether a unit can be trained without the others: in sequence, or on a machine of its own. */
   readonly independentUnits: boolean;

@@ -42,7 +42,7 @@ export interface TracedStep {
 
 /** The objective of one unit and the gradients of its trainable parameters, as symbols. */
 export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): TracedStep {
-  const { dtype, shape } = method.architecture.inputType(batchSize);
+  const { dtype, shape } = method.inputType(batchSize);
   const batch = { input: input("input", shape, dtype), labels: input("labels", [batchSize], "int32") };
   const objective = method.objective(unit, batch, tracingKey, { checkpointing });
   const gradients = grad(objective.loss, [...unit.trainable.values()]);

@@ -70,7 +70,7 @@ export function contrastiveForwardForward(
 
   return {
     name: "contrastive-ff",
-    architecture,
+    inputType: architecture.inputType,
     units: [...learners, readoutUnit],
     independentUnits: false,
     inOrder: true,

@@ -52,7 +52,7 @@ export function forwardForward(
 
   return {
     name: "forward-forward",
-    architecture,
+    inputType: architecture.inputType,
     units,
     independentUnits: false,
     inOrder: true,

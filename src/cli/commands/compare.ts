@@ -7,7 +7,7 @@ import { print, printJson, say, shellCommand } from "../output.ts";
 
 interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
-  readonly methods: string;
+  readonly methods?: string;
   readonly seeds: number;
   readonly twin: boolean;
   readonly json?: boolean;
@@ -17,7 +17,7 @@ export function compareCommand(): Command {
   const command = new Command("compare")
     .description("train several systems on the same data with several seeds, each run in a process of its own, and put them into one table")
     .addArgument(new Argument("<model>", "architecture").choices(models))
-    .option("--methods <list>", "which, by name, separated by commas", "end-to-end,checkpointing,greedy,forward-forward,dblocks")
+    .option("--methods <list>", "which, by name, separated by commas (default: those that the paper compares on this model)")
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
@@ -26,9 +26,9 @@ export function compareCommand(): Command {
 }
 
 async function compareSystems(model: string, options: CompareCommandOptions): Promise<void> {
-  const { compare } = await import("../../experiments/index.ts");
+  const { compare, defaultComparison } = await import("../../experiments/index.ts");
   const base = await runConfigOf(options, { model });
-  const named = options.methods.split(",").map((name) => name.trim());
+  const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model];
   const methods = options.twin && !named.includes("shallow-twin") ? [...named, "shallow-twin"] : named;
   const path = options.run ?? "runs/compare";
   const interruption = watchInterruption(() => say("Stopping after this step …"));

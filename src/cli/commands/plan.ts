@@ -1,17 +1,19 @@
 import { Argument, Command } from "commander";
 import { UsageError } from "../../errors.ts";
+import { models } from "../../experiments/index.ts";
+import type { MemoryPlan } from "../../measure/index.ts";
 import { renderTable } from "../../report/index.ts";
 import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
 import { bytes, print, printJson } from "../output.ts";
 
 export function planCommand(): Command {
   const command = new Command("plan")
-    .description("predict the memory of training, end to end and in blocks, without running anything")
-    .addArgument(new Argument("<model>", "architecture").choices(["vit"]))
+    .description("predict the memory of training without running anything: end to end and in blocks, or of any --method")
+    .addArgument(new Argument("<model>", "architecture").choices(models))
     .option("--budget <size>", "find the smallest number of blocks that fits, e.g. 500MB, 2GB", budgetBytes)
-    .option("--image <pixels>", "side of the images", positiveNumber, 32)
-    .option("--channels <n>", "channels of the images", positiveNumber, 3)
-    .option("--classes <n>", "classes", positiveNumber, 10)
+    .option("--image <pixels>", "side of the images (default: that of --data, or 32)", positiveNumber)
+    .option("--channels <n>", "channels of the images (default: those of --data, or 3)", positiveNumber)
+    .option("--classes <n>", "classes (default: those of --data, or 10)", positiveNumber)
     .option("--json", "print the result as JSON, in bytes");
   return withRunOptions(command).action(plan);
 }
@@ -26,15 +28,28 @@ function budgetBytes(text: string): number {
 }
 
 async function plan(model: string, options: Record<string, unknown>): Promise<void> {
-  const config = await runConfigOf(options, { model, method: "blocks" });
-  const [{ fitBudget, planReport }, { buildArchitecture, buildMethod, buildOptimizer }] = await Promise.all([
+  const config = await runConfigOf(options, { model });
+  const [{ fitBudget, planReport, planUnits }, { buildArchitecture, buildMethod, buildOptimizer, dataShapeOf }] = await Promise.all([
     import("../../measure/index.ts"),
     import("../../experiments/index.ts"),
   ]);
-  const side = options.image as number;
-  const data = { numClasses: options.classes as number, train: { channels: options.channels as number, height: side, width: side } };
-  const settings = { batchSize: config.training.batchSize, optimizer: buildOptimizer(config), ema: config.training.emaDecay !== undefined };
-  const report = planReport(buildArchitecture(config, data), buildMethod(config, data), settings);
+  const data = await dataShapeOf(options);
+  const { batchSize, emaDecay, checkpointing } = config.training;
+  const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
+  const method = buildMethod(config, data);
+  if (config.model !== "vit" || config.method !== "blocks") {
+    if (options.budget !== undefined)
+      throw new UsageError("budget", { model, method: method.name }, "--budget chooses the number of blocks of a vit: leave --method out.");
+    const units = planUnits(method, { ...settings, checkpointing });
+    if (options.json) return printJson({ method: method.name, ...units });
+    return print(
+      renderTable(
+        columns,
+        units.perUnit.map((one) => row(one.unit, one)),
+      ),
+    );
+  }
+  const report = planReport(buildArchitecture(config, data), method, settings);
   const budget = options.budget as number | undefined;
   const { layersPerBlock: _, ...blocks } = config.blocks;
   const fit =
@@ -46,17 +61,6 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
       settings,
     );
   if (options.json) return printJson({ ...report, ...(fit && { fit: { budget, ...fit } }) });
-  const row = (
-    name: string,
-    { parameters, gradients, optimizer, activations, peak }: (typeof report)["endToEnd"],
-  ): (string | { text: string; value: number })[] => [
-    name,
-    ...[parameters, gradients, optimizer, activations, peak].map((value) => ({ text: bytes(value), value })),
-  ];
-  const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({
-    title,
-    align: i === 0 ? ("left" as const) : ("right" as const),
-  }));
   print(
     renderTable(columns, [
       row("end-to-end", report.endToEnd),
@@ -69,4 +73,16 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
     print(
       `fits ${bytes(budget!)}: ${fit.numBlocks} ${fit.numBlocks === 1 ? "block" : "blocks"}${fit.checkpointing ? " with --checkpointing" : ""}, peak ${bytes(fit.peak)}`,
     );
+}
+
+const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({
+  title,
+  align: i === 0 ? ("left" as const) : ("right" as const),
+}));
+
+function row(
+  name: string,
+  { parameters, gradients, optimizer, activations, peak }: MemoryPlan,
+): (string | { text: string; value: number })[] {
+  return [name, ...[parameters, gradients, optimizer, activations, peak].map((value) => ({ text: bytes(value), value }))];
 }

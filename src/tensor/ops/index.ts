@@ -4,4 +4,5 @@ export * from "./indexing.ts";
 export * from "./linalg.ts";
 export * from "./movement.ts";
 export * from "./normalization.ts";
+export * from "./pool.ts";
 export * from "./reduce.ts";
