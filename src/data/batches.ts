@@ -60,16 +60,25 @@ export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation,
   };
 }
 
+export interface TestBatchOptions extends Normalisation {
+  readonly batchSize: number;
+  /** Make all batches in the same arrays: each is valid until the next. */
+  readonly reuse?: boolean;
+}
+
 /** All items in order, without augmentation. The last batch is filled up with zeros; `count` says how many items are real. */
 export function* testBatches(
   split: ImageSplit,
-  { batchSize, mean, std }: Normalisation & { readonly batchSize: number },
+  { batchSize, mean, std, reuse = false }: TestBatchOptions,
 ): Generator<ImageBatch & { readonly count: number }> {
   const write = imageWriter(split, "none", { mean, std });
   const pixels = split.channels * split.height * split.width;
+  let batch = emptyBatch(batchSize, pixels);
   for (let first = 0; first < split.count; first += batchSize) {
-    const batch = emptyBatch(batchSize, pixels);
+    if (first > 0 && !reuse) batch = emptyBatch(batchSize, pixels);
     const count = Math.min(batchSize, split.count - first);
+    batch.images.fill(0, count * pixels);
+    batch.labels.fill(0, count);
     batch.labels.set(split.labels.subarray(first, first + count));
     for (let i = 0; i < count; i++) write(batch.images, i * pixels, first + i, noDraws);
     yield { ...batch, count };

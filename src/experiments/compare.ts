@@ -60,6 +60,8 @@ export interface CompareOptions {
   readonly base: RunConfig;
   readonly methods: readonly string[];
   readonly seeds: number;
+  /** Give each system but the shallow twin as many epochs as it takes to make the layer evaluations that the first makes. */
+  readonly equalEvaluations?: boolean;
   /** The command line's script: every run is its `train` in a process of its own. */
   readonly script: string;
   readonly onRun?: (run: ComparedRun, isNew: boolean) => void;
@@ -84,7 +86,8 @@ export interface Comparison {
  * @throws {UsageError} for an unknown system, or rows in `path` that were made with another configuration.
  * @throws {RunError} if a run fails; those before it stay.
  */
-export async function compare({ path, base, methods, seeds, script, onRun, onLine, signal }: CompareOptions): Promise<Comparison> {
+export async function compare(options: CompareOptions): Promise<Comparison> {
+  const { path, base, methods, seeds, equalEvaluations = false, script, onRun, onLine, signal } = options;
   const unknown = methods.filter((method) => !Object.hasOwn(comparedMethods, method));
   if (unknown.length > 0) {
     const known = Object.keys(comparedMethods);
@@ -97,7 +100,11 @@ export async function compare({ path, base, methods, seeds, script, onRun, onLin
   for (let seed = 0; seed < seeds && !signal?.aborted; seed++) {
     for (const method of methods) {
       if (signal?.aborted) break;
-      const config = parseRunConfig([base, comparedMethods[method]!, { training: { seed: base.training.seed + seed } }]);
+      const training = {
+        seed: base.training.seed + seed,
+        ...(equalEvaluations && { epochs: equalEpochs(base, methods[0]!, method, data) }),
+      };
+      const config = parseRunConfig([base, comparedMethods[method]!, { training }]);
       const name = `${method}-s${config.training.seed}`;
       const own = await openRun(join(path, name), { create: true });
       const hash = configHash(identityOf(config, data.name));
@@ -133,6 +140,15 @@ export async function compare({ path, base, methods, seeds, script, onRun, onLin
   });
   const finished = runs.length === methods.length * seeds;
   return { runs, table: renderTable(table.columns, table.rows), reportPath: await folder.writeReport(html), finished };
+}
+
+/** Epochs in which a system makes about as many layer evaluations as the first does in those of `base`; the shallow twin is what it is. */
+function equalEpochs(base: RunConfig, first: string, method: string, data: DataShape): number {
+  const { epochs } = base.training;
+  if (method === "shallow-twin") return epochs;
+  const ofEpoch = (name: string): number =>
+    buildMethod(parseRunConfig([base, comparedMethods[name]!]), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
+  return Math.max(1, Math.round((epochs * ofEpoch(first)) / ofEpoch(method)));
 }
 
 interface OneRun extends Pick<CompareOptions, "script" | "signal"> {

@@ -38,9 +38,9 @@ export interface EvaluateOptions {
   readonly seeds: number;
 }
 
-/** The test images as prediction takes them. */
+/** The test images as prediction takes them; each batch is valid until the next. */
 export function* testInputs(data: ImageDataset, batchSize: number): Generator<LabelledBatch> {
-  for (const { images, labels, count } of testBatches(data.test, { batchSize, mean: data.mean, std: data.std })) {
+  for (const { images, labels, count } of testBatches(data.test, { batchSize, mean: data.mean, std: data.std, reuse: true })) {
     yield { input: images, labels, count };
   }
 }

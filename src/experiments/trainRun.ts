@@ -87,7 +87,9 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
     evaluate: async (trained, values) => {
       if (trained.isSilent) return {};
-      return { accuracy: await evaluateUnit(method, trained, data, { device, values, batchSize: training.batchSize }) };
+      return {
+        accuracy: await evaluateUnit(method, trained, data, { device, values, batchSize: Math.min(training.batchSize, evaluationBatch) }),
+      };
     },
     evaluateEvery: evaluationInterval(config, stepsPerEpoch),
   });
@@ -98,6 +100,9 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
   const report = runReport({ config, method, data, evaluation, records: await folder.readMetrics() });
   return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
 }
+
+/** Images that are evaluated at once while the training step is in memory, whose peak they must not raise. */
+const evaluationBatch = 16;
 
 /** Steps between two evaluations of a unit; they are counted in epochs, of which every update takes `accumulate` batches. */
 function evaluationInterval({ execution: { evaluateEvery }, training: { accumulate } }: RunConfig, stepsPerEpoch: number): number {

@@ -29,7 +29,7 @@ export interface PlanOptions {
  * What a process needs besides its tensors once it trains: pages of the engine's code, thread stacks and packing buffers, the session's graph,
  * the JavaScript heap that tracing leaves. Measured: what remains of the peak in `node bench/memory.mjs`.
  */
-const sessionBytes = 55e6;
+const sessionBytes = 75e6;
 /** Peak resident memory over the sum of live values: gaps in the engine's arena; measured likewise. */
 const arenaShare = 1.1;
 

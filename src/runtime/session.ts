@@ -56,8 +56,8 @@ export interface Engine {
   readonly build: OrtBuild;
 }
 
-/** Copies from this size on are freed before the next ones are made. */
-const manyBytes = 32e6;
+/** Copies are freed before they grow beyond this size. */
+const manyBytes = 16e6;
 const nothing: ReadonlySet<string> = new Set();
 
 /** Compiles `program`; the executable calls `released` when its memory is gone. Errors: see `Device.compile`. */
@@ -80,6 +80,8 @@ class OrtExecutable implements Executable {
   /** One session for each set of outputs that stay on the device: ONNX Runtime fixes an output's place when it compiles. */
   readonly #sessions = new Map<string, InferenceSession>();
   #disposed = false;
+  /** By runs since they were last freed. */
+  #copiedBytes = 0;
 
   constructor(engine: Engine, program: ProgramBytes, options: CompileOptions, released: (self: Executable) => void) {
     this.#engine = engine;
@@ -104,7 +106,7 @@ class OrtExecutable implements Executable {
       const inputs = this.#inputs(feeds);
       const fetches = this.#fetches(into, keep);
       const session = await this.#sessionFor(keep);
-      if (this.#copiedBytes(into) > manyBytes) collectGarbage();
+      this.#freeCopies(into);
       const results = await session.run(inputs, fetches).catch((cause: unknown) => {
         throw new DeviceError(
           "runFailed",
@@ -179,9 +181,13 @@ class OrtExecutable implements Executable {
     );
   }
 
-  /** The native binding copies every output into an array of its own, also where it filled the caller's. */
-  #copiedBytes(into: Readonly<Record<string, HostArray>>): number {
-    return this.#engine.build.native ? Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0) : 0;
+  /** The native binding copies every output into an array of its own, also where it filled the caller's; V8 alone would let them pile up. */
+  #freeCopies(into: Readonly<Record<string, HostArray>>): void {
+    if (!this.#engine.build.native) return;
+    this.#copiedBytes += Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (this.#copiedBytes < manyBytes) return;
+    collectGarbage();
+    this.#copiedBytes = 0;
   }
 
   #output(

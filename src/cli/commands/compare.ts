@@ -10,6 +10,7 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly methods?: string;
   readonly seeds: number;
   readonly twin: boolean;
+  readonly equalEvaluations?: boolean;
   readonly json?: boolean;
 }
 
@@ -19,6 +20,7 @@ export function compareCommand(): Command {
     .addArgument(new Argument("<model>", "architecture").choices(models))
     .option("--methods <list>", "which, by name, separated by commas (default: those that the paper compares on this model)")
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
+    .option("--equal-evaluations", "give each system as many epochs as it takes to make the layer evaluations of the first in --epochs")
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
     .option("--json", "print the result as JSON");
@@ -37,6 +39,7 @@ async function compareSystems(model: string, options: CompareCommandOptions): Pr
     base,
     methods,
     seeds: options.seeds,
+    equalEvaluations: options.equalEvaluations ?? false,
     script: fileURLToPath(new URL("../main.js", import.meta.url)),
     signal: interruption.signal,
     onLine: (name, line) => say(`[${name}] ${line}`),
