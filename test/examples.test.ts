@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -31,4 +31,15 @@ test("mixer.ts: an architecture of one's own learns in blocks and end to end", a
   const accuracies = lines.map((line) => Number(/accuracy ([\d.]+) %/.exec(line)?.[1]));
   expect(accuracies).toHaveLength(2);
   for (const accuracy of accuracies) expect(accuracy).toBeGreaterThan(50);
+});
+
+test("local-loss.ts: a way of training of one's own learns, in under 80 lines", async () => {
+  await import("../examples/local-loss.ts");
+  const accuracies = lines.map((line) => Number(/accuracy ([\d.]+) %/.exec(line)?.[1]));
+  expect(accuracies).toHaveLength(3);
+  expect(accuracies[2]).toBeGreaterThan(40);
+  expect(accuracies[2]).toBeGreaterThan(accuracies[0]!);
+  const source = readFileSync(new URL("../examples/local-loss.ts", import.meta.url), "utf8");
+  const strategy = source.slice(source.indexOf("function localLoss"), source.indexOf("\n}\n"));
+  expect(strategy.split("\n").length).toBeLessThan(80);
 });

@@ -1,4 +1,4 @@
-import { contrastiveForwardForward, endToEnd, forwardForward, greedy } from "../baselines/index.ts";
+import { contrastiveForwardForward, endToEnd, forwardForward, greedy, shallowTwin, twinEnsemble } from "../baselines/index.ts";
 import { convert } from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, prefetchBatches, trainBatches } from "../data/index.ts";
 import { logNormalNoise, type Partition, partition } from "../diffusion/index.ts";
@@ -48,9 +48,10 @@ function buildLayered(config: RunConfig, data: DataShape): TrainingMethod {
   if (method === "greedy") {
     return greedy(buildArchitecture(config, data), { numGroups: blocks.numBlocks, layersPerGroup: blocks.layersPerBlock });
   }
-  if (method === "shallow-twin") {
+  if (method === "shallow-twin" || method === "twin-ensemble") {
     const numLayers = Math.max(1, Math.floor(network.numLayers / blocks.numBlocks));
-    return { ...endToEnd(buildArchitecture(config, data, numLayers)), name: "shallow-twin" };
+    const build = (layers: number): Architecture => buildArchitecture(config, data, layers);
+    return method === "shallow-twin" ? shallowTwin(build, numLayers) : twinEnsemble(build, numLayers, blocks.numBlocks);
   }
   if (method !== "blocks") throw unfit(model, method, "it is for noprop-cnn", "blocks, end-to-end, greedy or forward-forward");
   if (model === "mlp")

@@ -18,6 +18,7 @@ export const comparedMethods: Readonly<Record<string, RunConfigOverrides>> = {
   "end-to-end": { method: "end-to-end" },
   checkpointing: { method: "end-to-end", training: { checkpointing: true } },
   "shallow-twin": { method: "shallow-twin" },
+  "twin-ensemble": { method: "twin-ensemble" },
   greedy: { method: "greedy" },
   "forward-forward": { method: "forward-forward" },
   "contrastive-ff": { method: "contrastive-ff" },

@@ -13,6 +13,7 @@ export const methods = [
   "blocks",
   "end-to-end",
   "shallow-twin",
+  "twin-ensemble",
   "greedy",
   "forward-forward",
   "contrastive-ff",
