@@ -398,6 +398,23 @@ describe("compare", () => {
     ).toHaveLength(4);
   });
 
+  test("--equal-evaluations gives each system the layer evaluations of the first", async () => {
+    const methods = ["--methods", "end-to-end,twin-ensemble,dblocks", "--no-twin", "--equal-evaluations", "--set", "network.numLayers=6"];
+    const { stdout } = await compare("equal", ...methods, "--epochs", "2", "--json");
+    const { runs } = JSON.parse(stdout) as { runs: Row[] };
+    expect(new Set(runs.map(({ layerEvaluations }) => layerEvaluations)).size).toBe(1);
+  });
+
+  test("reproduce prints a table of the paper with the published figures beside ours", async () => {
+    const sizes = ["--data", data, "--batch", "20", "--epochs", "1", "--threads", "1", "--seeds", "1"];
+    const noProp = ["--set", "noProp.numSteps=2", "--set", "noProp.inferenceSteps=20"];
+    const { stdout, code } = await dblocks("reproduce", "noprop", ...sizes, ...noProp, "--run", join(folder, "reproduced"));
+    expect(code).toBe(0);
+    for (const method of ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"]) expect(stdout).toContain(method);
+    expect(stdout).toMatch(/published.*CIFAR-100 %/);
+    expect(stdout).toContain("46.88");
+  });
+
   test.each<[string, string[], RegExp]>([
     ["an unknown system", ["--methods", "greedy,magic"], /unknown magic; there are end-to-end/],
     ["runs of another configuration", ["--methods", "greedy", "--lr", "0.5"], /another configuration/],
@@ -467,7 +484,7 @@ describe("other commands", () => {
   });
 
   test("every command explains itself", async () => {
-    for (const command of ["train", "evaluate", "plan", "partition", "verify", "bench", "doctor", "demo"]) {
+    for (const command of ["train", "evaluate", "compare", "reproduce", "plan", "partition", "verify", "bench", "doctor", "demo"]) {
       const { code, stdout } = await dblocks(command, "--help");
       expect(code).toBe(0);
       expect(stdout).toContain("Options:");

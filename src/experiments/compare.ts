@@ -63,6 +63,10 @@ export interface CompareOptions {
   readonly seeds: number;
   /** Give each system but the shallow twin as many epochs as it takes to make the layer evaluations that the first makes. */
   readonly equalEvaluations?: boolean;
+  /** What else the table tells of each system, after its name. */
+  readonly columns?: readonly { readonly title: string; readonly values: Readonly<Record<string, string>> }[];
+  /** Heading of the report. */
+  readonly title?: string | undefined;
   /** The command line's script: every run is its `train` in a process of its own. */
   readonly script: string;
   readonly onRun?: (run: ComparedRun, isNew: boolean) => void;
@@ -88,7 +92,7 @@ export interface Comparison {
  * @throws {RunError} if a run fails; those before it stay.
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
-  const { path, base, methods, seeds, equalEvaluations = false, script, onRun, onLine, signal } = options;
+  const { path, base, methods, seeds, equalEvaluations = false, columns = [], script, onRun, onLine, signal } = options;
   const unknown = methods.filter((method) => !Object.hasOwn(comparedMethods, method));
   if (unknown.length > 0) {
     const known = Object.keys(comparedMethods);
@@ -117,11 +121,11 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
       onRun?.(run, known === undefined);
     }
   }
-  const table = comparisonTable(methods, runs);
+  const table = comparisonTable(methods, runs, columns);
   await folder.writeFile("compare.csv", renderCsv(runColumns, runs.map(runCells)));
   await folder.writeFile("compare.json", `${JSON.stringify({ data: data.name, runs }, null, 2)}\n`);
   const html = renderReport({
-    title: `${base.model} on ${data.name}: ${methods.join(", ")}`,
+    title: options.title ?? `${base.model} on ${data.name}: ${methods.join(", ")}`,
     subtitle: `${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
     sections: [
       { heading: "Result", table },
@@ -240,9 +244,10 @@ function runCells(run: ComparedRun): Cell[] {
   ];
 }
 
-function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[]): Table {
+function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[], more: NonNullable<CompareOptions["columns"]>): Table {
   const columns: (string | Column)[] = [
     "method",
+    ...more.map(({ title }) => title),
     { title: "test accuracy %", best: "max" },
     "layer evaluations",
     { title: "training time", best: "min" },
@@ -260,6 +265,7 @@ function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[
     return [
       [
         method,
+        ...more.map(({ values }) => values[method] ?? null),
         { text: `${mean(accuracies).toFixed(2)}${spread}`, value: mean(accuracies) },
         own[0]!.layerEvaluations,
         seconds.length === 0 ? null : { text: `${mean(seconds).toFixed(0)} s`, value: mean(seconds) },

@@ -8,6 +8,7 @@ export * from "./evaluate.ts";
 export * from "./parallel.ts";
 export * from "./prepare.ts";
 export * from "./presets.ts";
+export * from "./recipes.ts";
 export { accuracyText, type RunReport, runReport } from "./report.ts";
 export * from "./runConfig.ts";
 export * from "./trainedRun.ts";

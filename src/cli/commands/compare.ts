@@ -1,9 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
 import { models } from "../../experiments/index.ts";
-import { watchInterruption } from "../interruption.ts";
+import { runComparison } from "../comparison.ts";
 import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
-import { print, printJson, say, shellCommand } from "../output.ts";
 
 interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
@@ -28,37 +26,17 @@ export function compareCommand(): Command {
 }
 
 async function compareSystems(model: string, options: CompareCommandOptions): Promise<void> {
-  const { compare, defaultComparison } = await import("../../experiments/index.ts");
+  const { defaultComparison } = await import("../../experiments/index.ts");
   const base = await runConfigOf(options, { model });
   const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model];
-  const methods = options.twin && !named.includes("shallow-twin") ? [...named, "shallow-twin"] : named;
-  const path = options.run ?? "runs/compare";
-  const interruption = watchInterruption(() => say("Stopping after this step …"));
-  const { runs, table, reportPath, finished } = await compare({
-    path,
-    base,
-    methods,
-    seeds: options.seeds,
-    equalEvaluations: options.equalEvaluations ?? false,
-    script: fileURLToPath(new URL("../main.js", import.meta.url)),
-    signal: interruption.signal,
-    onLine: (name, line) => say(`[${name}] ${line}`),
-    onRun: ({ method, seed, accuracy, seconds, trainingBytes }, isNew) => {
-      const cost = [
-        seconds === undefined ? [] : `${seconds.toFixed(0)} s`,
-        trainingBytes === undefined ? [] : `${(trainingBytes / 1e6).toFixed(0)} MB`,
-      ];
-      say(
-        `${method}, seed ${seed}: ${(100 * accuracy).toFixed(2)} %${cost
-          .flat()
-          .map((text) => `, ${text}`)
-          .join("")}${isNew ? "" : " (was there)"}`,
-      );
+  await runComparison(
+    {
+      path: options.run ?? "runs/compare",
+      base,
+      methods: options.twin && !named.includes("shallow-twin") ? [...named, "shallow-twin"] : named,
+      seeds: options.seeds,
+      equalEvaluations: options.equalEvaluations ?? false,
     },
-  });
-  if (options.json) printJson({ runs, report: reportPath });
-  else if (runs.length > 0) print(`${table}\n\nreport: ${reportPath}`);
-  if (finished) return;
-  say(`Stopped; the runs made so far are kept. To go on: ${shellCommand(["dblocks", ...process.argv.slice(2)])}`);
-  process.exitCode = interruption.exitCode() ?? 1;
+    options.json ?? false,
+  );
 }
