@@ -3,6 +3,7 @@ export * from "./baselines/index.ts";
 export * from "./blocks/index.ts";
 export * from "./diffusion/index.ts";
 export * from "./errors.ts";
+export * from "./eval/index.ts";
 export * from "./experiments/index.ts";
 export {
   type BlocksPlan,

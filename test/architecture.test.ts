@@ -19,6 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   models: ["tensor", "nn"], // a model knows neither diffusion nor blocks
   optim: ["tensor"],
   run: ["formats"],
+  eval: [],
   report: [],
   train: ["tensor", "onnx", "random", "nn", "optim", "runtime", "run", "formats"],
   blocks: ["tensor", "random", "nn", "diffusion", "train"],
@@ -40,6 +41,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "run",
     "report",
     "measure",
+    "eval",
     "cluster",
   ],
   cluster: [],
@@ -47,6 +49,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "baselines",
     "blocks",
     "diffusion",
+    "eval",
     "experiments",
     "measure",
     "nn",

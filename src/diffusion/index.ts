@@ -25,4 +25,5 @@ export {
 } from "./partition.ts";
 export { type Preconditioning, precondition, preconditionBatch } from "./preconditioning.ts";
 export { type EulerStepInput, eulerStep } from "./samplers/euler.ts";
+export { type Churn, type Denoise, type Sampler, type SampleStep, type SampleWalk, sample, samplers } from "./samplers/sample.ts";
 export { equiProbabilityGrid, karrasGrid } from "./schedule.ts";
