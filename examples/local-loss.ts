@@ -8,7 +8,7 @@ import { vit } from "diffusion-blocks/models";
 const { crossEntropy, input, l2Normalize, matmul, mean, mul, reduceMean, stopGradient, constant } = db.tensor;
 type Tensor = db.tensor.Tensor;
 
-function localLoss(architecture: db.Architecture, groups: number, temperature = 0.3): db.TrainingMethod {
+function localLoss(architecture: db.Architecture, groups: number, temperature = 0.3): db.Classifier {
   const { width, numClasses, numLayers } = architecture;
   const network = architecture.build(db.plainConditioning(architecture.epsilon));
   const directions = constant(db.orthonormalRows(numClasses, width), [numClasses, width]);

@@ -40,6 +40,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "data",
     "run",
     "report",
+    "formats",
     "measure",
     "eval",
     "cluster",

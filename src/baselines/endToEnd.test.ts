@@ -3,13 +3,13 @@ import { device } from "../../test/support/devices.ts";
 import { tinyBatch, tinyVit } from "../../test/support/tiny.ts";
 import { adamW } from "../optim/index.ts";
 import { key } from "../random.ts";
-import { accuracyOf, createPredictor, type TrainingMethod, train } from "../train/index.ts";
+import { accuracyOf, type Classifier, createPredictor, train } from "../train/index.ts";
 import { shallowTwin, twinEnsemble } from "./endToEnd.ts";
 
 const batchSize = 16;
 const build = (numLayers: number) => tinyVit({ numLayers });
 
-async function trained(method: TrainingMethod): Promise<Map<string, Float32Array>> {
+async function trained(method: Classifier): Promise<Map<string, Float32Array>> {
   const own = new Map<string, Float32Array>();
   await train(method, {
     device: await device("cpu"),

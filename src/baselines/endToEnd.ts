@@ -9,7 +9,7 @@ import {
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
 import { checkpoint, crossEntropy, input, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
-import { classAccuracy, type TrainingMethod, type Unit } from "../train/index.ts";
+import { type Classifier, classAccuracy, type Unit } from "../train/index.ts";
 
 /** The parameters of a whole network as one unit. */
 function networkUnit(name: string, network: Network, numLayers: number): Unit {
@@ -25,12 +25,12 @@ function logitsOf({ stem, layers, head }: Network, images: Tensor, context: Cont
 }
 
 /** Ordinary training: one unit, the gradient of the cross-entropy through all layers. */
-export function endToEnd(architecture: Architecture): TrainingMethod {
+export function endToEnd(architecture: Architecture): Classifier {
   return { ...ensemble(architecture, ["network"]), name: "end-to-end" };
 }
 
 /** End-to-end training of the first `numLayers` layers only: the network that the training memory of one block would buy. */
-export function shallowTwin(build: (numLayers: number) => Architecture, numLayers: number): TrainingMethod {
+export function shallowTwin(build: (numLayers: number) => Architecture, numLayers: number): Classifier {
   return { ...endToEnd(build(numLayers)), name: "shallow-twin" };
 }
 
@@ -38,13 +38,13 @@ export function shallowTwin(build: (numLayers: number) => Architecture, numLayer
  * As many shallow twins as there are blocks, each trained end to end from its own start, answering together by the mean of their log-probabilities: what the layer evaluations, the parameters
  * and the training memory of blocks buy without any denoising. Blocks answer with the mean of their evidence, so this is the control for what that mean alone is worth.
  */
-export function twinEnsemble(build: (numLayers: number) => Architecture, numLayers: number, numTwins: number): TrainingMethod {
+export function twinEnsemble(build: (numLayers: number) => Architecture, numLayers: number, numTwins: number): Classifier {
   const names = Array.from({ length: numTwins }, (_, i) => `twin-${i}`);
   return { ...ensemble(build(numLayers), names), name: "twin-ensemble" };
 }
 
 /** Networks that are trained independently, and answer together. */
-function ensemble(architecture: Architecture, names: readonly string[]): TrainingMethod {
+function ensemble(architecture: Architecture, names: readonly string[]): Classifier {
   const members = names.map((name) => {
     const network = architecture.build(plainConditioning(architecture.epsilon));
     return { network, unit: networkUnit(name, network, architecture.numLayers) };

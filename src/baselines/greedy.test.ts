@@ -4,11 +4,11 @@ import { tinyBatch, tinyVit } from "../../test/support/tiny.ts";
 import { adamW } from "../optim/index.ts";
 import { key } from "../random.ts";
 import { grad, input } from "../tensor/index.ts";
-import { accuracyOf, createPredictor, createTrainer, type TrainingMethod, train, type UnitSchedule } from "../train/index.ts";
+import { accuracyOf, type Classifier, createPredictor, createTrainer, train, type UnitSchedule } from "../train/index.ts";
 import { type GreedyOptions, greedy } from "./greedy.ts";
 
 const batchSize = 16;
-const build = (options: Partial<GreedyOptions> = {}): TrainingMethod => greedy(tinyVit({ dropout: 0.1 }), { numGroups: 3, ...options });
+const build = (options: Partial<GreedyOptions> = {}): Classifier => greedy(tinyVit({ dropout: 0.1 }), { numGroups: 3, ...options });
 
 /** What every unit trained, and the frozen parameters that it saw at its end. */
 async function trained(schedule: UnitSchedule, steps: number, method = build()) {

@@ -9,7 +9,7 @@ import {
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
 import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
-import { assignLayers, classAccuracy, type TrainingMethod } from "../train/index.ts";
+import { assignLayers, type Classifier, classAccuracy } from "../train/index.ts";
 import { type LayerCall, layerwise } from "./layerwise.ts";
 
 export interface GreedyOptions {
@@ -27,7 +27,7 @@ export interface GreedyOptions {
  *
  * @throws {PartitionError} if the layers cannot be grouped.
  */
-export function greedy(architecture: Architecture, { numGroups, layersPerGroup, readout = "last" }: GreedyOptions): TrainingMethod {
+export function greedy(architecture: Architecture, { numGroups, layersPerGroup, readout = "last" }: GreedyOptions): Classifier {
   const ranges = assignLayers(architecture.numLayers, numGroups, layersPerGroup);
   const networks = ranges.map(() => architecture.build(plainConditioning(architecture.epsilon)));
   const heads = networks.map(({ head }) => head);

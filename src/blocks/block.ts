@@ -29,12 +29,19 @@ export interface Estimate {
 
 /** A denoiser of the class embedding made of some of a network's layers, with the stem, head and noise conditioning that it uses. */
 export interface Block {
-  readonly parameters: { readonly stem: Parameters; readonly layers: Parameters; readonly head: Parameters };
+  readonly parameters: BlockParameters;
   readonly numLayers: number;
   denoise(input: Tensor, z: Tensor, levels: NoiseLevels, context: Context, checkpointing?: boolean): Estimate;
 }
 
 type Parameters = ReadonlyMap<string, Tensor>;
+
+/** Parameters by path: the stem with the noise embedding, the layers by their number in the network, the head. */
+export interface BlockParameters {
+  readonly stem: Parameters;
+  readonly layers: Parameters;
+  readonly head: Parameters;
+}
 
 /** A network with the noise conditioning that its stem, layers and head share. */
 export interface ConditionedNetwork {

@@ -4,8 +4,9 @@ import { partition } from "../diffusion/index.ts";
 import { PartitionError } from "../errors.ts";
 import { vit, vitOfficialCifar100 } from "../models/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
-import { type BlocksOptions, convert, type DiffusionBlocks, type SharedPolicy } from "./convert.ts";
+import { type BlocksOptions, convert, type DiffusionBlocks } from "./convert.ts";
 import { officialChoices } from "./official.ts";
+import type { SharedPolicy } from "./sharing.ts";
 
 const cut = partition({ numBlocks: 3 });
 const tiny = (options: Partial<BlocksOptions> = {}): DiffusionBlocks => convert(tinyVit(), { partition: cut, ...options });

@@ -1,8 +1,8 @@
 import type { Partition } from "../diffusion/index.ts";
 import { type Architecture, type Context, standardNormal, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { mean, random, type Tensor } from "../tensor/index.ts";
-import { assignLayers, classAccuracy, type TracedBatch, type TrainingMethod, type Unit } from "../train/index.ts";
+import { mean, random } from "../tensor/index.ts";
+import { assignLayers, type Classifier, classAccuracy, type TracedBatch } from "../train/index.ts";
 import {
   type Block,
   type BlockConfig,
@@ -16,14 +16,8 @@ import { drawnLevels } from "./levels.ts";
 
 import { type DenoisingLoss, denoisingLoss, type LossWeighting, type TargetNoise } from "./objective.ts";
 import { entryLevel, predictionPrograms, predictWalk, type Sampling } from "./predict.ts";
+import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
-
-/**
- * What blocks have in common besides the constants. `owned`: nothing, each block has its own stem, noise embedding and head.
- * `frozen`: one stem and noise embedding, at their initial values, never trained. `averageEvery`: owned, and averaged over the
- * blocks every K rounds. `together`: one stem, noise embedding and head, updated at every step of every block, as the official code does.
- */
-export type SharedPolicy = "owned" | "frozen" | "together" | { readonly averageEvery: number };
 
 export interface BlocksOptions {
   readonly partition: Partition;
@@ -44,7 +38,7 @@ export interface BlocksOptions {
 }
 
 /** A network in blocks: a training method with one unit for each. */
-export interface DiffusionBlocks extends TrainingMethod {
+export interface DiffusionBlocks extends Classifier {
   readonly architecture: Architecture;
   readonly partition: Partition;
   readonly blocks: readonly Block[];
@@ -80,9 +74,11 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
     architecture.width,
     options.targetScale ?? 1,
   );
-  const networks = networksOf(architecture, config, shared, numBlocks);
+  const networks = perBlock(numBlocks, shared, () => conditionedNetwork(architecture, config), withStemOf);
   const blocks = ranges.map((range, b) => createBlock(networks[b]!, range, targets, config));
-  const units = blocks.map((block, b) => unitOf(block, `block-${b}`, shared, targets));
+  const units = blocks.map((block, b) =>
+    blockUnit(b, block, shared, { constant: targets.parameter ? undefined : targets.table, learned: targets.parameter }),
+  );
   const sampling: Sampling = { ...defaultSampling, ...options.sampling };
   const lossOf: DiffusionBlocks["denoisingLoss"] = (b, batch, noise, context, checkpointing = false) =>
     denoisingLoss(batch, noise, context, { block: blocks[b]!, targets, weighting: lossWeighting, checkpointing });
@@ -96,8 +92,7 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
     targets,
     sampling,
     units,
-    independentUnits: shared === "owned" || shared === "frozen",
-    ...(typeof shared === "object" && { averaging: { every: shared.averageEvery, groups: averagedGroups(units) } }),
+    ...sharingOf(shared, units),
     objective: (unit, batch, key, { checkpointing }) => {
       const b = units.indexOf(unit);
       const batchSize = batch.labels.shape[0]!;
@@ -116,50 +111,7 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
   };
 }
 
-/** The network from which each block takes its layers, with its own stem, noise embedding and head or the common ones. */
-function networksOf(architecture: Architecture, config: BlockConfig, shared: SharedPolicy, numBlocks: number): ConditionedNetwork[] {
-  const common = conditionedNetwork(architecture, config);
-  return Array.from({ length: numBlocks }, (_, b) => {
-    if (b === 0 || shared === "together") return common;
-    const own = conditionedNetwork(architecture, config);
-    return shared === "frozen" ? { network: { ...own.network, stem: common.network.stem }, noise: common.noise } : own;
-  });
-}
-
-type Entry = readonly [path: string, tensor: Tensor];
-
-function unitOf({ parameters, numLayers }: Block, name: string, shared: SharedPolicy, targets: Targets): Unit {
-  const under = (owner: string, parameters: ReadonlyMap<string, Tensor>): Entry[] =>
-    [...parameters].map(([path, tensor]) => [`${owner}/${path}`, tensor]);
-  const learned: Entry[] = targets.parameter ? [["shared/targets", targets.parameter]] : [];
-  const layers = under(name, parameters.layers);
-  const constants = new Map(targets.parameter ? [] : [["targets", targets.table] as const]);
-  const base = { name, constants, numLayers };
-  switch (shared) {
-    case "together":
-      return {
-        ...base,
-        trainable: new Map([...under("shared", parameters.stem), ...layers, ...under("shared", parameters.head), ...learned]),
-        frozen: new Map(),
-      };
-    case "frozen":
-      return {
-        ...base,
-        trainable: new Map([...layers, ...under(name, parameters.head)]),
-        frozen: new Map([...under("shared", parameters.stem), ...learned]),
-      };
-    default:
-      return {
-        ...base,
-        trainable: new Map([...under(name, parameters.stem), ...layers, ...under(name, parameters.head)]),
-        frozen: new Map(learned),
-      };
-  }
-}
-
-/** For each parameter of stem, noise embedding and head: its paths in all blocks. */
-function averagedGroups(units: readonly Unit[]): string[][] {
-  const local = (unit: Unit): string[] =>
-    [...unit.trainable.keys()].map((path) => path.slice(unit.name.length + 1)).filter((path) => !path.startsWith("layers."));
-  return local(units[0]!).map((path) => units.map((unit) => `${unit.name}/${path}`));
+/** A network of its own but for another's stem and noise embedding. */
+function withStemOf(common: ConditionedNetwork, own: ConditionedNetwork): ConditionedNetwork {
+  return { network: { ...own.network, stem: common.network.stem }, noise: common.noise };
 }

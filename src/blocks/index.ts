@@ -1,8 +1,11 @@
 export * from "./block.ts";
 export * from "./bridge.ts";
 export * from "./convert.ts";
+export * from "./imageDenoiser.ts";
 export * from "./levels.ts";
 export * from "./objective.ts";
 export * from "./official.ts";
 export * from "./predict.ts";
+export * from "./sampleImages.ts";
+export type { SharedPolicy } from "./sharing.ts";
 export * from "./targets.ts";

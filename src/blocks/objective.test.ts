@@ -7,7 +7,7 @@ import { adamW } from "../optim/index.ts";
 import { fold } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { add, crossEntropy, gather, input, mean, mul, random, reshape } from "../tensor/index.ts";
-import { createTrainer, type TrainingMethod } from "../train/index.ts";
+import { type Classifier, createTrainer } from "../train/index.ts";
 import { conditionedNetwork, createBlock } from "./block.ts";
 import { convert } from "./convert.ts";
 import { drawnLevels } from "./levels.ts";
@@ -40,7 +40,7 @@ describe("weightedMean", () => {
 });
 
 /** Written out from EDM's definition: logits read D = cSkip z + cOut F(cIn z), each sample with its own weight w(σ). */
-function plainDenoiser(architecture: Architecture, condWidth: number): TrainingMethod {
+function plainDenoiser(architecture: Architecture, condWidth: number): Classifier {
   const conditioned = conditionedNetwork(architecture, { condWidth, initialGate: 1 });
   const { network, noise } = conditioned;
   const targets = createTargets("orthonormal", architecture.numClasses, architecture.width, 1);

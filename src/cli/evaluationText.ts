@@ -1,7 +1,11 @@
-import { accuracyText, type Evaluation } from "../experiments/index.ts";
+import { accuracyText, type Evaluation, isOfClasses } from "../experiments/index.ts";
 
 /** An evaluation as lines for people. */
 export function evaluationText(evaluation: Evaluation): string {
+  if (!isOfClasses(evaluation)) {
+    const levels = evaluation.levels.map(({ weighted, sigma, block }) => `${weighted.toFixed(3)} at ${sigma} (${block})`);
+    return `denoising loss on test images ${evaluation.loss.toFixed(4)}\nby sigma: ${levels.join(", ")}`;
+  }
   const { units, crossEntropy } = evaluation;
   const levels = crossEntropy.map((level) => `${level.crossEntropy.toFixed(3)} at ${level.sigma} (${level.block})`);
   return [

@@ -54,7 +54,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
     {
       flags: "--augment <kind>",
       description: "augmentation of training images",
-      choices: ["none", "flip-crop", "randaugment"],
+      choices: ["none", "flip", "flip-crop", "randaugment"],
       path: "data.augmentation",
     },
   ],

@@ -5,12 +5,12 @@ import { createCanvas } from "./imageOperations.ts";
 import { randAugment } from "./randAugment.ts";
 
 /**
- * What training does to images: nothing; a random crop out of 4 pixels of black padding and a mirroring half of the time; or RandAugment
+ * What training does to images: nothing; a mirroring half of the time; with it a random crop out of 4 pixels of black padding; or RandAugment
  * after those two.
  */
-export type Augmentation = "none" | "flip-crop" | "randaugment";
+export type Augmentation = "none" | "flip" | "flip-crop" | "randaugment";
 
-export const augmentations: readonly Augmentation[] = ["none", "flip-crop", "randaugment"];
+export const augmentations: readonly Augmentation[] = ["none", "flip", "flip-crop", "randaugment"];
 
 /** Mean and standard deviation of pixels in [0, 1] for each channel: what is subtracted, and divided by. */
 export interface Normalisation {
@@ -33,6 +33,8 @@ export function imageWriter(split: ImageSplit, augmentation: Augmentation, norma
   const pixels = channels * height * width;
   const tables = normalisationTables(channels, normalisation);
   if (augmentation === "none") return (out, offset, item) => writeThrough(tables, out, offset, images, item * pixels, split);
+  if (augmentation === "flip")
+    return (out, offset, item, key) => writeShifted(tables, out, offset, images, item * pixels, split, 0, 0, uniformAt(key, 2) < 0.5);
   if (augmentation === "flip-crop") return (out, offset, item, key) => writeCropped(tables, out, offset, images, item * pixels, split, key);
   if (channels !== 1 && channels !== 3) {
     const message = `RandAugment knows grey and RGB images; these have ${channels} channels. Choose the augmentation flip-crop or none.`;

@@ -1,12 +1,12 @@
 import { contrastiveForwardForward, endToEnd, forwardForward, greedy, shallowTwin, twinEnsemble } from "../baselines/index.ts";
-import { convert } from "../blocks/index.ts";
-import { type ImageBatch, type ImageDataset, prefetchBatches, trainBatches } from "../data/index.ts";
+import { convert, convertImages, type ImageDenoiser } from "../blocks/index.ts";
+import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, trainBatches } from "../data/index.ts";
 import { logNormalNoise, type Partition, partition } from "../diffusion/index.ts";
-import { mlpClassifier, noPropCnn, vit } from "../models/index.ts";
+import { dit, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
 import type { Architecture } from "../nn/index.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
-import type { Batch, BatchSource, TrainingMethod } from "../train/index.ts";
+import type { Batch, BatchSource, Classifier } from "../train/index.ts";
 import { type DataShape, notSquare, unfit } from "./dataShape.ts";
 import { buildNoProp, embeddingWidthOf } from "./noProp.ts";
 import type { RunConfig } from "./runConfig.ts";
@@ -35,15 +35,42 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 }
 
 /** The training method of a run. @throws {UsageError} if this model cannot be trained in this way, or the sizes do not fit. */
-export function buildMethod(config: RunConfig, data: DataShape): TrainingMethod {
+export function buildMethod(config: RunConfig, data: DataShape): Classifier | ImageDenoiser {
+  return config.model === "dit" ? buildImages(config, data) : buildClassifier(config, data);
+}
+
+/** The same for models that answer with a class. */
+export function buildClassifier(config: RunConfig, data: DataShape): Classifier {
   return config.model === "noprop-cnn" && config.method !== "blocks" ? buildNoProp(config, data) : buildLayered(config, data);
 }
 
+/** A diffusion transformer. End to end is one block that has the whole range. */
+function buildImages(config: RunConfig, data: DataShape): ImageDenoiser {
+  const { model, method, network, blocks, images } = config;
+  const {
+    numClasses,
+    train: { channels, height, width },
+  } = data;
+  if (height !== width) throw notSquare(model, data);
+  const { patchSize, numLayers, numHeads, mlpWidth } = network;
+  const sizes = { patchSize, width: network.width, numLayers, numHeads, ...(mlpWidth !== undefined && { mlpWidth }) };
+  const architecture = dit({ ...sizes, imageSize: height, channels, numClasses: images.conditional ? numClasses : 0 });
+  const { layersPerBlock, shared, lossWeighting } = blocks;
+  const options = { shared, lossWeighting, labelDropout: images.labelDropout };
+  if (method === "end-to-end") {
+    const whole = { ...config, blocks: { ...blocks, numBlocks: 1, overlap: 0 } };
+    return convertImages(architecture, { ...options, partition: buildPartition(whole) });
+  }
+  if (method !== "blocks") throw unfit(model, method, "it makes images and knows no classes to answer with", "blocks or end-to-end");
+  return convertImages(architecture, { ...options, partition: buildPartition(config), ...(layersPerBlock && { layersPerBlock }) });
+}
+
 /** Networks of layers that follow each other. The shallow twin has the layers of one block, and with them its training memory. */
-function buildLayered(config: RunConfig, data: DataShape): TrainingMethod {
+function buildLayered(config: RunConfig, data: DataShape): Classifier {
   const { model, method, blocks, network } = config;
   if (method === "end-to-end") return endToEnd(buildArchitecture(config, data));
-  if (method === "forward-forward") return forwardForward(buildArchitecture(config, data));
+  if (method === "forward-forward")
+    return forwardForward(buildArchitecture(config, data), { writing: model === "mlp" ? "pixels" : "pattern" });
   if (method === "contrastive-ff") return contrastiveForwardForward(buildArchitecture(config, data));
   if (method === "greedy") {
     return greedy(buildArchitecture(config, data), { numGroups: blocks.numBlocks, layersPerGroup: blocks.layersPerBlock });
@@ -114,8 +141,13 @@ export function openBatches(config: RunConfig, data: ImageDataset, device: Devic
   };
 }
 
-function batchOptions({ training: { batchSize, seed }, data: { augmentation } }: RunConfig, { mean, std }: ImageDataset) {
-  return { batchSize, seed, augmentation, mean, std };
+function batchOptions({ model, training: { batchSize, seed }, data: { augmentation } }: RunConfig, data: ImageDataset) {
+  return { batchSize, seed, augmentation, ...normalisationOf(model, data) };
+}
+
+/** How pixels become numbers: for classes with the data's mean and deviation, for images to be made as [−1, 1]. */
+export function normalisationOf(model: RunConfig["model"], { mean, std }: Pick<ImageDataset, "mean" | "std">): Normalisation {
+  return model === "dit" ? { mean: mean.map(() => 0.5), std: std.map(() => 0.5) } : { mean, std };
 }
 
 function stepBatch({ images, labels }: ImageBatch): Batch {

@@ -9,6 +9,7 @@ import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/i
 import { sizeOf } from "../tensor/index.ts";
 import { buildBatches, buildMethod, buildOptimizer, buildSchedule } from "./build.ts";
 import type { DataShape } from "./dataShape.ts";
+import type { ClassEvaluation } from "./evaluate.ts";
 import { configSection, curve, sampleSheet } from "./report.ts";
 import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
 import type { TrainRunResult } from "./trainRun.ts";
@@ -30,8 +31,24 @@ export const comparedMethods: Readonly<Record<string, RunConfigOverrides>> = {
   "dblocks-checkpointing": { method: "blocks", training: { checkpointing: true } },
 };
 
+/** Where a system was published with a learning rate of its own for a model: that of the contrastive Forward-Forward repository. */
+const ownRates: Readonly<Partial<Record<RunConfig["model"], Readonly<Record<string, number>>>>> = {
+  vit: { "forward-forward": 4e-3, "contrastive-ff": 4e-3 },
+};
+
+/** The configuration of one system. */
+function configOf(base: RunConfig, method: string, training: RunConfigOverrides["training"] = {}): RunConfig {
+  const learningRate = ownRates[base.model]?.[method];
+  return parseRunConfig([
+    base,
+    ...(learningRate === undefined ? [] : [{ training: { learningRate } }]),
+    comparedMethods[method]!,
+    { training },
+  ]);
+}
+
 /** What is compared unless told, by model. */
-export const defaultComparison: Readonly<Record<RunConfig["model"], readonly string[]>> = {
+export const defaultComparison: Readonly<Partial<Record<RunConfig["model"], readonly string[]>>> = {
   vit: ["end-to-end", "checkpointing", "greedy", "forward-forward", "dblocks"],
   mlp: ["end-to-end", "checkpointing", "greedy", "forward-forward"],
   "noprop-cnn": ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"],
@@ -57,7 +74,7 @@ export interface ComparedRun {
 
 export interface CompareOptions {
   readonly path: string;
-  /** The configuration of every run, but for method and seed. */
+  /** The configuration of every run, but for method, seed, and the learning rate where a system was published with one of its own. */
   readonly base: RunConfig;
   readonly methods: readonly string[];
   readonly seeds: number;
@@ -98,6 +115,12 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     const known = Object.keys(comparedMethods);
     throw new UsageError("unknownMethod", { unknown, known }, `compare: unknown ${unknown.join(", ")}; there are ${known.join(", ")}.`);
   }
+  if (defaultComparison[base.model] === undefined)
+    throw new UsageError(
+      "notCompared",
+      { model: base.model },
+      `compare: ${base.model} does not answer with classes; train and evaluate its runs one by one.`,
+    );
   const data = await loadImages(base.data.path);
   const folder = await openRun(path, { create: true });
   const runs: ComparedRun[] = [];
@@ -109,7 +132,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
         seed: base.training.seed + seed,
         ...(equalEvaluations && { epochs: equalEpochs(base, methods[0]!, method, data) }),
       };
-      const config = parseRunConfig([base, comparedMethods[method]!, { training }]);
+      const config = configOf(base, method, training);
       const name = `${method}-s${config.training.seed}`;
       const own = await openRun(join(path, name), { create: true });
       const hash = configHash(identityOf(config, data.name));
@@ -152,7 +175,7 @@ function equalEpochs(base: RunConfig, first: string, method: string, data: DataS
   const { epochs } = base.training;
   if (method === "shallow-twin") return epochs;
   const ofEpoch = (name: string): number =>
-    buildMethod(parseRunConfig([base, comparedMethods[name]!]), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
+    buildMethod(configOf(base, name), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
   return Math.max(1, Math.round((epochs * ofEpoch(first)) / ofEpoch(method)));
 }
 
@@ -182,7 +205,7 @@ async function trainAlone({ method, name, config, hash, own, script, data, onLin
   const run: ComparedRun = {
     method,
     seed: config.training.seed,
-    accuracy: evaluation!.mean,
+    accuracy: (evaluation as ClassEvaluation).mean,
     ...(!isResumed && { seconds: cost.seconds }),
     ...(cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
     ...sizesOf(config, data, buildBatches(config, data).stepsPerEpoch),

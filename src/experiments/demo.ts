@@ -3,8 +3,8 @@ import { planUnit } from "../measure/index.ts";
 import { type Column, renderReport, renderTable, type Table } from "../report/index.ts";
 import { type MetricRecord, openRun } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
-import { type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
-import { buildBatches, buildMethod, buildOptimizer, buildSchedule } from "./build.ts";
+import { type Classifier, type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
+import { buildBatches, buildClassifier, buildOptimizer, buildSchedule } from "./build.ts";
 import { evaluateMethod } from "./evaluate.ts";
 import { configSection, curve, percent, sampleSheet } from "./report.ts";
 import { parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
@@ -62,7 +62,7 @@ export async function demo({ path, overrides, ...listener }: DemoOptions): Promi
   const rows: DemoRow[] = [];
   const records: MetricRecord[] = [];
   for (const way of ["blocks", "end-to-end", "shallow-twin"] as const) {
-    const method = buildMethod({ ...config, method: way }, data);
+    const method = buildClassifier({ ...config, method: way }, data);
     rows.push(await trainOneWay(method, { config, data, device, records, listener }));
   }
   const { columns, rows: cells } = comparison(rows);
@@ -92,7 +92,7 @@ interface OneWay {
   readonly listener: DemoListener;
 }
 
-async function trainOneWay(method: TrainingMethod, { config, data, device, records, listener }: OneWay): Promise<DemoRow> {
+async function trainOneWay(method: Classifier, { config, data, device, records, listener }: OneWay): Promise<DemoRow> {
   const { batchSize, seed, clipNorm } = config.training;
   const batches = buildBatches(config, data);
   const { steps, learningRate } = buildSchedule(config, batches.stepsPerEpoch);

@@ -5,18 +5,18 @@ import type { Device } from "../runtime/index.ts";
 import {
   accuracyOf,
   type ClassCounts,
+  type Classifier,
   classCounts,
   createPredictor,
   type LabelledBatch,
   type ParameterValues,
   type Predictor,
-  type TrainingMethod,
   type Unit,
 } from "../train/index.ts";
 import { comparedSigmas, crossEntropyAt, type LevelCrossEntropy } from "./crossEntropy.ts";
 
-/** What a trained network does with the test data. Accuracies are top-1 shares from 0 to 1. */
-export interface Evaluation {
+/** What a trained classifier does with the test data. Accuracies are top-1 shares from 0 to 1. */
+export interface ClassEvaluation {
   /** Of the whole method, one for each seed of the starting noise. */
   readonly accuracies: readonly number[];
   readonly mean: number;
@@ -47,7 +47,7 @@ export function* testInputs(data: ImageDataset, batchSize: number): Generator<La
 
 /** Top-1 accuracy of one unit alone over all test images, from its present parameters. */
 export async function evaluateUnit(
-  method: TrainingMethod,
+  method: Classifier,
   unit: Unit,
   data: ImageDataset,
   { device, values, batchSize }: Omit<EvaluateOptions, "seeds">,
@@ -58,10 +58,10 @@ export async function evaluateUnit(
 
 /** Measures a whole method, and each of its units, on all test images. */
 export async function evaluateMethod(
-  method: TrainingMethod,
+  method: Classifier,
   data: ImageDataset,
   { device, values, batchSize, seeds }: EvaluateOptions,
-): Promise<Evaluation> {
+): Promise<ClassEvaluation> {
   await using predictor = createPredictor(method, { device, values, batchSize });
   const inputs = (): Generator<LabelledBatch> => testInputs(data, batchSize);
   const isNoisy = isBlocks(method);
@@ -81,7 +81,7 @@ export async function evaluateMethod(
 }
 
 async function unitAccuracies(
-  method: TrainingMethod,
+  method: Classifier,
   predictor: Predictor,
   inputs: () => Iterable<LabelledBatch>,
   numClasses: number,
@@ -106,7 +106,7 @@ async function crossEntropies(
   return levels;
 }
 
-function isBlocks(method: TrainingMethod): method is DiffusionBlocks {
+function isBlocks(method: Classifier): method is DiffusionBlocks {
   return "partition" in method;
 }
 

@@ -10,7 +10,7 @@ import {
 import { imageWriter } from "../data/index.ts";
 import { noPropNetwork } from "../models/index.ts";
 import { key } from "../random.ts";
-import type { TrainingMethod } from "../train/index.ts";
+import type { Classifier } from "../train/index.ts";
 import { type DataShape, notSquare, unfit } from "./dataShape.ts";
 import type { RunConfig } from "./runConfig.ts";
 
@@ -25,7 +25,7 @@ export function embeddingWidthOf({ embedding, embeddingWidth }: RunConfig["noPro
  *
  * @throws {UsageError} for a method that needs layers, or images that are not square.
  */
-export function buildNoProp({ model, method, network: { dropout }, noProp }: RunConfig, data: DataShape): TrainingMethod {
+export function buildNoProp({ model, method, network: { dropout }, noProp }: RunConfig, data: DataShape): Classifier {
   const { channels, height, width } = data.train;
   if (height !== width) throw notSquare(model, data);
   const network = noPropNetwork({ imageSize: height, channels, numClasses: data.numClasses, dropout });

@@ -1,8 +1,9 @@
+import type { ImageDenoiser } from "../blocks/index.ts";
 import { type ImageDataset, loadImages } from "../data/index.ts";
 import { partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
-import type { TrainingMethod, Unit } from "../train/index.ts";
+import type { Classifier, TrainingMethod, Unit } from "../train/index.ts";
 import { buildBatches, buildMethod, buildPartition, buildSchedule } from "./build.ts";
 import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
 import { chosenUnits } from "./units.ts";
@@ -15,7 +16,7 @@ export interface PreparedRun {
   /** Of the configuration's identity: what checkpoints carry. */
   readonly hash: string;
   readonly data: ImageDataset;
-  readonly method: TrainingMethod;
+  readonly method: Classifier | ImageDenoiser;
   /** Those that this process trains. */
   readonly units: readonly Unit[];
   readonly stepsPerEpoch: number;

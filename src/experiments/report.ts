@@ -2,15 +2,17 @@ import { encodePngGrid, type ImageDataset } from "../data/index.ts";
 import { type Cell, type Chart, formatNumber, renderReport, type Section } from "../report/index.ts";
 import type { MetricRecord } from "../run/index.ts";
 import type { TrainingMethod } from "../train/index.ts";
-import type { Evaluation } from "./evaluate.ts";
+import type { ClassEvaluation } from "./evaluate.ts";
+import type { ImageEvaluation } from "./evaluateImages.ts";
 import type { RunConfig } from "./runConfig.ts";
+import { type Evaluation, isOfClasses } from "./trainedRun.ts";
 
 export function percent(share: number): { text: string; value: number } {
   return { text: `${(100 * share).toFixed(1)} %`, value: share };
 }
 
 /** "93.10 ± 0.42 %", or "93.10 %" where nothing was random. */
-export function accuracyText({ mean, std, accuracies }: Evaluation): string {
+export function accuracyText({ mean, std, accuracies }: ClassEvaluation): string {
   return accuracies.length > 1 ? `${(100 * mean).toFixed(2)} ± ${(100 * std).toFixed(2)} %` : `${(100 * mean).toFixed(2)} %`;
 }
 
@@ -55,16 +57,16 @@ export interface RunReport {
 /** report.html of a run: the result, the curves, the data and the configuration. */
 export function runReport({ config, method, data, evaluation, records }: RunReport): string {
   const sections: Section[] = [
-    resultSection(method, data, evaluation),
-    ...(evaluation.crossEntropy.length > 0 ? [crossEntropySection(evaluation)] : []),
+    ...(isOfClasses(evaluation) ? classSections(method, data, evaluation) : [denoisingSection(evaluation)]),
     {
       heading: "Training",
       charts: [
         curve(records, "loss", "Loss", "loss"),
         curve(records, "accuracy", "Training accuracy", "accuracy"),
         curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
+        curve(records, "validation/loss", "Denoising loss on test images", "loss"),
         curve(records, "gradientNorm", "Norm of the gradient", "norm"),
-      ],
+      ].filter(({ series }) => series.length > 0),
     },
     {
       heading: "Data",
@@ -75,7 +77,24 @@ export function runReport({ config, method, data, evaluation, records }: RunRepo
   return renderReport({ title: `${config.model}, ${method.name}, ${data.name}`, sections, footer: "diffusion-blocks" });
 }
 
-function resultSection(method: TrainingMethod, { test }: ImageDataset, evaluation: Evaluation): Section {
+function classSections(method: TrainingMethod, data: ImageDataset, evaluation: ClassEvaluation): Section[] {
+  return [resultSection(method, data, evaluation), ...(evaluation.crossEntropy.length > 0 ? [crossEntropySection(evaluation)] : [])];
+}
+
+function denoisingSection({ levels, loss }: ImageEvaluation): Section {
+  return {
+    heading: "Denoising loss on test images",
+    paragraphs: [
+      `w(sigma) times the mean squared error, by noise level: ${formatNumber(loss)} on average. At the highest level 1 is what the mean image would reach. dblocks sample draws images.`,
+    ],
+    table: {
+      columns: [{ title: "sigma", align: "right" }, "block", { title: "loss", align: "right" }],
+      rows: levels.map(({ sigma, block, weighted }) => [formatNumber(sigma), block, formatNumber(weighted)]),
+    },
+  };
+}
+
+function resultSection(method: TrainingMethod, { test }: ImageDataset, evaluation: ClassEvaluation): Section {
   const rows: Cell[][] = [
     [method.name, { text: accuracyText(evaluation), value: evaluation.mean }],
     ...Object.entries(evaluation.units).map(([unit, accuracy]) => [`${unit} alone`, percent(accuracy)]),
@@ -88,7 +107,7 @@ function resultSection(method: TrainingMethod, { test }: ImageDataset, evaluatio
   };
 }
 
-function crossEntropySection({ crossEntropy }: Evaluation): Section {
+function crossEntropySection({ crossEntropy }: ClassEvaluation): Section {
   return {
     heading: "Cross-entropy at fixed noise levels",
     paragraphs: [

@@ -2,11 +2,11 @@ import { z } from "zod";
 import type { ClassEmbedding } from "../baselines/index.ts";
 import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
 import { type Augmentation, augmentations } from "../data/index.ts";
-import { classNoise, type PartitionStrategy } from "../diffusion/index.ts";
+import { classNoise, edmNoise, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
-/** The architectures: a vision transformer, a multi-layer perceptron (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout). */
-export const models = ["vit", "mlp", "noprop-cnn"] as const;
+/** The architectures: a vision transformer, a diffusion transformer that makes images, a multi-layer perceptron (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout). */
+export const models = ["vit", "dit", "mlp", "noprop-cnn"] as const;
 
 /** The ways of training. */
 export const methods = [
@@ -65,6 +65,11 @@ export interface RunConfig {
     readonly numSteps: number;
     readonly eta?: number | undefined;
     readonly inferenceSteps: number;
+  };
+  /** For the model dit. */
+  readonly images: {
+    readonly conditional: boolean;
+    readonly labelDropout: number;
   };
   readonly training: {
     readonly epochs: number;
@@ -157,6 +162,13 @@ const noProp = z
   })
   .prefault({});
 
+const images = z
+  .strictObject({
+    conditional: z.boolean().default(true).describe("whether images are made by class"),
+    labelDropout: share.default(0.1).describe("share of the training images whose class is hidden"),
+  })
+  .prefault({});
+
 const training = z
   .strictObject({
     epochs: count.default(15),
@@ -203,6 +215,7 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   network,
   blocks,
   noProp,
+  images,
   training,
   data,
   execution,
@@ -215,8 +228,14 @@ type Overrides<T> = {
 /** Any part of a configuration. */
 export type RunConfigOverrides = Overrides<RunConfig>;
 
-/** Where a model's own defaults differ from the general ones. NoProp's are those of its Table 3; conditioning is as wide as its time path's embedding. */
+/** Where a model's own defaults differ from the general ones. Images keep EDM's noise. NoProp's are those of its Table 3; conditioning is as wide as its time path's embedding. */
 const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
+  dit: {
+    network: { patchSize: 4, width: 128 },
+    blocks: { pMean: edmNoise.pMean, lossWeighting: "edm" },
+    training: { learningRate: 1e-3, weightDecay: 0, emaDecay: 0.999 },
+    data: { augmentation: "flip" },
+  },
   "noprop-cnn": {
     network: { dropout: 0.2 },
     blocks: { overlap: 0.1, condWidth: 64 },
@@ -258,6 +277,7 @@ export function identityOf(
 ): object {
   const used = {
     ...(method !== "end-to-end" && { blocks: { ...blocks, sampling: undefined } }),
+    ...(model === "dit" && { images }),
     ...(model === "noprop-cnn" && { noProp: { ...noProp, inferenceSteps: undefined } }),
   };
   return { model, method, network, ...used, training, data: { name: datasetName, augmentation } };

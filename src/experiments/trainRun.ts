@@ -1,11 +1,12 @@
 import { type Device, openDevice, watchPeak } from "../runtime/index.ts";
-import { type StepReport, train, type Unit } from "../train/index.ts";
+import { isClassifier, type StepReport, train, type Unit } from "../train/index.ts";
 import { buildOptimizer, buildSchedule, openBatches } from "./build.ts";
-import { type Evaluation, evaluateUnit } from "./evaluate.ts";
+import { evaluateUnit } from "./evaluate.ts";
+import { evaluateImages } from "./evaluateImages.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { runReport } from "./report.ts";
 import type { RunConfig } from "./runConfig.ts";
-import { evaluatePrepared } from "./trainedRun.ts";
+import { type Evaluation, evaluatePrepared } from "./trainedRun.ts";
 
 /** What a run tells while it goes on. */
 export interface RunListener {
@@ -87,9 +88,9 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
     evaluate: async (trained, values) => {
       if (trained.isSilent) return {};
-      return {
-        accuracy: await evaluateUnit(method, trained, data, { device, values, batchSize: Math.min(training.batchSize, evaluationBatch) }),
-      };
+      const options = { device, values, batchSize: Math.min(training.batchSize, evaluationBatch) };
+      if (isClassifier(method)) return { accuracy: await evaluateUnit(method, trained, data, options) };
+      return { loss: (await evaluateImages(method, data, { ...options, unit: trained })).loss };
     },
     evaluateEvery: evaluationInterval(config, stepsPerEpoch),
   });

@@ -1,17 +1,26 @@
+import type { ImageDenoiser } from "../blocks/index.ts";
 import { type ImageDataset, loadImages } from "../data/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { CheckpointStore, configHash, openRun, type RunFolder } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
-import { predictionValues, type TrainingMethod } from "../train/index.ts";
+import { type Classifier, isClassifier, predictionValues } from "../train/index.ts";
 import { buildMethod } from "./build.ts";
-import { type Evaluation, evaluateMethod } from "./evaluate.ts";
+import { type ClassEvaluation, evaluateMethod } from "./evaluate.ts";
+import { evaluateImages, type ImageEvaluation } from "./evaluateImages.ts";
 import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
+
+/** What is measured of a run, by what its network is for. */
+export type Evaluation = ClassEvaluation | ImageEvaluation;
+
+export function isOfClasses(evaluation: Evaluation): evaluation is ClassEvaluation {
+  return "accuracies" in evaluation;
+}
 
 /** A run as its folder tells it, for reading. */
 export interface TrainedRun {
   readonly folder: RunFolder;
   readonly config: RunConfig;
-  readonly method: TrainingMethod;
+  readonly method: Classifier | ImageDenoiser;
   readonly data: ImageDataset;
   /** What the run's checkpoints carry. */
   readonly hash: string;
@@ -49,12 +58,9 @@ export async function evaluateRun({ path, dataPath, device: name, threads, seeds
 /** Evaluates a run that is open. */
 export async function evaluatePrepared(run: TrainedRun, { device, seeds = 3 }: { device: Device; seeds?: number }): Promise<Evaluation> {
   const parameters = await loadParameters(run);
-  return evaluateMethod(run.method, run.data, {
-    device,
-    values: (name) => parameters.get(name)!,
-    batchSize: run.config.training.batchSize,
-    seeds,
-  });
+  const { method, data, config } = run;
+  const options = { device, values: (name: string) => parameters.get(name)!, batchSize: config.training.batchSize };
+  return isClassifier(method) ? evaluateMethod(method, data, { ...options, seeds }) : evaluateImages(method, data, options);
 }
 
 /**

@@ -54,7 +54,6 @@ export function benchMethod({ tokens, width, layers, heads }: BenchCase): Traini
       return { loss: mean(square(run.reduce((h, layer) => layer(h), tokens))), metrics: {} };
     },
     programs: () => ({}),
-    predict: async () => new Float32Array(),
   };
 }
 

@@ -1,6 +1,4 @@
-import { endToEnd } from "../baselines/index.ts";
 import { UsageError } from "../errors.ts";
-import type { Architecture } from "../nn/index.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { bytesOf, memoryProfile, sizeOf, type Tensor } from "../tensor/index.ts";
 import { gradientProgram, type TrainingMethod, type Unit } from "../train/index.ts";
@@ -87,9 +85,8 @@ export interface PlanReport {
   readonly blocksCheckpointing: BlocksPlan;
 }
 
-/** The four ways to train a network, side by side. */
-export function planReport(architecture: Architecture, dblocks: TrainingMethod, options: Omit<PlanOptions, "checkpointing">): PlanReport {
-  const whole = endToEnd(architecture);
+/** The four ways to train a network, side by side. @param whole the network as one unit. */
+export function planReport(whole: TrainingMethod, dblocks: TrainingMethod, options: Omit<PlanOptions, "checkpointing">): PlanReport {
   const one = (checkpointing: boolean): MemoryPlan => planUnit(whole, whole.units[0]!, { ...options, checkpointing });
   const all = (checkpointing: boolean): BlocksPlan => planBlocks(dblocks, { ...options, checkpointing });
   return { endToEnd: one(false), endToEndCheckpointing: one(true), blocks: all(false), blocksCheckpointing: all(true) };

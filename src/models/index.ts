@@ -1,3 +1,4 @@
+export * from "./dit.ts";
 export * from "./mlp.ts";
 export * from "./noPropCnn.ts";
 export * from "./vit.ts";

@@ -78,6 +78,34 @@ export function gatedSum(h: Tensor, branch: Tensor, gate: Tensor): Tensor {
   );
 }
 
+/**
+ * adaLN-Zero as DiT has it (Peebles & Xie 2023): (shift, scale, gate) = linear(SiLU(condition)), the linear starting at zero; layer norms without gain and bias:
+ * h + gate · branch(LN(h) · (1 + scale) + shift).
+ */
+export function adaLNZero({ condWidth, epsilon }: Pick<AdaLNConfig, "condWidth" | "epsilon">): Conditioning {
+  return {
+    targetWidth: undefined,
+    branchNorm: (width) => {
+      const modulate = linear(condWidth, 3 * width, { init: zeros });
+      const call: BranchNorm = (h, context) => {
+        const parts = split(modulate(silu(conditionOf(context))), [width, width, width], 1).map(overTokens);
+        const [shift, scale, gate] = parts as [Tensor, Tensor, Tensor];
+        const stretch = add(scale, 1);
+        const normed = cheaply(() => add(mul(layerNormOf(h, { epsilon }), stretch), shift));
+        return { normed, residual: (branch) => add(h, mul(branch, gate)) };
+      };
+      return defineModule({ modulate }, call);
+    },
+    modulation: (width) => {
+      const modulate = linear(condWidth, 2 * width, { init: zeros });
+      return defineModule({ modulate }, (u: Tensor, context: Context) => {
+        const [shift, scale] = split(modulate(silu(conditionOf(context))), [width, width], 1) as [Tensor, Tensor];
+        return u.rank === 3 ? modulated(u, overTokens(shift), overTokens(scale)) : modulated(u, shift, scale);
+      });
+    },
+  };
+}
+
 /** u · (1 + scale) + shift with (shift, scale) = SiLU(linear(condition)); the linear starts at zero. */
 function headModulation(condWidth: number, width: number): Module<(u: Tensor, context: Context) => Tensor> {
   const modulate = linear(condWidth, 2 * width, { init: zeros });

@@ -10,4 +10,5 @@ export * from "./network.ts";
 export * from "./noiseEmbedding.ts";
 export * from "./norm.ts";
 export * from "./patch.ts";
+export * from "./positions.ts";
 export * from "./samplers.ts";

@@ -61,3 +61,28 @@ export interface DenoisingNetwork {
   /** For one network at all times. */
   continuous(embeddingWidth: number): TimedDenoisingPaths;
 }
+
+/** A network that estimates an image from a noisy one, in which everything but the noise conditioning is its own. */
+export interface DenoisingImageNetwork {
+  /** [batch, channels, size, size] -> the state. */
+  readonly stem: Module<(z: Tensor, context: Context) => Tensor>;
+  readonly layers: readonly Layer[];
+  /** The state as an image of the input's shape. */
+  readonly head: Module<(h: Tensor, context: Context) => Tensor>;
+  /** What is added to the noise conditioning for labels, int32 [batch]; the label `numClasses` says nothing. Undefined where there are no classes. */
+  readonly labels: Module<(labels: Tensor) => Tensor> | undefined;
+}
+
+/** An architecture for images, with its sizes; `build` makes fresh parameters at every call. */
+export interface ImageArchitecture {
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly numLayers: number;
+  /** 0 for images without classes. */
+  readonly numClasses: number;
+  /** Width of the conditioning vector. */
+  readonly condWidth: number;
+  readonly epsilon: number;
+  inputType(batchSize: number): TensorType;
+  build(conditioning: Conditioning): DenoisingImageNetwork;
+}

@@ -16,8 +16,16 @@ export function sinusoid(x: Tensor, features = 256): Tensor {
   return concat([cos(angles), sin(angles)], 1);
 }
 
+export interface NoiseEmbeddingOptions {
+  /** A last SiLU, as the official ViT has it; without, as DiT. */
+  readonly activated?: boolean;
+}
+
 /** The noise conditioning of a block, SiLU(linear(SiLU(linear(sinusoid(cNoise))))): [batch] -> [batch, condWidth]. */
-export function noiseEmbedding(condWidth: number): Module<(cNoise: Tensor) => Tensor> {
+export function noiseEmbedding(condWidth: number, { activated = true }: NoiseEmbeddingOptions = {}): Module<(cNoise: Tensor) => Tensor> {
   const parts = { in: linear(256, condWidth), out: linear(condWidth, condWidth) };
-  return defineModule(parts, (cNoise: Tensor) => silu(parts.out(silu(parts.in(sinusoid(cNoise))))));
+  return defineModule(parts, (cNoise: Tensor) => {
+    const embedded = parts.out(silu(parts.in(sinusoid(cNoise))));
+    return activated ? silu(embedded) : embedded;
+  });
 }

@@ -25,3 +25,13 @@ export function patchEmbedding({ channels, imageSize, patchSize, width, init }: 
     return parts.project(reshape(patches, [batch, grid * grid, channels * patchSize * patchSize]));
   });
 }
+
+/** The inverse for predictions: [batch, (size/patch)², patch² · channels], a token's values ordered (row, column, channel) -> [batch, channels, size, size]. */
+export function unpatchify(
+  tokens: Tensor,
+  { channels, imageSize, patchSize }: Pick<PatchConfig, "channels" | "imageSize" | "patchSize">,
+): Tensor {
+  const [batch, grid] = [tokens.shape[0]!, imageSize / patchSize];
+  const cut = reshape(tokens, [batch, grid, grid, patchSize, patchSize, channels]);
+  return reshape(transpose(cut, [0, 5, 1, 3, 2, 4]), [batch, channels, imageSize, imageSize]);
+}

@@ -6,6 +6,7 @@ import {
   add,
   createProgram,
   div,
+  type HostArray,
   input,
   minimum,
   mul,
@@ -14,11 +15,13 @@ import {
   rewritesFor,
   sqrt,
   square,
+  sub,
   type Tensor,
 } from "../tensor/index.ts";
 import type { UnitState } from "./state.ts";
 import {
   batchFeeds,
+  emaDecayAt,
   parameterNames,
   RandomFeeds,
   renamed,
@@ -37,14 +40,14 @@ export function fullStepProgram({ method, unit, batchSize, optimizer, checkpoint
   const norm = sqrt([...gradients.values()].map((g) => reduceSum(square(g))).reduce((a, b) => add(a, b)));
   const clip = Number.isFinite(clipNorm) ? minimum(1, div(clipNorm, add(norm, 1e-6))) : undefined;
   const scaled = { ...settings, gradScale: clip === undefined ? settings.gradScale! : mul(settings.gradScale!, clip) };
+  const decay = input("setting/emaDecay", []);
   const next: Record<string, Tensor> = {};
   for (const [path, value] of unit.trainable) {
     const slots = optimizer.slots.map((slot) => input(`${slot}/${path}`, value.shape));
     const updated = optimizer.updateTraced(value, gradients.get(path)!, slots, scaled);
     next[`value/${path}`] = updated.value;
     for (const [i, slot] of optimizer.slots.entries()) next[`${slot}/${path}`] = updated.slots[i]!;
-    if (emaDecay !== undefined)
-      next[`ema/${path}`] = add(mul(input(`ema/${path}`, value.shape), emaDecay), mul(updated.value, 1 - emaDecay));
+    if (emaDecay !== undefined) next[`ema/${path}`] = add(mul(input(`ema/${path}`, value.shape), decay), mul(updated.value, sub(1, decay)));
   }
   const names = new Map([...parameterNames([unit])].map(([tensor, path]) => [tensor, `value/${path}`]));
   return createProgram(
@@ -93,9 +96,10 @@ export async function deviceStepRunner(device: Device, state: UnitState, config:
       const settings = Object.entries(config.optimizer.settings(updates, learningRate, 1)).map(
         ([name, value]) => [`setting/${name}`, Float32Array.of(value)] as const,
       );
-      const candidates = {
+      const candidates: Record<string, HostArray | DeviceTensor> = {
         ...Object.fromEntries(held),
         ...Object.fromEntries(settings),
+        ...(config.emaDecay !== undefined && { "setting/emaDecay": Float32Array.of(emaDecayAt(config.emaDecay, updates)) }),
         ...batchFeeds(program, batch!),
         ...random.draw(fold(stepKey, 0)),
       };

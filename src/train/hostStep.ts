@@ -3,7 +3,7 @@ import { fold, type Key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
 import type { Batch } from "./method.ts";
 import type { UnitState } from "./state.ts";
-import { batchFeeds, gradientProgram, RandomFeeds, type StepConfig, type StepRunner, scalarsOf } from "./step.ts";
+import { batchFeeds, emaDecayAt, gradientProgram, RandomFeeds, type StepConfig, type StepRunner, scalarsOf } from "./step.ts";
 
 /** CPU: the graph ends at the gradients, which land in the arena; the optimiser's kernels update the parameters in place. */
 export async function hostStepRunner(device: Device, state: UnitState, config: StepConfig): Promise<StepRunner> {
@@ -60,7 +60,7 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
       for (const { state: one } of trained) {
         one.updates++;
         optimizer.updateHost(one.kernels, one.value, one.gradient, one.slots, optimizer.settings(one.updates, learningRate, gradScale));
-        if (emaDecay !== undefined) one.kernels.lerp(one.ema, one.value, emaDecay);
+        if (emaDecay !== undefined) one.kernels.lerp(one.ema, one.value, emaDecayAt(emaDecay, one.updates));
       }
       return report;
     },

@@ -57,9 +57,17 @@ export interface TrainingMethod {
   objective(unit: Unit, batch: TracedBatch, key: Key, options: ObjectiveOptions): Objective;
   /** The graphs that prediction runs, by name, each with its outputs. */
   programs(batchSize: number): Readonly<Record<string, Readonly<Record<string, Tensor>>>>;
+}
+
+/** A method whose network answers with a class. */
+export interface Classifier extends TrainingMethod {
   /**
-   * Class scores, [batch, classes], by running those programs. Randomness derives from `key` alone.
+   * Class scores, [batch, classes], by running its programs. Randomness derives from `key` alone.
    * With `unit`, that unit answers alone, from the input only: what it has learned, measurable before the others are trained.
    */
   predict(call: CallProgram, input: HostArray, batchSize: number, key: Key, unit?: Unit): Promise<Float32Array>;
+}
+
+export function isClassifier(method: TrainingMethod): method is Classifier {
+  return "predict" in method;
 }

@@ -3,26 +3,23 @@ import { fold, type Key, key } from "../random.ts";
 import type { Device, Executable } from "../runtime/index.ts";
 import { createProgram, type HostArray, rewritesFor } from "../tensor/index.ts";
 import { argMax } from "./classification.ts";
-import type { CallProgram, TrainingMethod, Unit } from "./method.ts";
+import type { CallProgram, Classifier, TrainingMethod, Unit } from "./method.ts";
 import { parameterNames } from "./step.ts";
 
 /** The value of a parameter, by its path in the run. */
 export type ParameterValues = (path: string) => Float32Array;
 
-/** A method's prediction on a device, with the parameters as they are when it runs. */
-export interface Predictor extends AsyncDisposable {
-  /** Class scores [batch, classes] for a full batch of inputs, by all units or by one alone. */
-  predict(input: HostArray, randomness: Key, unit?: Unit): Promise<Float32Array>;
-  /** Runs one of the method's programs: for inspection. */
+/** A method's programs on a device, with the parameters as they are when they run. */
+export interface Caller extends AsyncDisposable {
   readonly call: CallProgram;
   dispose(): Promise<void>;
 }
 
-/** Compiles a method's prediction programs when they are first needed. */
-export function createPredictor(
+/** Compiles a method's programs when they are first needed. */
+export function createCaller(
   method: TrainingMethod,
   { device, values, batchSize }: { device: Device; values: ParameterValues; batchSize: number },
-): Predictor {
+): Caller {
   const traced = method.programs(batchSize);
   const names = parameterNames(method.units);
   const compiled = new Map<string, Promise<Executable>>();
@@ -48,12 +45,21 @@ export function createPredictor(
     compiled.clear();
   }
 
-  return {
-    predict: (input, randomness, unit) => method.predict(call, input, batchSize, randomness, unit),
-    call,
-    dispose,
-    [Symbol.asyncDispose]: dispose,
-  };
+  return { call, dispose, [Symbol.asyncDispose]: dispose };
+}
+
+/** A classifier on a device. */
+export interface Predictor extends Caller {
+  /** Class scores [batch, classes] for a full batch of inputs, by all units or by one alone. */
+  predict(input: HostArray, randomness: Key, unit?: Unit): Promise<Float32Array>;
+}
+
+export function createPredictor(
+  method: Classifier,
+  options: { readonly device: Device; readonly values: ParameterValues; readonly batchSize: number },
+): Predictor {
+  const caller = createCaller(method, options);
+  return { ...caller, predict: (input, randomness, unit) => method.predict(caller.call, input, options.batchSize, randomness, unit) };
 }
 
 /** A labelled batch of which the first `count` items are real and the rest padding. */

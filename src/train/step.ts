@@ -11,8 +11,13 @@ export interface StepConfig {
   readonly checkpointing: boolean;
   /** Largest global norm of the gradient; larger gradients are scaled down to it. Infinity leaves them. */
   readonly clipNorm: number;
-  /** Decay of the moving average of the parameters, or undefined for none. */
+  /** Decay of the moving average of the parameters in the long run, or undefined for none; see {@link emaDecayAt}. */
   readonly emaDecay: number | undefined;
+}
+
+/** The decay of the moving average at an update, counted from 1: short at first, (1 + n)/(10 + n), so that the initial values are soon forgotten. */
+export function emaDecayAt(decay: number, update: number): number {
+  return Math.min(decay, (1 + update) / (10 + update));
 }
 
 /** The scalars that a step reports. */

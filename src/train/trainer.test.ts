@@ -8,21 +8,17 @@ import { encodeModel } from "../onnx/index.ts";
 import { adamW, type Optimizer, schedule, sgd } from "../optim/index.ts";
 import { type Device, residentBytes } from "../runtime/index.ts";
 import { fullStepProgram } from "./deviceStep.ts";
-import type { TrainingMethod } from "./method.ts";
+import type { Classifier } from "./method.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 
 const batchSize = 8;
 const learningRate = schedule({ kind: "constant", learningRate: 1e-2, warmupSteps: 0, totalSteps: 10, floor: 1 });
 
-function blocks(): TrainingMethod {
+function blocks(): Classifier {
   return convert(tinyVit({ dropout: 0.1 }), { partition: partition({ numBlocks: 3, noise: classNoise }) });
 }
 
-function trainerOn(
-  own: Device,
-  method: TrainingMethod,
-  options: { optimizer?: Optimizer; checkpointing?: boolean } = {},
-): Promise<Trainer> {
+function trainerOn(own: Device, method: Classifier, options: { optimizer?: Optimizer; checkpointing?: boolean } = {}): Promise<Trainer> {
   return createTrainer(method, {
     unit: method.units[0]!,
     device: own,
@@ -38,7 +34,7 @@ function trainerOn(
 
 async function stateAfter(
   own: Device,
-  method: TrainingMethod,
+  method: Classifier,
   steps: number,
   options: Parameters<typeof trainerOn>[2] = {},
 ): Promise<Map<string, Float32Array>> {

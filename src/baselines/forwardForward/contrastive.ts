@@ -31,7 +31,7 @@ import {
   sub,
   type Tensor,
 } from "../../tensor/index.ts";
-import { classAccuracy, type TrainingMethod, type Unit } from "../../train/index.ts";
+import { type Classifier, classAccuracy, type Unit } from "../../train/index.ts";
 import { layerwise } from "../layerwise.ts";
 import { tokenMean } from "./forwardForward.ts";
 
@@ -51,7 +51,7 @@ export interface ContrastiveOptions {
 export function contrastiveForwardForward(
   architecture: Architecture,
   { temperature = 0.15, margins = [0.4, 0.1] }: ContrastiveOptions = {},
-): TrainingMethod {
+): Classifier {
   const { numLayers, numClasses, width } = architecture;
   const network = architecture.build(plainConditioning(architecture.epsilon));
   const ranges = Array.from({ length: numLayers }, (_, i) => [i, i + 1] as const);

@@ -12,10 +12,10 @@ import { constant, grad, input, type Tensor } from "../../tensor/index.ts";
 import {
   accuracyOf,
   type BatchSource,
+  type Classifier,
   createPredictor,
   type LabelledBatch,
   parameterNames,
-  type TrainingMethod,
   train,
 } from "../../train/index.ts";
 import { contrastiveForwardForward, mirrored, supervisedContrastive } from "./contrastive.ts";
@@ -30,7 +30,7 @@ function drawn(name: string, size: number): Float32Array {
   return out;
 }
 
-async function trained(method: TrainingMethod, batches: BatchSource, options: { batchSize: number; steps: number; rate: number }) {
+async function trained(method: Classifier, batches: BatchSource, options: { batchSize: number; steps: number; rate: number }) {
   const own = new Map<string, Float32Array>();
   await train(method, {
     device: cpu,
@@ -49,7 +49,7 @@ async function trained(method: TrainingMethod, batches: BatchSource, options: { 
 }
 
 async function accuracy(
-  method: TrainingMethod,
+  method: Classifier,
   own: ReadonlyMap<string, Float32Array>,
   batches: Iterable<LabelledBatch>,
   batchSize: number,
@@ -68,7 +68,9 @@ const tinyMlp = (): ReturnType<typeof mlpClassifier> =>
 describe("labels in the input", () => {
   test("the first numbers of an image become the label, the rest stays", async () => {
     const images = drawn("images", 2 * 3 * 2 * 2);
-    const { y } = await evaluate(cpu, { y: writeLabel(constant(images, [2, 3, 2, 2]), constant([2, 0], [2], "int32"), 4, 5) });
+    const { y } = await evaluate(cpu, {
+      y: writeLabel(constant(images, [2, 3, 2, 2]), constant([2, 0], [2], "int32"), { numClasses: 4, brightness: 5, writing: "pixels" }),
+    });
     expect([...y]).toEqual([0, 0, 5, 0, ...images.slice(4, 12), 5, 0, 0, 0, ...images.slice(16)]);
   });
 

@@ -19,14 +19,15 @@ import {
   sub,
   type Tensor,
 } from "../../tensor/index.ts";
-import type { TrainingMethod } from "../../train/index.ts";
+import type { Classifier } from "../../train/index.ts";
 import { layerwise } from "../layerwise.ts";
-import { writeLabel, wrongLabels } from "./labelledInput.ts";
+import { type LabelWriting, writeLabel, wrongLabels } from "./labelledInput.ts";
 
 export interface ForwardForwardOptions {
   /** The goodness at which an input counts as real as not. */
   readonly threshold?: number;
-  /** What a label is written with, in units of the normalised images. */
+  readonly writing?: LabelWriting;
+  /** What a label is written with, in units of the normalised images: 3 as pixels, 1 as a pattern unless told. */
   readonly brightness?: number;
   /** Whose goodness decides: that of all layers but the first (Hinton 2022), or of the last alone, as the contrastive repository has it. */
   readonly readout?: "sum" | "last";
@@ -41,9 +42,10 @@ export interface ForwardForwardOptions {
  */
 export function forwardForward(
   architecture: Architecture,
-  { threshold = 2, brightness = 3, readout = "sum" }: ForwardForwardOptions = {},
-): TrainingMethod {
+  { threshold = 2, writing = "pixels", brightness = writing === "pixels" ? 3 : 1, readout = "sum" }: ForwardForwardOptions = {},
+): Classifier {
   const { numLayers, numClasses } = architecture;
+  const label = { numClasses, brightness, writing };
   const network = architecture.build(plainConditioning(architecture.epsilon));
   const ranges = Array.from({ length: numLayers }, (_, i) => [i, i + 1] as const);
   const layers = layerwise(network, ranges, { unitName: (layer) => `layer-${layer}`, between: unitLength });
@@ -57,8 +59,8 @@ export function forwardForward(
     independentUnits: false,
     inOrder: true,
     objective: (unit, { input: images, labels }, key) => {
-      const right = writeLabel(images, labels, numClasses, brightness);
-      const wrong = writeLabel(images, wrongLabels(labels, numClasses, fold(key, "negatives")), numClasses, brightness);
+      const right = writeLabel(images, labels, label);
+      const wrong = writeLabel(images, wrongLabels(labels, numClasses, fold(key, "negatives")), label);
       const state = layers.stateAfter(units.indexOf(unit), concat([right, wrong], 0), trainingContext(fold(key, "dropout")));
       const all = goodness(state); // [2 · batch]
       const batch = labels.shape[0]!;
@@ -68,7 +70,7 @@ export function forwardForward(
     },
     programs: (batchSize) => {
       const { dtype, shape } = architecture.inputType(batchSize);
-      const labelled = writeLabel(input("input", shape, dtype), input("labels", [batchSize], "int32"), numClasses, brightness);
+      const labelled = writeLabel(input("input", shape, dtype), input("labels", [batchSize], "int32"), label);
       const of = (layer: number): Tensor => goodness(layers.stateAfter(layer, labelled));
       return {
         ...Object.fromEntries(units.map(({ name }, layer) => [name, { goodness: of(layer) }])),

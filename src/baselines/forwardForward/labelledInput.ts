@@ -1,14 +1,16 @@
-import { fold, integer, type Key } from "../../random.ts";
+import { fold, integer, type Key, key, uniform } from "../../random.ts";
 import {
   add,
   concat,
   constant,
+  gather,
   greaterOrEqual,
   mul,
   oneHot,
   random,
   reshape,
   type Sampler,
+  sizeOf,
   slice,
   sub,
   type Tensor,
@@ -16,10 +18,35 @@ import {
 } from "../../tensor/index.ts";
 
 /**
+ * How a label enters an image. `pixels`: over its first numbers, for networks that read all of the image at once (Hinton 2022). `pattern`: as a faint pattern of its own over the whole image, so that every
+ * patch or receptive field sees it (spatially extended labels, Scodellaro et al. 2023).
+ */
+export type LabelWriting = "pixels" | "pattern";
+
+/** The image with a label in it: [batch, channels, height, width] and int32 [batch] -> the image's shape. */
+export function writeLabel(
+  images: Tensor,
+  labels: Tensor,
+  { numClasses, brightness, writing }: { readonly numClasses: number; readonly brightness: number; readonly writing: LabelWriting },
+): Tensor {
+  if (writing === "pixels") return writePixels(images, labels, numClasses, brightness);
+  const size = sizeOf(images.shape) / images.shape[0]!;
+  const patterns = constant(labelPatterns(numClasses, size), [numClasses, size]);
+  return add(images, mul(reshape(gather(patterns, labels), images.shape), brightness));
+}
+
+/** ±1 for each number of an image, drawn once for each class. */
+function labelPatterns(numClasses: number, size: number): Float32Array {
+  const out = new Float32Array(numClasses * size);
+  uniform(key("forward-forward label"), out);
+  return out.map((u) => (u < 0.5 ? -1 : 1));
+}
+
+/**
  * The image with a label written over its first `numClasses` numbers, one-hot, `brightness` where it is set and 0 elsewhere (Hinton 2022, Section 3.3):
  * [batch, channels, height, width] and int32 [batch] -> the image's shape.
  */
-export function writeLabel(images: Tensor, labels: Tensor, numClasses: number, brightness: number): Tensor {
+function writePixels(images: Tensor, labels: Tensor, numClasses: number, brightness: number): Tensor {
   const [batch, ...rest] = images.shape as [number, ...number[]];
   const size = rest.reduce((product, d) => product * d, 1);
   const flat = reshape(images, [batch, size]);

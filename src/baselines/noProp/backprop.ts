@@ -1,8 +1,8 @@
 import { type Context, type DenoisingNetwork, defineModule, plainContext, trainingContext } from "../../nn/index.ts";
 import { fold } from "../../random.ts";
 import { add, checkpoint, input, mul, parameter, sub, type Tensor, tanh } from "../../tensor/index.ts";
-import { classAccuracy, type TrainingMethod, type Unit } from "../../train/index.ts";
-import { discreteBlock, drawNormal, imagesInput, meanEmbedding, outputLayer, outputLoss, owned, walkNoise } from "./common.ts";
+import { type Classifier, classAccuracy, type Unit } from "../../train/index.ts";
+import { discreteBlock, distanceReadout, drawNormal, imagesInput, meanEmbedding, outputLoss, owned, walkNoise } from "./common.ts";
 import type { ClassTable } from "./embeddings.ts";
 
 export interface NoPropBackpropOptions {
@@ -14,11 +14,7 @@ export interface NoPropBackpropOptions {
  * NoProp's baseline: the blocks of NoProp-DT trained end to end, z_t = (1 − α_t) z_{t−1} + α_t û_t(z_{t−1}, x) with α_t = tanh(w_t) learned (½ at the start), z_0 ~ N(0, I), and the
  * cross-entropy of the output layer on z_T.
  */
-export function noPropBackprop(
-  network: DenoisingNetwork,
-  classes: ClassTable,
-  { numSteps = 10 }: NoPropBackpropOptions = {},
-): TrainingMethod {
+export function noPropBackprop(network: DenoisingNetwork, classes: ClassTable, { numSteps = 10 }: NoPropBackpropOptions = {}): Classifier {
   const steps = Array.from({ length: numSteps }, () => {
     const block = discreteBlock(network.discrete(classes.width));
     const rate = parameter([1], { name: "atanh ½", fill: (out) => void out.fill(Math.atanh(0.5)) });
@@ -27,7 +23,7 @@ export function noPropBackprop(
       return add(mul(sub(1, alpha), z), mul(alpha, meanEmbedding(block(z, images, context), classes)));
     });
   });
-  const output = outputLayer(classes.width, network.numClasses);
+  const output = distanceReadout(classes);
   const unit: Unit = {
     name: "network",
     trainable: owned("network", defineModule({ steps, output, table: classes.parameter }, {})),

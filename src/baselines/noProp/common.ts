@@ -3,8 +3,6 @@ import {
   type DenoisingNetwork,
   type DenoisingPaths,
   defineModule,
-  initializers,
-  linear,
   type Module,
   namedParameters,
   type Part,
@@ -14,13 +12,17 @@ import { fold, type Key, normal } from "../../random.ts";
 import {
   add,
   crossEntropy,
+  div,
+  exp,
   input,
   log,
   matmul,
   mean,
   mul,
+  parameter,
   random,
   reduceSum,
+  reshape,
   type Shape,
   softmax,
   square,
@@ -43,9 +45,19 @@ export function meanEmbedding(logits: Tensor, { table }: ClassTable): Tensor {
   return matmul(softmax(logits), table);
 }
 
-/** p̂(y | z_T): one linear layer. */
-export function outputLayer(width: number, numClasses: number): Module<(z: Tensor) => Tensor> {
-  return linear(width, numClasses, { init: initializers.fanInUniform });
+/**
+ * p̂(y | z) = softmax_k(−‖z − u_k‖²/2σ²) with σ² learned, ½ at the start (NoProp, Eq. 14 to 16). The paper's other readout, a linear layer, starts at random and needs its hundred epochs: after two it
+ * answered 57 % of the digits that the blocks before it had denoised to 96 %.
+ */
+export function distanceReadout(classes: ClassTable): Module<(z: Tensor) => Tensor> {
+  const logVariance = parameter([1], { name: "ln ½", fill: (out) => void out.fill(Math.log(0.5)) });
+  return defineModule({ logVariance }, (z: Tensor) => mul(distances(z, classes), div(-0.5, exp(logVariance))));
+}
+
+/** ‖z − u_k‖² to every class: [batch, width] -> [batch, classes]. */
+export function distances(z: Tensor, { table }: ClassTable): Tensor {
+  const crossed = mul(matmul(z, table, { transB: true }), 2);
+  return sub(add(reduceSum(square(z), -1, true), reshape(reduceSum(square(table), -1), [1, table.shape[0]!])), crossed);
 }
 
 /** ‖a − b‖², summed over coordinates: [batch, width] -> [batch]. */

@@ -1,12 +1,12 @@
 import { type DenoisingNetwork, defineModule, plainContext, stratifiedUniform, trainingContext } from "../../nn/index.ts";
 import { fold } from "../../random.ts";
 import { add, constant, input, mean, mul, random, reshape, sqrt, sub, type Tensor } from "../../tensor/index.ts";
-import { classAccuracy, type TrainingMethod, type Unit } from "../../train/index.ts";
+import { type Classifier, classAccuracy, type Unit } from "../../train/index.ts";
 import {
+  distanceReadout,
   drawNormal,
   imagesInput,
   meanEmbedding,
-  outputLayer,
   outputLoss,
   owned,
   priorDivergence,
@@ -31,10 +31,10 @@ export function noPropContinuous(
   network: DenoisingNetwork,
   classes: ClassTable,
   { eta = 1, inferenceSteps = 1000 }: NoPropContinuousOptions = {},
-): TrainingMethod {
+): Classifier {
   const { image, label, time, joint, classifier } = network.continuous(classes.width);
   const schedule = learnedSchedule();
-  const output = outputLayer(classes.width, network.numClasses);
+  const output = distanceReadout(classes);
   const parts = { image, label, time, joint, classifier, schedule, output, table: classes.parameter };
   const unit: Unit = {
     name: "network",

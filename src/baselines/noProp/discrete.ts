@@ -1,14 +1,14 @@
 import { type DenoisingNetwork, plainContext, trainingContext } from "../../nn/index.ts";
 import { fold } from "../../random.ts";
 import { add, constant, input, mean, mul } from "../../tensor/index.ts";
-import { classAccuracy, type TrainingMethod, type Unit } from "../../train/index.ts";
+import { type Classifier, classAccuracy, type Unit } from "../../train/index.ts";
 import {
   discreteBlock,
+  distanceReadout,
   drawNormal,
   imagesInput,
   meanEmbedding,
   noisy,
-  outputLayer,
   outputLoss,
   owned,
   priorDivergence,
@@ -36,10 +36,10 @@ export function noPropDiscrete(
   network: DenoisingNetwork,
   classes: ClassTable,
   { numSteps = 10, eta = 0.1 }: NoPropDiscreteOptions = {},
-): TrainingMethod {
+): Classifier {
   const alphaBars = cosineAlphaBars(numSteps);
   const blocks = Array.from({ length: numSteps }, () => discreteBlock(network.discrete(classes.width)));
-  const output = outputLayer(classes.width, network.numClasses);
+  const output = distanceReadout(classes);
   const isShared = classes.parameter !== undefined;
   const readout = owned(isShared ? "shared" : `step-${numSteps}`, { parts: { output, table: classes.parameter } });
   const units = blocks.map((block, i): Unit => {

@@ -1,8 +1,8 @@
 import { type DenoisingNetwork, defineModule, plainContext, stratifiedUniform, trainingContext } from "../../nn/index.ts";
 import { fold } from "../../random.ts";
-import { add, input, matmul, mean, mul, neg, random, reduceSum, reshape, square, sub, type Tensor } from "../../tensor/index.ts";
-import type { TrainingMethod, Unit } from "../../train/index.ts";
-import { drawNormal, imagesInput, outputLayer, outputLoss, owned, squaredDistance, walkNoise } from "./common.ts";
+import { add, input, matmul, mean, mul, neg, random, reshape, sub, type Tensor } from "../../tensor/index.ts";
+import type { Classifier, Unit } from "../../train/index.ts";
+import { distanceReadout, distances, drawNormal, imagesInput, outputLoss, owned, squaredDistance, walkNoise } from "./common.ts";
 import { type ClassTable, embed } from "./embeddings.ts";
 
 export interface NoPropFlowOptions {
@@ -14,13 +14,9 @@ export interface NoPropFlowOptions {
  * NoProp-FM (Li, Teh, Pascanu 2025): flow matching from noise z_0 to the label embedding z_1 = u_y along z_t = t z_1 + (1 − t) z_0: ‖v(z_t, x, t) − (z_1 − z_0)‖² with
  * v = logits · table; a learned table adds −ln p̂(y | z_t + (1 − t) v). Prediction integrates v from noise and answers with the nearest class embedding.
  */
-export function noPropFlow(
-  network: DenoisingNetwork,
-  classes: ClassTable,
-  { inferenceSteps = 1000 }: NoPropFlowOptions = {},
-): TrainingMethod {
+export function noPropFlow(network: DenoisingNetwork, classes: ClassTable, { inferenceSteps = 1000 }: NoPropFlowOptions = {}): Classifier {
   const { image, label, time, joint, classifier } = network.continuous(classes.width);
-  const output = classes.parameter && outputLayer(classes.width, network.numClasses);
+  const output = classes.parameter && distanceReadout(classes);
   const parts = { image, label, time, joint, classifier, output, table: classes.parameter };
   const unit: Unit = {
     name: "network",
@@ -57,7 +53,7 @@ export function noPropFlow(
       return {
         image: { features: image(imagesInput(network, batchSize), plainContext) },
         step: { next: add(z, mul(velocity(features, z, input("t", [batchSize])), 1 / inferenceSteps)) },
-        nearest: { scores: neg(distances(z, classes.table)) },
+        nearest: { scores: neg(distances(z, classes)) },
       };
     },
     predict: async (call, images, batchSize, key) => {
@@ -70,10 +66,4 @@ export function noPropFlow(
       return (await call("nearest", { z })).scores as Float32Array;
     },
   };
-}
-
-/** ‖z − e_k‖² to every row of a table: [batch, width] and [classes, width] -> [batch, classes]. */
-function distances(z: Tensor, table: Tensor): Tensor {
-  const crossed = mul(matmul(z, table, { transB: true }), 2);
-  return sub(add(reduceSum(square(z), -1, true), reshape(reduceSum(square(table), -1), [1, table.shape[0]!])), crossed);
 }

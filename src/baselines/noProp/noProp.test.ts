@@ -8,7 +8,7 @@ import { namedParameters } from "../../nn/index.ts";
 import { adamW } from "../../optim/index.ts";
 import { fold, key, normal } from "../../random.ts";
 import { constant, grad, input, sizeOf } from "../../tensor/index.ts";
-import { accuracyOf, createPredictor, type TrainingMethod, train } from "../../train/index.ts";
+import { accuracyOf, type Classifier, createPredictor, train } from "../../train/index.ts";
 import { noPropBackprop } from "./backprop.ts";
 import { meanEmbedding, priorDivergence, squaredDistance } from "./common.ts";
 import { noPropContinuous } from "./continuous.ts";
@@ -113,7 +113,7 @@ describe("terms of the losses", () => {
   });
 });
 
-const systems: Readonly<Record<string, (classes: ClassTable) => TrainingMethod>> = {
+const systems: Readonly<Record<string, (classes: ClassTable) => Classifier>> = {
   backprop: (classes) => noPropBackprop(network, classes, { numSteps: 3 }),
   "noprop-dt": (classes) => noPropDiscrete(network, classes, { numSteps: 3 }),
   "noprop-ct": (classes) => noPropContinuous(network, classes, { inferenceSteps: 50 }),

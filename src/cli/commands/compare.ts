@@ -1,5 +1,5 @@
 import { Argument, Command } from "commander";
-import { models } from "../../experiments/index.ts";
+import { defaultComparison } from "../../experiments/index.ts";
 import { runComparison } from "../comparison.ts";
 import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
 
@@ -15,7 +15,7 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
 export function compareCommand(): Command {
   const command = new Command("compare")
     .description("train several systems on the same data with several seeds, each run in a process of its own, and put them into one table")
-    .addArgument(new Argument("<model>", "architecture").choices(models))
+    .addArgument(new Argument("<model>", "architecture").choices(Object.keys(defaultComparison)))
     .option("--methods <list>", "which, by name, separated by commas (default: those that the paper compares on this model)")
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option("--equal-evaluations", "give each system as many epochs as it takes to make the layer evaluations of the first in --epochs")
@@ -26,9 +26,8 @@ export function compareCommand(): Command {
 }
 
 async function compareSystems(model: string, options: CompareCommandOptions): Promise<void> {
-  const { defaultComparison } = await import("../../experiments/index.ts");
   const base = await runConfigOf(options, { model });
-  const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model];
+  const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model]!;
   await runComparison(
     {
       path: options.run ?? "runs/compare",

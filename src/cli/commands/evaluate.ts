@@ -14,11 +14,11 @@ export function evaluateCommand(): Command {
     .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
     .action(async (run: string, { data, seeds, perClass, device, threads, json }) => {
-      const { evaluateRun } = await import("../../experiments/index.ts");
+      const { evaluateRun, isOfClasses } = await import("../../experiments/index.ts");
       const result = await evaluateRun({ path: run, dataPath: data, seeds, device, threads });
       if (json) return printJson(result);
       print(evaluationText(result));
-      if (!perClass) return;
+      if (!perClass || !isOfClasses(result)) return;
       for (const [name, accuracy] of Object.entries(result.classes)) print(`  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`);
     });
 }

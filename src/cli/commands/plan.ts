@@ -29,7 +29,7 @@ function budgetBytes(text: string): number {
 
 async function plan(model: string, options: Record<string, unknown>): Promise<void> {
   const config = await runConfigOf(options, { model });
-  const [{ fitBudget, planReport, planUnits }, { buildArchitecture, buildMethod, buildOptimizer, dataShapeOf }] = await Promise.all([
+  const [{ fitBudget, planReport, planUnits }, { buildMethod, buildOptimizer, dataShapeOf }] = await Promise.all([
     import("../../measure/index.ts"),
     import("../../experiments/index.ts"),
   ]);
@@ -37,9 +37,13 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
   const { batchSize, emaDecay, checkpointing } = config.training;
   const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
   const method = buildMethod(config, data);
-  if (config.model !== "vit" || config.method !== "blocks") {
+  if (!["vit", "dit"].includes(config.model) || config.method !== "blocks") {
     if (options.budget !== undefined)
-      throw new UsageError("budget", { model, method: method.name }, "--budget chooses the number of blocks of a vit: leave --method out.");
+      throw new UsageError(
+        "budget",
+        { model, method: method.name },
+        "--budget chooses the number of blocks of a vit or dit: leave --method out.",
+      );
     const units = planUnits(method, { ...settings, checkpointing });
     if (options.json) return printJson({ method: method.name, ...units });
     return print(
@@ -49,7 +53,7 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
       ),
     );
   }
-  const report = planReport(buildArchitecture(config, data), method, settings);
+  const report = planReport(buildMethod({ ...config, method: "end-to-end" }, data), method, settings);
   const budget = options.budget as number | undefined;
   const { layersPerBlock: _, ...blocks } = config.blocks;
   const fit =

@@ -95,7 +95,11 @@ function runTerminal(): RunTerminal {
     },
     onStep: ({ name }, report) => progress?.step(name, report),
     onEvaluated: ({ name }, step, metrics) =>
-      onNotice(`${name} step ${step}: test accuracy alone ${(100 * (metrics.accuracy ?? Number.NaN)).toFixed(2)} %`),
+      onNotice(
+        metrics.accuracy === undefined
+          ? `${name} step ${step}: denoising loss on test images ${(metrics.loss ?? Number.NaN).toFixed(4)}`
+          : `${name} step ${step}: test accuracy alone ${(100 * metrics.accuracy).toFixed(2)} %`,
+      ),
   };
 }
 
