@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
 import { afterAll, describe, expect, test } from "vitest";
-import { readSafetensors } from "../src/formats/index.ts";
+import { asFloat32, readSafetensors } from "../src/formats/index.ts";
 
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const goldenFolder = process.env.DBLOCKS_GOLDEN ?? fileURLToPath(new URL("../../shared/golden", import.meta.url));
@@ -335,17 +335,16 @@ describe("bad input is one clear line and the right exit code", () => {
   // A disk of its own can be mounted only by root, and not in every container.
   const smallDisk = join(folder, "small-disk");
   const isMounted = process.platform === "linux" && process.getuid?.() === 0 && mounts(smallDisk);
+  afterAll(() => {
+    if (isMounted) execFileSync("umount", [smallDisk]);
+  });
   test.skipIf(!isMounted)("a full disk ends the run with one line, and what was saved stays", async () => {
-    try {
-      const outcome = await train("small-disk/run", "--save-every", "5");
-      expect(outcome.code).toBe(1);
-      expect(outcome.stderr).toMatch(/dblocks: Cannot write .*the disk is full/);
-      const saved = readdirSync(join(smallDisk, "run", "block-0")).filter((name) => name.endsWith(".safetensors"));
-      expect(saved).toContain("step-000005.safetensors");
-      for (const name of saved) readSafetensors(readFileSync(join(smallDisk, "run", "block-0", name)));
-    } finally {
-      execFileSync("umount", [smallDisk]);
-    }
+    const outcome = await train("small-disk/run", "--save-every", "5");
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(/dblocks: Cannot write .*the disk is full/);
+    const saved = readdirSync(join(smallDisk, "run", "block-0")).filter((name) => name.endsWith(".safetensors"));
+    expect(saved).toContain("step-000005.safetensors");
+    for (const name of saved) readSafetensors(readFileSync(join(smallDisk, "run", "block-0", name)));
   });
 
   test("a failing block of a parallel run is named, and the others are trained", async () => {
@@ -424,6 +423,54 @@ describe("compare", () => {
   });
 });
 
+describe("images", () => {
+  const sizes = ["--data", data, "--batch", "20", "--width", "16", "--heads", "2", "--patch", "8", "--layers", "3", "--threads", "1"];
+  const trainDit = (run: string, ...more: string[]): Promise<Outcome> =>
+    dblocks("train", "dit", "--run", join(folder, run), ...sizes, "--epochs", "1", ...more);
+  const sample = (run: string, ...more: string[]): Promise<Outcome> =>
+    dblocks("sample", join(folder, run), "--steps", "4", "--count", "5", ...more);
+
+  test("a diffusion transformer trains in blocks, is evaluated, verified, and draws images that depend on the seed alone", async () => {
+    const trained = await trainDit("dit");
+    expect([trained.code, trained.stdout]).toEqual([0, expect.stringMatching(/denoising loss on test images/)]);
+    const { levels } = JSON.parse((await dblocks("evaluate", join(folder, "dit"), "--json")).stdout) as { levels: { block: string }[] };
+    expect(new Set(levels.map(({ block }) => block)).size).toBe(3);
+    expect((await dblocks("verify", join(folder, "dit"))).code).toBe(0);
+
+    const [small, large, other] = ["small", "large", "other"].map((name) => join(folder, `${name}.safetensors`));
+    await sample("dit", "--batch", "2", "--guidance", "1.5", "--out", small!);
+    await sample("dit", "--batch", "8", "--guidance", "1.5", "--out", large!);
+    await sample("dit", "--seed", "1", "--out", other!);
+    const imagesOf = (file: string): Float32Array => asFloat32(readSafetensors(readFileSync(file)).tensors.get("images")!);
+    const [a, b, c] = [small!, large!, other!].map(imagesOf) as [Float32Array, Float32Array, Float32Array];
+    expect(a).toHaveLength(5 * 3 * 32 * 32);
+    expect(Math.max(...a.map((x, i) => Math.abs(x - b[i]!)))).toBeLessThan(1e-3);
+    expect(Math.max(...a.map((x, i) => Math.abs(x - c[i]!)))).toBeGreaterThan(0.1);
+    expect((await sample("dit", "--sampler", "euler", "--class", "3", "--out", join(folder, "grid.png"))).code).toBe(0);
+    expect([...readFileSync(join(folder, "grid.png")).subarray(1, 4)]).toEqual([..."PNG"].map((c) => c.charCodeAt(0)));
+  });
+
+  test("bad input is refused in one line", async () => {
+    await trainDit("plain", "--method", "end-to-end", "--set", "images.conditional=false");
+    await train("classifier", "--epochs", "1");
+    const refused: [Promise<Outcome>, RegExp][] = [
+      [sample("dit", "--class", "12"), /--class 12: there are 10: 0 \(.+\) to 9/],
+      [sample("plain", "--guidance", "2"), /without classes.*Leave --guidance out/],
+      [sample("plain", "--class", "1"), /this network knows no classes/],
+      [sample("classifier"), /makes no images/],
+      [sample("dit", "--out", "images.jpg"), /must be \.png or \.safetensors/],
+      [sample("nothing"), /There is no run/],
+      [trainDit("odd", "--patch", "5"), /patches of 5 do not divide an image of 32/],
+      [trainDit("greedy", "--method", "greedy"), /--method greedy cannot train dit/],
+    ];
+    for (const [outcome, message] of refused) {
+      const { code, stderr } = await outcome;
+      expect([code, stderr.trim().split("\n")]).toEqual([expect.any(Number), [expect.stringMatching(message)]]);
+      expect(code).toBeGreaterThan(0);
+    }
+  });
+});
+
 describe("other commands", () => {
   test("partition prints descending boundaries and ranges, block 0 first", async () => {
     const { boundaries, ranges, rangesWithOverlap } = JSON.parse((await dblocks("partition", "--blocks", "3", "--json")).stdout);
@@ -484,7 +531,19 @@ describe("other commands", () => {
   });
 
   test("every command explains itself", async () => {
-    for (const command of ["train", "evaluate", "compare", "reproduce", "plan", "partition", "verify", "bench", "doctor", "demo"]) {
+    for (const command of [
+      "train",
+      "evaluate",
+      "sample",
+      "compare",
+      "reproduce",
+      "plan",
+      "partition",
+      "verify",
+      "bench",
+      "doctor",
+      "demo",
+    ]) {
       const { code, stdout } = await dblocks(command, "--help");
       expect(code).toBe(0);
       expect(stdout).toContain("Options:");
