@@ -11,7 +11,13 @@ const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const goldenFolder = process.env.DBLOCKS_GOLDEN ?? fileURLToPath(new URL("../../shared/golden", import.meta.url));
 const golden = join(goldenFolder, "vit_dblock.safetensors");
 const folder = mkdtempSync(join(tmpdir(), "dblocks-cli-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+// A disk of its own can be mounted only by root, and not in every container.
+const smallDisk = join(folder, "small-disk");
+const isMounted = process.platform === "linux" && process.getuid?.() === 0 && mounts(smallDisk);
+afterAll(() => {
+  if (isMounted) execFileSync("umount", [smallDisk]);
+  rmSync(folder, { recursive: true, force: true });
+});
 
 interface Outcome {
   readonly code: number;
@@ -332,12 +338,6 @@ describe("bad input is one clear line and the right exit code", () => {
     });
   });
 
-  // A disk of its own can be mounted only by root, and not in every container.
-  const smallDisk = join(folder, "small-disk");
-  const isMounted = process.platform === "linux" && process.getuid?.() === 0 && mounts(smallDisk);
-  afterAll(() => {
-    if (isMounted) execFileSync("umount", [smallDisk]);
-  });
   test.skipIf(!isMounted)("a full disk ends the run with one line, and what was saved stays", async () => {
     const outcome = await train("small-disk/run", "--save-every", "5");
     expect(outcome.code).toBe(1);
