@@ -74,6 +74,19 @@ describe("labels in the input", () => {
     expect([...y]).toEqual([0, 0, 5, 0, ...images.slice(4, 12), 5, 0, 0, 0, ...images.slice(16)]);
   });
 
+  test("as a pattern, a label adds the same signs to every image of its class, and others to other classes", async () => {
+    const images = drawn("images", 3 * 3 * 4 * 4);
+    const label = { numClasses: 4, brightness: 0.5, writing: "pattern" } as const;
+    const { y } = await evaluate(cpu, { y: writeLabel(constant(images, [3, 3, 4, 4]), constant([2, 2, 0], [3], "int32"), label) });
+    const added = [...y].map((value, i) => value - images[i]!);
+    for (const value of added) expect(Math.abs(value)).toBeCloseTo(0.5, 5);
+    const signs = [0, 1, 2].map((n) => added.slice(48 * n, 48 * (n + 1)).map(Math.sign));
+    expect(signs[0]).toEqual(signs[1]);
+    const agreement = signs[0]!.filter((sign, i) => sign === signs[2]![i]).length;
+    expect(agreement).toBeGreaterThan(12);
+    expect(agreement).toBeLessThan(36);
+  });
+
   test("negatives never carry the right label and are uniform over the others", async () => {
     const count = 4000;
     const labels = Int32Array.from({ length: count }, (_, i) => i % 5);
