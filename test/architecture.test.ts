@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   models: ["tensor", "nn"], // a model knows neither diffusion nor blocks
   optim: ["tensor"],
   run: ["formats"],
-  eval: [],
+  eval: ["onnx", "runtime"],
   report: [],
   train: ["tensor", "onnx", "random", "nn", "optim", "runtime", "run", "formats"],
   blocks: ["tensor", "random", "nn", "diffusion", "train"],
@@ -28,6 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   verify: ["tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
   experiments: [
     "tensor",
+    "onnx",
     "random",
     "nn",
     "models",

@@ -447,6 +447,24 @@ describe("images", () => {
     expect(Math.max(...a.map((x, i) => Math.abs(x - b[i]!)))).toBeLessThan(1e-3);
     expect(Math.max(...a.map((x, i) => Math.abs(x - c[i]!)))).toBeGreaterThan(0.1);
     expect((await sample("dit", "--sampler", "euler", "--class", "3", "--out", join(folder, "grid.png"))).code).toBe(0);
+    const features = join(folder, "features.onnx");
+    const made = await dblocks(
+      "features",
+      "--data",
+      data,
+      "--epochs",
+      "1",
+      "--threads",
+      "1",
+      "--run",
+      join(folder, "features"),
+      "--out",
+      features,
+    );
+    expect(made.stdout).toMatch(/96 features of a classifier/);
+    const measured = await dblocks("evaluate", join(folder, "dit"), "--features", features, "--samples", "10", "--steps", "2");
+    expect(measured.stdout).toMatch(/FID\[dblocks-features\] to the test images: .*; mean .*, least /);
+    expect(measured.stderr).toMatch(/10 images for 96 features: a covariance is singular/);
     expect([...readFileSync(join(folder, "grid.png")).subarray(1, 4)]).toEqual([..."PNG"].map((c) => c.charCodeAt(0)));
   });
 
@@ -460,6 +478,8 @@ describe("images", () => {
       [sample("classifier"), /makes no images/],
       [sample("dit", "--out", "images.jpg"), /must be \.png or \.safetensors/],
       [sample("nothing"), /There is no run/],
+      [dblocks("evaluate", join(folder, "dit"), "--features", "missing.onnx"), /missing\.onnx cannot be read.*dblocks features/],
+      [dblocks("evaluate", join(folder, "dit"), "--features", join(data, "test_batch.bin")), /test_batch\.bin is no ONNX model/],
       [trainDit("odd", "--patch", "5"), /patches of 5 do not divide an image of 32/],
       [trainDit("greedy", "--method", "greedy"), /--method greedy cannot train dit/],
     ];

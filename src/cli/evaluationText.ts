@@ -1,4 +1,4 @@
-import { accuracyText, type Evaluation, isOfClasses } from "../experiments/index.ts";
+import { accuracyText, type Evaluation, type ImageFid, isOfClasses } from "../experiments/index.ts";
 
 /** An evaluation as lines for people. */
 export function evaluationText(evaluation: Evaluation): string {
@@ -13,4 +13,13 @@ export function evaluationText(evaluation: Evaluation): string {
     ...Object.entries(units).map(([name, accuracy]) => `  ${name} alone ${(100 * accuracy).toFixed(2)} %`),
     ...(levels.length > 0 ? [`cross-entropy by sigma: ${levels.join(", ")}`] : []),
   ].join("\n");
+}
+
+/** All evaluations, their mean and their least. */
+export function fidText({ name, samples, train, test }: ImageFid): string {
+  const line = (to: string, values: readonly number[]): string => {
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return `${name} to the ${to} images: ${values.map((value) => value.toFixed(3)).join(", ")}; mean ${mean.toFixed(3)}, least ${Math.min(...values).toFixed(3)}`;
+  };
+  return `${line("training", train)}\n${line("test", test)}\n${samples} images in each of ${train.length} evaluations`;
 }

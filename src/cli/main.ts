@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import("./commands/train.ts")).trainCommand(),
   evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
   sample: async () => (await import("./commands/sample.ts")).sampleCommand(),
+  features: async () => (await import("./commands/features.ts")).featuresCommand(),
   compare: async () => (await import("./commands/compare.ts")).compareCommand(),
   reproduce: async () => (await import("./commands/reproduce.ts")).reproduceCommand(),
   plan: async () => (await import("./commands/plan.ts")).planCommand(),

@@ -6,6 +6,8 @@ export { type DataShape, dataShapeOf } from "./dataShape.ts";
 export * from "./demo.ts";
 export * from "./evaluate.ts";
 export * from "./evaluateImages.ts";
+export * from "./features.ts";
+export * from "./imageFid.ts";
 export * from "./parallel.ts";
 export * from "./prepare.ts";
 export * from "./presets.ts";

@@ -21,17 +21,22 @@ export interface EncodeOptions {
    * of a checkpointed step); unknown shapes are freed at their last use.
    */
   readonly hideShapes?: boolean;
+  /** Values of inputs that are written into the file, by name, so that it takes the others only. */
+  readonly weights?: ReadonlyMap<string, Float32Array>;
 }
 
 /** Writes a program as an ONNX model: constants become initializers; nodes keep their order; outputs are named on the node that makes them. */
-export function encodeModel(program: Program, { metadata = {}, hideShapes = false }: EncodeOptions = {}): OnnxModel {
-  const inputs = program.inputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
+export function encodeModel(program: Program, { metadata = {}, hideShapes = false, weights = new Map() }: EncodeOptions = {}): OnnxModel {
+  const inputs = program.inputs
+    .filter(({ name }) => !weights.has(name))
+    .map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
   const outputs = program.outputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
   const names = valueNames(program);
   const initializers = new Initializers(hideShapes);
   for (const tensor of program.constants) {
     if (tensor.source?.kind === "constant") initializers.add(names.get(tensor)!, tensor, tensor.source.data);
   }
+  for (const { name, tensor } of program.inputs) if (weights.has(name)) initializers.add(name, tensor, weights.get(name)!);
   const versions = new Map<string, number>([["", schema.opsetVersion]]);
   const nodes: MessageWriter[] = [];
   for (const [i, node] of program.nodes.entries()) {

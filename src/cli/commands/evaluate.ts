@@ -1,23 +1,36 @@
 import { Command, Option } from "commander";
-import { evaluationText } from "../evaluationText.ts";
-import { positiveNumber } from "../options.ts";
-import { print, printJson } from "../output.ts";
+import { evaluationText, fidText } from "../evaluationText.ts";
+import { number, positiveNumber } from "../options.ts";
+import { print, printJson, say } from "../output.ts";
 
 export function evaluateCommand(): Command {
   return new Command("evaluate")
-    .description("measure a trained run: accuracy of the whole and of each block alone, cross-entropy at fixed noise levels")
+    .description(
+      "measure a trained run: accuracy of the whole and of each block alone, cross-entropy at fixed noise levels; of a diffusion model its losses, and with --features the FID of what it draws",
+    )
     .argument("<run>", "folder of the run")
     .option("--data <path>", "data set to evaluate on (default: the run's own)")
     .option("--seeds <n>", "starting noises", positiveNumber, 3)
     .option("--per-class", "show the accuracy of each class")
     .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
     .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
+    .option("--features <file>", "of a diffusion model: an ONNX file from images to features, for FID (see dblocks features)")
+    .option("--samples <n>", "images drawn for each of three FIDs", positiveNumber, 1000)
+    .option("--guidance <s>", "classifier-free guidance of those images", number, 1)
+    .option("--steps <n>", "steps of their walk", positiveNumber, 18)
     .option("--json", "print the result as JSON")
-    .action(async (run: string, { data, seeds, perClass, device, threads, json }) => {
-      const { evaluateRun, isOfClasses } = await import("../../experiments/index.ts");
+    .action(async (run: string, { data, seeds, perClass, device, threads, features, samples, guidance, steps, json }) => {
+      const { evaluateRun, imageFid, isOfClasses } = await import("../../experiments/index.ts");
       const result = await evaluateRun({ path: run, dataPath: data, seeds, device, threads });
-      if (json) return printJson(result);
+      const sampling = { guidance, numSteps: steps };
+      const fid =
+        features === undefined
+          ? undefined
+          : await imageFid({ path: run, features, samples, sampling, dataPath: data, device, threads, onNotice: say });
+      if (json) return printJson({ ...result, ...(fid && { fid }) });
       print(evaluationText(result));
+      if (fid) print(fidText(fid));
+      else if (!isOfClasses(result)) say("FID needs features: --features FILE; dblocks features --data PATH makes some.");
       if (!perClass || !isOfClasses(result)) return;
       for (const [name, accuracy] of Object.entries(result.classes)) print(`  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`);
     });

@@ -1,0 +1,42 @@
+import { Command, Option } from "commander";
+import { watchInterruption } from "../interruption.ts";
+import { positiveNumber } from "../options.ts";
+import { print, printJson, say } from "../output.ts";
+import { TrainingProgress } from "../progress.ts";
+
+export function featuresCommand(): Command {
+  return new Command("features")
+    .description(
+      "train a small classifier on labelled images and write its features as ONNX: what `dblocks evaluate --features` compares images by",
+    )
+    .requiredOption("--data <path>", "labelled images: those that the diffusion model is trained on")
+    .option("--out <file>", "the ONNX file to write", "features.onnx")
+    .option("--run <folder>", "where the classifier's run is kept", "runs/features")
+    .option("--epochs <n>", "passes over the data", positiveNumber, 10)
+    .addOption(new Option("--augment <kind>", "augmentation of training images").choices(["none", "flip", "flip-crop"]).default("none"))
+    .option("--threads <n>", "threads (default: all cores)", positiveNumber)
+    .option("--json", "print the result as JSON")
+    .action(async ({ data, out, run, epochs, augment, threads, json }) => {
+      const { trainFeatures } = await import("../../experiments/index.ts");
+      const interruption = watchInterruption(() => say("Stopping after this step …"));
+      let progress: TrainingProgress | undefined;
+      const result = await trainFeatures({
+        path: run,
+        dataPath: data,
+        out,
+        overrides: { training: { epochs }, data: { augmentation: augment }, execution: { ...(threads && { threads }) } },
+        signal: interruption.signal,
+        onNotice: say,
+        onStart: ({ config: { training }, steps, units }) => {
+          progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, imagesPerStep: training.batchSize });
+        },
+        onStep: ({ name }, report) => progress?.step(name, report),
+      });
+      progress?.pause();
+      if (result === undefined) {
+        say(`Stopped; what was done is in ${run}. The same command goes on.`);
+        process.exitCode = interruption.exitCode() ?? 1;
+      } else if (json) printJson({ out, ...result });
+      else print(`${out}: ${result.width} features of a classifier with ${(100 * result.accuracy).toFixed(1)} % test accuracy`);
+    });
+}
