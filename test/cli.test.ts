@@ -447,6 +447,10 @@ describe("images", () => {
     expect(Math.max(...a.map((x, i) => Math.abs(x - b[i]!)))).toBeLessThan(1e-3);
     expect(Math.max(...a.map((x, i) => Math.abs(x - c[i]!)))).toBeGreaterThan(0.1);
     expect((await sample("dit", "--sampler", "euler", "--class", "3", "--out", join(folder, "grid.png"))).code).toBe(0);
+    await sample("dit", "--out", `${join(folder, "drawn")}/`);
+    expect(readdirSync(join(folder, "drawn"))).toEqual([0, 1, 2, 3, 4].map((i) => `00000${i}-class-${i}.png`));
+    await sample("dit", "--out", join(folder, "way.apng"));
+    expect(readFileSync(join(folder, "way.apng")).includes("acTL")).toBe(true);
     const features = join(folder, "features.onnx");
     const made = await dblocks(
       "features",
@@ -476,7 +480,7 @@ describe("images", () => {
       [sample("plain", "--guidance", "2"), /without classes.*Leave --guidance out/],
       [sample("plain", "--class", "1"), /this network knows no classes/],
       [sample("classifier"), /makes no images/],
-      [sample("dit", "--out", "images.jpg"), /must be \.png or \.safetensors/],
+      [sample("dit", "--out", "images.jpg"), /ends in \.png, \.apng or \.safetensors/],
       [sample("nothing"), /There is no run/],
       [dblocks("evaluate", join(folder, "dit"), "--features", "missing.onnx"), /missing\.onnx cannot be read.*dblocks features/],
       [dblocks("evaluate", join(folder, "dit"), "--features", join(data, "test_batch.bin")), /test_batch\.bin is no ONNX model/],

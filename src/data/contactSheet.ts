@@ -9,12 +9,25 @@ export interface ContactSheet {
   readonly columns: number;
   /** Each pixel becomes a square of this side. */
   readonly scale: number;
+  /** White pixels between images and around them: 2 unless told. */
+  readonly gap?: number;
 }
 
-const gap = 2;
+/** A picture as a PNG encoder takes it. */
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  /** RGB, row by row. */
+  readonly data: Uint8Array;
+}
 
 /** A PNG of images [count, channels, height, width] side by side, row by row, on white. Grey images stay grey. */
-export function encodePngGrid(images: Uint8Array, { count, channels, height, width, columns, scale }: ContactSheet): Uint8Array {
+export function encodePngGrid(images: Uint8Array, sheet: ContactSheet): Uint8Array {
+  return encode({ ...drawGrid(images, sheet), channels: 3, depth: 8 });
+}
+
+/** The picture of {@link encodePngGrid}. */
+export function drawGrid(images: Uint8Array, { count, channels, height, width, columns, scale, gap = 2 }: ContactSheet): Picture {
   const rows = Math.ceil(count / columns);
   const sheetWidth = columns * (width * scale + gap) + gap;
   const sheetHeight = rows * (height * scale + gap) + gap;
@@ -31,5 +44,5 @@ export function encodePngGrid(images: Uint8Array, { count, channels, height, wid
       }
     }
   }
-  return encode({ width: sheetWidth, height: sheetHeight, data, channels: 3, depth: 8 });
+  return { width: sheetWidth, height: sheetHeight, data };
 }

@@ -1,3 +1,4 @@
+export { type AnimationOptions, encodeAnimation } from "./animation.ts";
 export { type Augmentation, augmentations, imageWriter, type Normalisation } from "./augment.ts";
 export { type ImageBatch, type TrainBatches, type TrainBatchOptions, testBatches, trainBatches } from "./batches.ts";
 export { type ContactSheet, encodePngGrid } from "./contactSheet.ts";

@@ -3,10 +3,10 @@ import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.t
 import { DataError } from "../errors.ts";
 import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
 import { openDevice } from "../runtime/index.ts";
-import { type SampleRunOptions, sampleRun } from "./sampleRun.ts";
+import { type SampledImages, type SampleRunOptions, sampleRun } from "./sampleRun.ts";
 import { openTrainedRun } from "./trainedRun.ts";
 
-export interface ImageFidOptions extends Omit<SampleRunOptions, "count" | "label" | "seed"> {
+export interface ImageFidOptions extends Omit<SampleRunOptions, "count" | "label" | "seed" | "onImages"> {
   /** An ONNX file: see {@link openFeatures}. */
   readonly features: string;
   /** Images of each evaluation. */
@@ -49,9 +49,9 @@ export async function imageFid({ features, samples, evaluations = 3, dataPath, o
         `${Math.min(samples, test.count)} images for ${network.width} features: a covariance is singular, the distance is too large. More --samples help.`,
       );
     for (let seed = 0; seed < evaluations && !options.signal?.aborted; seed++) {
-      const drawn = await sampleRun({ ...options, count: samples, seed });
       const statistics = new FeatureStatistics(network.width);
-      await network.extract(drawn.images, drawn, (row) => statistics.add(row));
+      const onImages = (drawn: SampledImages): Promise<void> => network.extract(drawn.images, drawn, (row) => statistics.add(row));
+      await sampleRun({ ...options, count: samples, seed, onImages });
       result.train.push(frechetDistance(statistics, train));
       result.test.push(frechetDistance(statistics, test));
     }

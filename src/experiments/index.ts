@@ -8,6 +8,7 @@ export * from "./evaluate.ts";
 export * from "./evaluateImages.ts";
 export * from "./features.ts";
 export * from "./imageFid.ts";
+export * from "./imageFiles.ts";
 export * from "./parallel.ts";
 export * from "./prepare.ts";
 export * from "./presets.ts";

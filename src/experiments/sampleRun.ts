@@ -1,13 +1,11 @@
-import { writeFile } from "node:fs/promises";
 import { type ImageSampling, imageGrid, imagesPerWalk, sampleImages } from "../blocks/index.ts";
-import { encodePngGrid, type ImageDataset } from "../data/index.ts";
+import type { ImageDataset } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
-import { writeSafetensors } from "../formats/index.ts";
 import { fold, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { createCaller, isClassifier } from "../train/index.ts";
 import type { RunConfig } from "./runConfig.ts";
-import { loadParameters, openTrainedRun } from "./trainedRun.ts";
+import { loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
 
 export interface SampleRunOptions {
   readonly path: string;
@@ -21,11 +19,25 @@ export interface SampleRunOptions {
   readonly device?: RunConfig["execution"]["device"] | undefined;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (images: number, step: number, steps: number) => void;
+  /** Told where the images go before the first is drawn. */
+  readonly onStart?: (shape: SampleShape) => void | Promise<void>;
+  /** Takes each batch as it is finished; nothing is kept. */
+  readonly onImages: (images: SampledImages) => void | Promise<void>;
+  /** Told of each step of a walk: how far it is, and what its images look like there. */
+  readonly onStep?: (step: SampleProgress) => void | Promise<void>;
 }
 
-/** Images that a run made, as numbers in [−1, 1] for white and black, [count, channels, size, size]. */
+/** What all images of a run have in common. */
+export interface SampleShape {
+  readonly channels: number;
+  readonly size: number;
+  readonly numBlocks: number;
+}
+
+/** Some images of a run, as numbers in [−1, 1] for black and white, [count, channels, size, size]. */
 export interface SampledImages {
+  /** The number of the first. */
+  readonly first: number;
   readonly images: Float32Array;
   readonly labels: Int32Array;
   readonly count: number;
@@ -33,14 +45,26 @@ export interface SampledImages {
   readonly size: number;
 }
 
+export interface SampleProgress {
+  /** Images that were finished before this walk. */
+  readonly done: number;
+  readonly step: number;
+  readonly steps: number;
+  readonly sigma: number;
+  /** The block that was asked, and its estimate of the images. */
+  readonly block: number;
+  readonly denoised: Float32Array;
+}
+
 const defaults: ImageSampling = { sampler: "heun", numSteps: 18, grid: "karras", guidance: 1, churn: 0 };
 
 /**
- * Draws images from a trained run. Image i of a seed is the same in any batch size and any count. After the signal those that are whole are returned.
+ * Draws images from a trained run. Image i of a seed is the same in any batch size and any count. After the signal it stops behind the walk in progress.
  *
+ * @returns how many were drawn.
  * @throws {UsageError} if the run makes no images, the class is out of range, or guidance is asked of a network without classes.
  */
-export async function sampleRun(options: SampleRunOptions): Promise<SampledImages> {
+export async function sampleRun(options: SampleRunOptions): Promise<number> {
   const run = await openTrainedRun(options.path);
   const threads = options.threads ?? run.config.execution.threads;
   const device = await openDevice(options.device ?? run.config.execution.device, threads === undefined ? {} : { threads });
@@ -52,17 +76,15 @@ export async function sampleRun(options: SampleRunOptions): Promise<SampledImage
 }
 
 async function sampleOpen(
-  run: Awaited<ReturnType<typeof openTrainedRun>>,
+  run: TrainedRun,
   device: Device,
-  { count, label, seed = 0, batchSize = 32, signal, onProgress, ...options }: SampleRunOptions,
-): Promise<SampledImages> {
+  { count, label, seed = 0, batchSize = 32, signal, onStart, onImages, onStep, ...options }: SampleRunOptions,
+): Promise<number> {
   const { method, data, config, folder } = run;
-  if (isClassifier(method))
-    throw new UsageError(
-      "noImages",
-      { model: config.model },
-      `${folder.path} is a ${config.model}, which makes no images. Train one: dblocks train dit.`,
-    );
+  if (isClassifier(method)) {
+    const message = `${folder.path} is a ${config.model}, which makes no images. Train one: dblocks train dit.`;
+    throw new UsageError("noImages", { model: config.model }, message);
+  }
   const sampling = { ...defaults, ...options.sampling };
   const { numClasses } = method.architecture;
   checkLabel(label, numClasses, data);
@@ -75,27 +97,26 @@ async function sampleOpen(
   const parameters = await loadParameters(run);
   await using caller = createCaller(method, { device, values: (name) => parameters.get(name)!, batchSize });
   const [channels, size] = method.architecture.inputType(1).shape.slice(1) as [number, number];
-  const pixels = channels * size * size;
-  const images = new Float32Array(count * pixels);
-  const labels = Int32Array.from({ length: count }, (_, i) => label ?? (numClasses === 0 ? 0 : i % numClasses));
+  await onStart?.({ channels, size, numBlocks: method.blocks.length });
   const perWalk = imagesPerWalk(batchSize, sampling);
   const steps = imageGrid(method, sampling).length - 1;
   let done = 0;
-  for (; done < count && !signal?.aborted; done += perWalk) {
+  while (done < count && !signal?.aborted) {
     const numbers = Array.from({ length: Math.min(perWalk, count - done) }, (_, i) => done + i);
-    const walk = await sampleImages({
+    const labels = Int32Array.from(numbers, (i) => label ?? (numClasses === 0 ? 0 : i % numClasses));
+    const images = await sampleImages({
       denoiser: method,
       call: caller.call,
       batchSize,
-      labels: labels.subarray(done, done + numbers.length),
+      labels,
       keys: numbers.map((i) => fold(fold(key(seed), "image"), i)),
       sampling,
-      onStep: ({ step }) => onProgress?.(done, step + 1, steps),
+      onStep: ({ step, ...rest }) => onStep?.({ done, step: step + 1, steps, ...rest }),
     });
-    images.set(walk, done * pixels);
+    await onImages({ first: done, images, labels, count: numbers.length, channels, size });
+    done += numbers.length;
   }
-  const whole = Math.min(count, done);
-  return { images: images.subarray(0, whole * pixels), labels: labels.subarray(0, whole), count: whole, channels, size };
+  return done;
 }
 
 function checkLabel(label: number | undefined, numClasses: number, { classNames }: ImageDataset): void {
@@ -105,30 +126,4 @@ function checkLabel(label: number | undefined, numClasses: number, { classNames 
       ? "this network knows no classes"
       : `there are ${numClasses}: 0 (${classNames[0]}) to ${numClasses - 1} (${classNames[numClasses - 1]})`;
   throw new UsageError("label", { label, numClasses }, `--class ${label}: ${known}.`);
-}
-
-/** [−1, 1] to bytes; what lies outside is cut off. */
-export function imageBytes(images: Float32Array): Uint8Array {
-  return Uint8Array.from(images, (x) => Math.round(255 * Math.min(1, Math.max(0, (x + 1) / 2))));
-}
-
-/** Writes images to a file by its ending: a grid as .png, or the numbers and labels as .safetensors. */
-export async function writeImages(file: string, { images, labels, count, channels, size }: SampledImages): Promise<void> {
-  checkImageFile(file);
-  if (file.endsWith(".png")) {
-    const columns = Math.ceil(Math.sqrt(count));
-    const scale = size < 64 ? 2 : 1;
-    return await writeFile(file, encodePngGrid(imageBytes(images), { count, channels, height: size, width: size, columns, scale }));
-  }
-  const tensors = [
-    { name: "images", dtype: "F32", shape: [count, channels, size, size], data: images },
-    { name: "labels", dtype: "I32", shape: [count], data: labels },
-  ] as const;
-  await writeFile(file, writeSafetensors(tensors));
-}
-
-/** @throws {UsageError} for an ending that {@link writeImages} does not know. */
-export function checkImageFile(file: string): void {
-  if (/\.(png|safetensors)$/.test(file)) return;
-  throw new UsageError("imageFile", { file }, `--out ${file}: the ending must be .png or .safetensors.`);
 }

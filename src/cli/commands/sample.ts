@@ -16,38 +16,41 @@ export function sampleCommand(): Command {
     .option("--churn <amount>", "noise added and taken away again on the way (S_churn)", number, 0)
     .option("--seed <n>", "seed; image i of a seed is the same in any count and batch", wholeNumber, 0)
     .option("--batch <n>", "images that the network is asked about at once", positiveNumber, 32)
-    .option("--out <file>", "a grid as .png, or numbers as .safetensors", "samples.png")
+    .option("--out <file>", "a grid as .png, the way from noise as .apng, numbers as .safetensors, or a folder/ of PNGs", "samples.png")
     .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
     .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
     .action(async (path: string, options) => {
-      const { checkImageFile, sampleRun, writeImages } = await import("../../experiments/index.ts");
-      const { count, class: label, seed, batch, device, threads, out, json } = options;
+      const { imageWriter, sampleRun } = await import("../../experiments/index.ts");
+      const { count, class: label, seed, batch: batchSize, device, threads, out, json } = options;
       const { guidance, steps: numSteps, sampler, grid, churn } = options;
-      checkImageFile(out);
+      const writer = imageWriter(out);
       const interruption = watchInterruption(() => say("Stopping after this batch …"));
       const started = performance.now();
       let told = started;
-      const result = await sampleRun({
+      const drawn = await sampleRun({
         path,
         count,
         label,
         seed,
-        batchSize: batch,
+        batchSize,
         device,
         threads,
         signal: interruption.signal,
         sampling: { guidance, numSteps, sampler, grid, churn },
-        onProgress: (images, step, steps) => {
+        onStart: writer.start,
+        onImages: writer.add,
+        onStep: (progress) => {
+          writer.step?.(progress);
           if (performance.now() - told < 2000) return;
           told = performance.now();
-          say(`${images} of ${count} images; step ${step} of ${steps}`);
+          say(`${progress.done} of ${count} images; step ${progress.step} of ${progress.steps}`);
         },
       });
-      if (result.count > 0) await writeImages(out, result);
+      await writer.finish();
       const seconds = (performance.now() - started) / 1000;
-      if (json) printJson({ out, count: result.count, seconds });
-      else print(`${result.count} images in ${seconds.toFixed(1)} s: ${out}`);
-      if (result.count < count) process.exitCode = interruption.exitCode() ?? 1;
+      if (json) printJson({ out, count: drawn, seconds });
+      else print(`${drawn} images in ${seconds.toFixed(1)} s: ${out}`);
+      if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
     });
 }
