@@ -472,6 +472,31 @@ describe("images", () => {
     expect([...readFileSync(join(folder, "grid.png")).subarray(1, 4)]).toEqual([..."PNG"].map((c) => c.charCodeAt(0)));
   });
 
+  test("compare judges diffusion models by what they draw", async () => {
+    const measure = ["--features", join(folder, "features.onnx"), "--samples", "6", "--steps", "2"];
+    const { stdout } = await dblocks(
+      "compare",
+      "dit",
+      "--run",
+      join(folder, "dits"),
+      ...sizes,
+      "--epochs",
+      "1",
+      "--seeds",
+      "1",
+      ...measure,
+      "--json",
+    );
+    const { runs } = JSON.parse(stdout) as { runs: { method: string; layerEvaluations: number; fid: { name: string; test: number[] } }[] };
+    expect(runs.map(({ method, layerEvaluations }) => [method, layerEvaluations])).toEqual([
+      ["end-to-end", 600],
+      ["dblocks", 600],
+    ]);
+    for (const { fid } of runs) expect([fid.name, fid.test.length]).toEqual(["FID[dblocks-features]", 3]);
+    const without = await dblocks("compare", "dit", "--run", join(folder, "dits"), ...sizes);
+    expect([without.code, without.stderr]).toEqual([2, expect.stringMatching(/judged by what it draws. Give --features FILE/)]);
+  });
+
   test("bad input is refused in one line", async () => {
     await trainDit("plain", "--method", "end-to-end", "--set", "images.conditional=false");
     await train("classifier", "--epochs", "1");

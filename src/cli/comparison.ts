@@ -1,7 +1,23 @@
 import { fileURLToPath } from "node:url";
-import type { CompareOptions } from "../experiments/index.ts";
+import type { Command } from "commander";
+import type { CompareOptions, FidMeasure } from "../experiments/index.ts";
 import { watchInterruption } from "./interruption.ts";
+import { number, positiveNumber } from "./options.ts";
 import { print, printJson, say, shellCommand } from "./output.ts";
+
+/** How images are judged, for models that make some. */
+export function withFidOptions(command: Command): Command {
+  return command
+    .option("--features <file>", "of a dit: an ONNX file from images to features, for FID (see dblocks features)")
+    .option("--samples <n>", "of a dit: images drawn for each of three FIDs", positiveNumber, 1000)
+    .option("--guidance <s>", "of a dit: classifier-free guidance of those images", number, 1)
+    .option("--steps <n>", "of a dit: steps of their walk", positiveNumber, 18);
+}
+
+export function fidMeasure(options: Readonly<Record<string, unknown>>): { readonly fid?: FidMeasure } {
+  const { features, samples, guidance, steps } = options as Partial<FidMeasure>;
+  return features === undefined ? {} : { fid: { features, samples: samples!, guidance: guidance!, steps: steps! } };
+}
 
 /** Runs a comparison: tells each run as it ends, prints the table, and when it was stopped how to go on. */
 export async function runComparison(options: Omit<CompareOptions, "script" | "onRun" | "onLine" | "signal">, json: boolean): Promise<void> {
@@ -12,12 +28,14 @@ export async function runComparison(options: Omit<CompareOptions, "script" | "on
     script: fileURLToPath(new URL("main.js", import.meta.url)),
     signal: interruption.signal,
     onLine: (name, line) => say(`[${name}] ${line}`),
-    onRun: ({ method, seed, accuracy, seconds, trainingBytes }, isNew) => {
+    onRun: ({ method, seed, accuracy, fid, seconds, trainingBytes }, isNew) => {
+      const quality =
+        fid === undefined ? `${(100 * accuracy!).toFixed(2)} %` : `${fid.name} ${fid.test.map((value) => value.toFixed(2)).join(", ")}`;
       const cost = [
         ...(seconds === undefined ? [] : [`, ${seconds.toFixed(0)} s`]),
         ...(trainingBytes === undefined ? [] : [`, ${(trainingBytes / 1e6).toFixed(0)} MB`]),
       ];
-      say(`${method}, seed ${seed}: ${(100 * accuracy).toFixed(2)} %${cost.join("")}${isNew ? "" : " (was there)"}`);
+      say(`${method}, seed ${seed}: ${quality}${cost.join("")}${isNew ? "" : " (was there)"}`);
     },
   });
   if (json) printJson({ runs, report: reportPath });

@@ -37,29 +37,52 @@ const ownRates: Readonly<Partial<Record<RunConfig["model"], Readonly<Record<stri
 };
 
 /** The configuration of one system. */
-function configOf(base: RunConfig, method: string, training: RunConfigOverrides["training"] = {}): RunConfig {
-  const learningRate = ownRates[base.model]?.[method];
-  return parseRunConfig([
-    base,
-    ...(learningRate === undefined ? [] : [{ training: { learningRate } }]),
-    comparedMethods[method]!,
-    { training },
-  ]);
+function configOf(base: RunConfig, { name, overrides }: ComparedSystem, training: RunConfigOverrides["training"] = {}): RunConfig {
+  const learningRate = ownRates[base.model]?.[name];
+  return parseRunConfig([base, ...(learningRate === undefined ? [] : [{ training: { learningRate } }]), overrides, { training }]);
 }
 
 /** What is compared unless told, by model. */
-export const defaultComparison: Readonly<Partial<Record<RunConfig["model"], readonly string[]>>> = {
+export const defaultComparison: Readonly<Record<RunConfig["model"], readonly string[]>> = {
+  dit: ["end-to-end", "dblocks"],
   vit: ["end-to-end", "checkpointing", "greedy", "forward-forward", "dblocks"],
   mlp: ["end-to-end", "checkpointing", "greedy", "forward-forward"],
   "noprop-cnn": ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"],
 };
 
+/** One row of a comparison: its name, and what it sets in the configuration. */
+export interface ComparedSystem {
+  readonly name: string;
+  readonly overrides: RunConfigOverrides;
+}
+
+/** The systems of these names. @throws {UsageError} for an unknown one. */
+export function systemsNamed(names: readonly string[]): readonly ComparedSystem[] {
+  const unknown = names.filter((name) => !Object.hasOwn(comparedMethods, name));
+  if (unknown.length > 0) {
+    const known = Object.keys(comparedMethods);
+    throw new UsageError("unknownMethod", { unknown, known }, `compare: unknown ${unknown.join(", ")}; there are ${known.join(", ")}.`);
+  }
+  return names.map((name) => ({ name, overrides: comparedMethods[name]! }));
+}
+
+/** How images of a diffusion model are judged: see `imageFid`. */
+export interface FidMeasure {
+  /** An ONNX file from images to features. */
+  readonly features: string;
+  readonly samples: number;
+  readonly guidance: number;
+  readonly steps: number;
+}
+
 /** One training of one system. */
 export interface ComparedRun {
   readonly method: string;
   readonly seed: number;
-  /** Top-1 test accuracy, 0 to 1. */
-  readonly accuracy: number;
+  /** Top-1 test accuracy, 0 to 1, of a classifier. */
+  readonly accuracy?: number;
+  /** Distances of drawn images to the test images, of a diffusion model. */
+  readonly fid?: { readonly name: string; readonly test: readonly number[] };
   /** Images times layers that training went through. */
   readonly layerEvaluations: number;
   /** Of training; undefined for a run that was stopped and resumed. */
@@ -76,8 +99,10 @@ export interface CompareOptions {
   readonly path: string;
   /** The configuration of every run, but for method, seed, and the learning rate where a system was published with one of its own. */
   readonly base: RunConfig;
-  readonly methods: readonly string[];
+  readonly systems: readonly ComparedSystem[];
   readonly seeds: number;
+  /** For models that make images. */
+  readonly fid?: FidMeasure;
   /** Give each system but the shallow twin as many epochs as it takes to make the layer evaluations that the first makes. */
   readonly equalEvaluations?: boolean;
   /** What else the table tells of each system, after its name. */
@@ -105,45 +130,39 @@ export interface Comparison {
  * Trains every system with every seed on the same data, one after another, each in a fresh process, and puts them into one table: printed, and as
  * compare.csv, compare.json and report.html in `path`. Runs that are there already are taken as they are; one that was stopped goes on.
  *
- * @throws {UsageError} for an unknown system, or rows in `path` that were made with another configuration.
+ * @throws {UsageError} for rows in `path` that were made with another configuration, or a dit without a measure.
  * @throws {RunError} if a run fails; those before it stay.
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
-  const { path, base, methods, seeds, equalEvaluations = false, columns = [], script, onRun, onLine, signal } = options;
-  const unknown = methods.filter((method) => !Object.hasOwn(comparedMethods, method));
-  if (unknown.length > 0) {
-    const known = Object.keys(comparedMethods);
-    throw new UsageError("unknownMethod", { unknown, known }, `compare: unknown ${unknown.join(", ")}; there are ${known.join(", ")}.`);
-  }
-  if (defaultComparison[base.model] === undefined)
+  const { path, base, systems, seeds, fid, equalEvaluations = false, columns = [], script, onRun, onLine, signal } = options;
+  if (base.model === "dit" && fid === undefined)
     throw new UsageError(
-      "notCompared",
-      { model: base.model },
-      `compare: ${base.model} does not answer with classes; train and evaluate its runs one by one.`,
+      "noMeasure",
+      {},
+      "compare: a dit is judged by what it draws. Give --features FILE; dblocks features --data PATH makes some.",
     );
   const data = await loadImages(base.data.path);
   const folder = await openRun(path, { create: true });
   const runs: ComparedRun[] = [];
   const records: MetricRecord[] = [];
   for (let seed = 0; seed < seeds && !signal?.aborted; seed++) {
-    for (const method of methods) {
+    for (const system of systems) {
       if (signal?.aborted) break;
-      const training = {
-        seed: base.training.seed + seed,
-        ...(equalEvaluations && { epochs: equalEpochs(base, methods[0]!, method, data) }),
-      };
-      const config = configOf(base, method, training);
-      const name = `${method}-s${config.training.seed}`;
+      const epochs = equalEvaluations ? { epochs: equalEpochs(base, systems[0]!, system, data) } : {};
+      const config = configOf(base, system, { seed: base.training.seed + seed, ...epochs });
+      const method = system.name;
+      const name = `${method.replace(/[^\w.-]+/g, "-")}-s${config.training.seed}`;
       const own = await openRun(join(path, name), { create: true });
-      const hash = configHash(identityOf(config, data.name));
+      const hash = configHash({ ...identityOf(config, data.name), ...(fid && { fid }) });
       const known = await readRow(own, hash);
-      const run = known ?? (await trainAlone({ method, name, config, hash, own, script, data, onLine, signal }));
+      const run = known ?? (await trainAlone({ method, name, config, hash, own, script, data, fid, onLine, signal }));
       if (run === undefined) break;
       runs.push(run);
       if (seed === 0) records.push(...(await own.readMetrics()).map((record) => ({ ...record, unit: `${method} ${record.unit}` })));
       onRun?.(run, known === undefined);
     }
   }
+  const methods = systems.map(({ name }) => name);
   const table = comparisonTable(methods, runs, columns);
   await folder.writeFile("compare.csv", renderCsv(runColumns, runs.map(runCells)));
   await folder.writeFile("compare.json", `${JSON.stringify({ data: data.name, runs }, null, 2)}\n`);
@@ -159,7 +178,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
           curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
           curve(records, "accuracy", "Training accuracy", "accuracy"),
           curve(records, "loss", "Loss", "loss"),
-        ],
+        ].filter(({ series }) => series.length > 0),
       },
       { heading: "Data", images: [{ caption: `${data.name}: ${data.train.count} training images`, png: sampleSheet(data) }] },
       configSection(base),
@@ -171,16 +190,17 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
 }
 
 /** Epochs in which a system makes about as many layer evaluations as the first does in those of `base`; the shallow twin is what it is. */
-function equalEpochs(base: RunConfig, first: string, method: string, data: DataShape): number {
+function equalEpochs(base: RunConfig, first: ComparedSystem, system: ComparedSystem, data: DataShape): number {
   const { epochs } = base.training;
-  if (method === "shallow-twin") return epochs;
-  const ofEpoch = (name: string): number =>
-    buildMethod(configOf(base, name), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
-  return Math.max(1, Math.round((epochs * ofEpoch(first)) / ofEpoch(method)));
+  if (system.name === "shallow-twin") return epochs;
+  const ofEpoch = (one: ComparedSystem): number =>
+    buildMethod(configOf(base, one), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
+  return Math.max(1, Math.round((epochs * ofEpoch(first)) / ofEpoch(system)));
 }
 
 interface OneRun extends Pick<CompareOptions, "script" | "signal"> {
-  readonly onLine: ((name: string, line: string) => void) | undefined;
+  readonly fid: FidMeasure | undefined;
+  readonly onLine?: ((name: string, line: string) => void) | undefined;
   readonly method: string;
   readonly name: string;
   readonly config: RunConfig;
@@ -189,23 +209,43 @@ interface OneRun extends Pick<CompareOptions, "script" | "signal"> {
   readonly data: Awaited<ReturnType<typeof loadImages>>;
 }
 
-/** One run in a process of its own; undefined if it was stopped. */
-async function trainAlone({ method, name, config, hash, own, script, data, onLine, signal }: OneRun): Promise<ComparedRun | undefined> {
+/** One run, trained and judged in processes of its own; undefined if it was stopped. */
+async function trainAlone({
+  method,
+  name,
+  config,
+  hash,
+  own,
+  script,
+  data,
+  fid,
+  onLine = () => {},
+  signal,
+}: OneRun): Promise<ComparedRun | undefined> {
   const isResumed = await own.hasConfig();
   const file = await own.writeFile("options.json", `${JSON.stringify(config, null, 2)}\n`);
-  const task = { name, args: ["train", config.model, "--config", file, "--run", own.path, "--json"] };
-  const results = await runPool({ script, tasks: [task], onLine: onLine ?? (() => {}), signal });
-  const { code, output } = results[name]!;
-  if (signal?.aborted) return undefined;
-  if (code !== 0) {
+  const call = async (args: readonly string[]): Promise<string | undefined> => {
+    const { code, output } = (await runPool({ script, tasks: [{ name, args: [...args] }], onLine, signal }))[name]!;
+    if (signal?.aborted) return undefined;
+    if (code === 0) return output;
     const message = `${name} ended with exit code ${code}; the reason stands above. The other runs are kept: the same command goes on.`;
     throw new RunError("runFailed", { name, code }, message);
+  };
+  const trained = await call(["train", config.model, "--config", file, "--run", own.path, "--json"]);
+  if (trained === undefined) return undefined;
+  const { evaluation, cost } = JSON.parse(trained) as TrainRunResult;
+  let quality: Pick<ComparedRun, "accuracy" | "fid"> = { accuracy: (evaluation as ClassEvaluation).mean };
+  if (fid !== undefined) {
+    const { features, samples, guidance, steps } = fid;
+    const asked = ["--features", features, "--samples", `${samples}`, "--guidance", `${guidance}`, "--steps", `${steps}`];
+    const judged = await call(["evaluate", own.path, ...asked, "--json"]);
+    if (judged === undefined) return undefined;
+    quality = { fid: (JSON.parse(judged) as { fid: NonNullable<ComparedRun["fid"]> }).fid };
   }
-  const { evaluation, cost } = JSON.parse(output) as TrainRunResult;
   const run: ComparedRun = {
     method,
     seed: config.training.seed,
-    accuracy: (evaluation as ClassEvaluation).mean,
+    ...quality,
     ...(!isResumed && { seconds: cost.seconds }),
     ...(cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
     ...sizesOf(config, data, buildBatches(config, data).stepsPerEpoch),
@@ -247,6 +287,7 @@ const runColumns = [
   "method",
   "seed",
   "accuracy",
+  "FID, test",
   "layer evaluations",
   "seconds",
   "training memory MB",
@@ -258,7 +299,8 @@ function runCells(run: ComparedRun): Cell[] {
   return [
     run.method,
     run.seed,
-    run.accuracy,
+    run.accuracy ?? null,
+    run.fid === undefined ? null : mean(run.fid.test),
     run.layerEvaluations,
     run.seconds ?? null,
     run.trainingBytes === undefined ? null : run.trainingBytes / 1e6,
@@ -268,10 +310,13 @@ function runCells(run: ComparedRun): Cell[] {
 }
 
 function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[], more: NonNullable<CompareOptions["columns"]>): Table {
+  const fid = runs[0]?.fid;
   const columns: (string | Column)[] = [
     "method",
     ...more.map(({ title }) => title),
-    { title: "test accuracy %", best: "max" },
+    fid === undefined
+      ? { title: "test accuracy %", best: "max" }
+      : { title: `${fid.name}, test`, best: "min", hint: "mean of three evaluations; ± over the seeds" },
     "layer evaluations",
     { title: "training time", best: "min" },
     { title: "training memory", best: "min", hint: "largest resident memory above that before the first step, in a fresh process" },
@@ -281,15 +326,15 @@ function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[
   const rows = methods.flatMap((method): Cell[][] => {
     const own = runs.filter((run) => run.method === method);
     if (own.length === 0) return [];
-    const accuracies = own.map(({ accuracy }) => 100 * accuracy);
+    const scores = own.map((run) => (run.fid === undefined ? 100 * run.accuracy! : mean(run.fid.test)));
     const seconds = own.flatMap((run) => run.seconds ?? []);
     const memory = own.flatMap(({ trainingBytes }) => trainingBytes ?? []);
-    const spread = accuracies.length > 1 ? ` ± ${deviation(accuracies).toFixed(2)}` : "";
+    const spread = scores.length > 1 ? ` ± ${deviation(scores).toFixed(2)}` : "";
     return [
       [
         method,
         ...more.map(({ values }) => values[method] ?? null),
-        { text: `${mean(accuracies).toFixed(2)}${spread}`, value: mean(accuracies) },
+        { text: `${mean(scores).toFixed(2)}${spread}`, value: mean(scores) },
         own[0]!.layerEvaluations,
         seconds.length === 0 ? null : { text: `${mean(seconds).toFixed(0)} s`, value: mean(seconds) },
         memory.length === 0 ? null : { text: `${(mean(memory) / 1e6).toFixed(0)} MB`, value: mean(memory) },

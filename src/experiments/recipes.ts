@@ -1,43 +1,61 @@
-import type { CompareOptions } from "./compare.ts";
+import { type ComparedSystem, type CompareOptions, systemsNamed } from "./compare.ts";
 import { presets } from "./presets.ts";
 import type { RunConfig, RunConfigOverrides } from "./runConfig.ts";
 
-/** `paper`: as published, weeks on a CPU. `laptop`: the same comparison in an evening on two cores. */
-export type Scale = "laptop" | "paper";
+/** `paper`: as published, weeks on a CPU. `gpu`: smaller, hours on one GPU. `laptop`: the same comparison in an evening on two cores. */
+export const scales = ["laptop", "gpu", "paper"] as const;
+export type Scale = (typeof scales)[number];
 
 /** A table of the paper as a comparison: what is trained, and the published figures that stand beside ours. */
 export interface Recipe {
   readonly title: string;
   readonly model: RunConfig["model"];
-  readonly methods: readonly string[];
-  readonly twin: boolean;
-  /** Epochs are those of the first method; the others get as many as make the same layer evaluations. */
-  readonly equalEvaluations: boolean;
+  systems(scale: Scale): readonly ComparedSystem[];
+  /** Epochs are those of the first system; the others get as many as make the same layer evaluations. */
+  readonly equalEvaluations?: boolean;
   readonly columns: NonNullable<CompareOptions["columns"]>;
   readonly scales: Readonly<Record<Scale, RunConfigOverrides>>;
 }
 
-const published = "published, CIFAR-100 %";
+export const recipeNames = ["vit", "noprop", "dit", "table7", "table10", "overlap"] as const;
 
-/** By the name of the command. Published figures: DiffusionBlocks Tables 1 and 6; NoProp Table 1 (one-hot / 20 columns / prototypes). */
-export const recipes: Readonly<Record<"vit" | "noprop", Recipe>> = {
+const dit = {
+  model: "dit",
+  scales: {
+    laptop: { network: { width: 96, numLayers: 6, patchSize: 4 }, training: { epochs: 20 } },
+    gpu: {
+      network: { width: 384, numLayers: 12, numHeads: 6, patchSize: 4, mlpWidth: 1536 },
+      training: { epochs: 100, learningRate: 3e-4 },
+    },
+    paper: presets["DiT-S/2"],
+  },
+} as const satisfies Pick<Recipe, "model" | "scales">;
+
+/** The layer distributions of Table 7, in 12 layers and in 6. */
+const distributions = {
+  equal: { twelve: [4, 4, 4], six: [2, 2, 2] },
+  "middle-heavy": { twelve: [3, 6, 3], six: [1, 4, 1] },
+  "noisy end heavy": { twelve: [6, 4, 2], six: [3, 2, 1] },
+  "clean end heavy": { twelve: [2, 4, 6], six: [1, 2, 3] },
+} as const;
+
+/** By the name of the command. Published figures: DiffusionBlocks Tables 1, 2, 6, 7 and 10; NoProp Table 1 (one-hot / 20 columns / prototypes). */
+export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
   vit: {
     title: "Table 1: a vision transformer trained end to end, by Forward-Forward and in blocks",
     model: "vit",
-    methods: ["end-to-end", "forward-forward", "contrastive-ff", "dblocks"],
-    twin: true,
-    equalEvaluations: false,
-    columns: [{ title: published, values: { "end-to-end": "60.25", "forward-forward": "7.85", dblocks: "59.30" } }],
+    systems: () => systemsNamed(["end-to-end", "forward-forward", "contrastive-ff", "dblocks", "shallow-twin"]),
+    columns: [{ title: "published, CIFAR-100 %", values: { "end-to-end": "60.25", "forward-forward": "7.85", dblocks: "59.30" } }],
     scales: {
-      paper: presets["paper-cifar100"],
       laptop: { network: { width: 64 }, training: { epochs: 10 } },
+      gpu: { network: { width: 128, numLayers: 12 }, training: { epochs: 60 } },
+      paper: presets["paper-cifar100"],
     },
   },
   noprop: {
     title: "Table 6: NoProp and DiffusionBlocks on NoProp's convolutional network",
     model: "noprop-cnn",
-    methods: ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"],
-    twin: false,
+    systems: () => systemsNamed(["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"]),
     equalEvaluations: true,
     columns: [
       { title: "continuous time", values: { backprop: "no", "noprop-dt": "no", "noprop-ct": "yes", "noprop-fm": "yes", dblocks: "yes" } },
@@ -72,8 +90,60 @@ export const recipes: Readonly<Record<"vit" | "noprop", Recipe>> = {
       },
     ],
     scales: {
-      paper: { training: { epochs: 150, schedule: "constant", warmup: 0 } },
       laptop: { training: { epochs: 2 } },
+      gpu: { training: { epochs: 20 } },
+      paper: { training: { epochs: 150, schedule: "constant", warmup: 0 } },
     },
+  },
+  dit: {
+    ...dit,
+    title: "Table 2: a diffusion transformer trained end to end and in three blocks",
+    systems: () => systemsNamed(["end-to-end", "dblocks"]),
+    columns: [{ title: "published FID, CIFAR-10 test", values: { "end-to-end": "39.83", dblocks: "37.20" } }],
+  },
+  table7: {
+    ...dit,
+    title: "Table 7: how the noise range is cut, and how the layers are distributed; no overlap",
+    systems: (scale) =>
+      (["uniform-log", "equi-probability"] as const).flatMap((strategy) =>
+        Object.entries(distributions).map(([name, { six, twelve }]) => ({
+          name: `${strategy}, ${name}`,
+          overrides: { method: "blocks", blocks: { strategy, overlap: 0, layersPerBlock: scale === "laptop" ? six : twelve } },
+        })),
+      ),
+    columns: [
+      {
+        title: "published FID, CIFAR-10 test",
+        values: {
+          "uniform-log, equal": "43.53",
+          "uniform-log, middle-heavy": "43.59",
+          "uniform-log, noisy end heavy": "47.49",
+          "uniform-log, clean end heavy": "42.37",
+          "equi-probability, equal": "38.03",
+          "equi-probability, middle-heavy": "41.64",
+          "equi-probability, noisy end heavy": "45.42",
+          "equi-probability, clean end heavy": "40.40",
+        },
+      },
+    ],
+  },
+  table10: {
+    ...dit,
+    title: "Tables 8 and 10: the number of blocks; no overlap",
+    systems: (scale) =>
+      (scale === "laptop" ? [1, 2, 3, 6] : [1, 2, 3, 4, 6]).map((numBlocks) => ({
+        name: `B=${numBlocks}`,
+        overrides: { method: "blocks", blocks: { numBlocks, overlap: 0 } },
+      })),
+    columns: [
+      { title: "published FID, CIFAR-10 test", values: { "B=1": "39.83", "B=2": "35.47", "B=3": "38.03", "B=4": "45.43", "B=6": "53.32" } },
+      { title: "ImageNet, 24 layers", values: { "B=1": "12.09", "B=2": "9.90", "B=3": "11.11", "B=4": "11.90", "B=6": "14.43" } },
+    ],
+  },
+  overlap: {
+    ...dit,
+    title: "Three blocks with and without overlap of their noise ranges",
+    systems: () => [0, 0.05, 0.1].map((overlap) => ({ name: `overlap ${overlap}`, overrides: { method: "blocks", blocks: { overlap } } })),
+    columns: [{ title: "published FID, CIFAR-10 test", values: { "overlap 0": "38.03", "overlap 0.05": "37.20" } }],
   },
 };

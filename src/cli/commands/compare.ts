@@ -1,6 +1,6 @@
 import { Argument, Command } from "commander";
-import { defaultComparison } from "../../experiments/index.ts";
-import { runComparison } from "../comparison.ts";
+import { defaultComparison, systemsNamed } from "../../experiments/index.ts";
+import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
 import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
 
 interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
@@ -22,20 +22,26 @@ export function compareCommand(): Command {
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
     .option("--json", "print the result as JSON");
-  return withRunOptions(command).action(compareSystems);
+  return withRunOptions(withFidOptions(command)).action(compareSystems);
 }
 
 async function compareSystems(model: string, options: CompareCommandOptions): Promise<void> {
   const base = await runConfigOf(options, { model });
-  const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model]!;
+  const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model];
   await runComparison(
     {
       path: options.run ?? "runs/compare",
       base,
-      methods: options.twin && !named.includes("shallow-twin") ? [...named, "shallow-twin"] : named,
+      systems: systemsNamed(hasTwin(model) && options.twin && !named.includes("shallow-twin") ? [...named, "shallow-twin"] : named),
+      ...fidMeasure(options),
       seeds: options.seeds,
       equalEvaluations: options.equalEvaluations ?? false,
     },
     options.json ?? false,
   );
+}
+
+/** A diffusion model of fewer layers is no control for blocks: it makes images, only worse. */
+function hasTwin(model: string): boolean {
+  return model !== "dit";
 }
