@@ -228,8 +228,13 @@ type Overrides<T> = {
 /** Any part of a configuration. */
 export type RunConfigOverrides = Overrides<RunConfig>;
 
-/** Where a model's own defaults differ from the general ones. Images keep EDM's noise. NoProp's are those of its Table 3; conditioning is as wide as its time path's embedding. */
+/** Where a model's own defaults differ from the general ones. The perceptron's are for digits. Images keep EDM's noise. NoProp's are those of its Table 3; conditioning is as wide as its time path's embedding. */
 const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
+  mlp: {
+    network: { width: 1000, numLayers: 2 },
+    training: { epochs: 60, learningRate: 2e-3 },
+    data: { augmentation: "none" },
+  },
   dit: {
     network: { patchSize: 4, width: 128 },
     blocks: { pMean: edmNoise.pMean, lossWeighting: "edm" },
