@@ -45,7 +45,7 @@ export function buildClassifier(config: RunConfig, data: DataShape): Classifier 
 }
 
 /** A diffusion transformer. End to end is one block that has the whole range. */
-function buildImages(config: RunConfig, data: DataShape): ImageDenoiser {
+export function buildImages(config: RunConfig, data: DataShape): ImageDenoiser {
   const { model, method, network, blocks, images } = config;
   const {
     numClasses,

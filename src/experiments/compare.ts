@@ -1,17 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runPool } from "../cluster/index.ts";
-import { loadImages } from "../data/index.ts";
+import type { ImageDataset } from "../data/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { type Cell, type Column, renderCsv, renderReport, renderTable, type Table } from "../report/index.ts";
 import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/index.ts";
 import { sizeOf } from "../tensor/index.ts";
-import { buildBatches, buildMethod, buildOptimizer, buildSchedule } from "./build.ts";
-import type { DataShape } from "./dataShape.ts";
+import { buildOptimizer, buildSchedule } from "./build.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
-import { configSection, curve, sampleSheet } from "./report.ts";
+import { configSection, curve, imageDataSection } from "./report.ts";
 import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
+import { loadData, type Task, taskOf } from "./task.ts";
 import type { TrainRunResult } from "./trainRun.ts";
 
 /** The systems that can be compared, by the name of their row: what each sets in the configuration. */
@@ -141,7 +141,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
       {},
       "compare: a dit is judged by what it draws. Give --features FILE; dblocks features --data PATH makes some.",
     );
-  const data = await loadImages(base.data.path);
+  const data = await loadData(base.data.path);
   const folder = await openRun(path, { create: true });
   const runs: ComparedRun[] = [];
   const records: MetricRecord[] = [];
@@ -180,7 +180,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
           curve(records, "loss", "Loss", "loss"),
         ].filter(({ series }) => series.length > 0),
       },
-      { heading: "Data", images: [{ caption: `${data.name}: ${data.train.count} training images`, png: sampleSheet(data) }] },
+      imageDataSection(data),
       configSection(base),
     ],
     footer: "diffusion-blocks",
@@ -190,11 +190,11 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
 }
 
 /** Epochs in which a system makes about as many layer evaluations as the first does in those of `base`; the shallow twin is what it is. */
-function equalEpochs(base: RunConfig, first: ComparedSystem, system: ComparedSystem, data: DataShape): number {
+function equalEpochs(base: RunConfig, first: ComparedSystem, system: ComparedSystem, data: ImageDataset): number {
   const { epochs } = base.training;
   if (system.name === "shallow-twin") return epochs;
   const ofEpoch = (one: ComparedSystem): number =>
-    buildMethod(configOf(base, one), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
+    taskOf(configOf(base, one), data).method.units.reduce((sum, { numLayers }) => sum + numLayers, 0);
   return Math.max(1, Math.round((epochs * ofEpoch(first)) / ofEpoch(system)));
 }
 
@@ -206,7 +206,7 @@ interface OneRun extends Pick<CompareOptions, "script" | "signal"> {
   readonly config: RunConfig;
   readonly hash: string;
   readonly own: RunFolder;
-  readonly data: Awaited<ReturnType<typeof loadImages>>;
+  readonly data: ImageDataset;
 }
 
 /** One run, trained and judged in processes of its own; undefined if it was stopped. */
@@ -248,7 +248,7 @@ async function trainAlone({
     ...quality,
     ...(!isResumed && { seconds: cost.seconds }),
     ...(cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
-    ...sizesOf(config, data, buildBatches(config, data).stepsPerEpoch),
+    ...sizesOf(config, taskOf(config, data)),
   };
   await own.writeFile("row.json", `${JSON.stringify({ hash, run }, null, 2)}\n`);
   return run;
@@ -257,10 +257,8 @@ async function trainAlone({
 /** What is known of a run from its configuration. */
 function sizesOf(
   config: RunConfig,
-  data: DataShape,
-  stepsPerEpoch: number,
+  { method, stepsPerEpoch }: Task,
 ): Pick<ComparedRun, "layerEvaluations" | "predictedBytes" | "gradientParameters"> {
-  const method = buildMethod(config, data);
   const { steps } = buildSchedule(config, stepsPerEpoch);
   const { batchSize, accumulate, checkpointing, emaDecay } = config.training;
   const options = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };

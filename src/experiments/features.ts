@@ -61,8 +61,9 @@ export async function exportFeatures(path: string, out: string): Promise<number>
       `${path}: features are taken from a classifier that was trained end to end, this run is ${run.config.method}.`,
     );
   const values = await loadParameters(run);
-  const architecture = buildArchitecture(run.config, run.data);
-  const { mean, std } = run.data;
+  const { data } = run.task;
+  const architecture = buildArchitecture(run.config, data);
+  const { mean, std } = data;
   const network = architecture.build(plainConditioning(architecture.epsilon));
   const features = featuresOf(network, normalised(input("images", architecture.inputType(batchSize).shape), mean, std));
   const named = namedParameters({ parts: { stem: network.stem, layers: network.layers, head: network.head } });
@@ -70,7 +71,7 @@ export async function exportFeatures(path: string, out: string): Promise<number>
   const weights = new Map([...named.keys()].map((name) => [name, values.get(`network/${name}`)!]));
   const { bytes } = encodeModel(program, {
     weights,
-    metadata: { features: "dblocks-features", data: run.data.name, architecture: nameOf(architecture) },
+    metadata: { features: "dblocks-features", data: data.name, architecture: nameOf(architecture) },
   });
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, bytes);

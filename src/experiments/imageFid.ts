@@ -38,7 +38,7 @@ export async function imageFid({ features, samples, evaluations = 3, dataPath, o
     const message = `${features} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${features}`;
     throw new DataError("noFeatures", { features }, message, { cause });
   });
-  const { data } = await openTrainedRun(options.path, dataPath);
+  const { data } = (await openTrainedRun(options.path, dataPath)).task;
   const device = await openDevice(options.device ?? "auto", options.threads === undefined ? {} : { threads: options.threads });
   try {
     await using network = await openFeatures(device, bytes, features);

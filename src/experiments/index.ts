@@ -16,6 +16,7 @@ export * from "./recipes.ts";
 export { accuracyText, type RunReport, runReport } from "./report.ts";
 export * from "./runConfig.ts";
 export * from "./sampleRun.ts";
+export * from "./task.ts";
 export * from "./trainedRun.ts";
 export * from "./trainRun.ts";
 export { unitNamed } from "./units.ts";

@@ -40,7 +40,9 @@ export async function trainBlocksInProcesses({
       "--schedule parallel: these blocks train parameters in common, so no process can train one alone. Use --shared owned or frozen, or --schedule interleaved.";
     throw new UsageError("sharedParameters", { shared }, message);
   }
-  const { method } = await prepareRun({ path, config, onNotice });
+  const {
+    task: { method },
+  } = await prepareRun({ path, config, onNotice });
   const threads = Math.max(1, Math.floor((config.execution.threads ?? cpuCount()) / method.units.length));
   const tasks = method.units.map(({ name }) => ({
     name,

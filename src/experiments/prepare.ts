@@ -1,11 +1,10 @@
-import type { ImageDenoiser } from "../blocks/index.ts";
-import { type ImageDataset, loadImages } from "../data/index.ts";
 import { partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
-import type { Classifier, TrainingMethod, Unit } from "../train/index.ts";
-import { buildBatches, buildMethod, buildPartition, buildSchedule } from "./build.ts";
+import type { TrainingMethod, Unit } from "../train/index.ts";
+import { buildPartition, buildSchedule } from "./build.ts";
 import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
+import { loadData, type Task, taskOf } from "./task.ts";
 import { chosenUnits } from "./units.ts";
 
 /** A run that can start: its data are whole, its sizes fit together, and its folder belongs to it and can be written. */
@@ -15,11 +14,9 @@ export interface PreparedRun {
   readonly folder: RunFolder;
   /** Of the configuration's identity: what checkpoints carry. */
   readonly hash: string;
-  readonly data: ImageDataset;
-  readonly method: Classifier | ImageDenoiser;
+  readonly task: Task;
   /** Those that this process trains. */
   readonly units: readonly Unit[];
-  readonly stepsPerEpoch: number;
   /** Updates of each unit. */
   readonly steps: number;
 }
@@ -42,17 +39,16 @@ export interface PrepareOptions {
  *   {RunError} if the folder cannot be written.
  */
 export async function prepareRun({ path, config: given, unit, onNotice }: PrepareOptions): Promise<PreparedRun> {
-  const data = await loadImages(given.data.path, { onProgress: decodingNotice(onNotice) });
+  const data = await loadData(given.data.path, { onProgress: decodingNotice(onNotice) });
   const config: RunConfig = { ...given, data: { ...given.data, name: data.name } };
-  const method = buildMethod(config, data);
-  const units = chosenUnits(method, config, unit);
-  const { stepsPerEpoch } = buildBatches(config, data);
-  const { steps } = buildSchedule(config, stepsPerEpoch);
+  const task = taskOf(config, data);
+  const units = chosenUnits(task.method, config, unit);
+  const { steps } = buildSchedule(config, task.stepsPerEpoch);
   const folder = await openRun(path, { create: true });
   const isNew = await claim(folder, config, data.name);
   if (isNew || unit === undefined) await folder.writeConfig(config, { replace: true });
-  if (config.method === "blocks") await folder.writePartition(partitionFile(config, method));
-  return { config, folder, hash: configHash(identityOf(config, data.name)), data, method, units, stepsPerEpoch, steps };
+  if (config.method === "blocks") await folder.writePartition(partitionFile(config, task.method));
+  return { config, folder, hash: configHash(identityOf(config, data.name)), task, units, steps };
 }
 
 /** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */

@@ -5,7 +5,6 @@ import type { TrainingMethod } from "../train/index.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
 import type { ImageEvaluation } from "./evaluateImages.ts";
 import type { RunConfig } from "./runConfig.ts";
-import { type Evaluation, isOfClasses } from "./trainedRun.ts";
 
 export function percent(share: number): { text: string; value: number } {
   return { text: `${(100 * share).toFixed(1)} %`, value: share };
@@ -49,39 +48,38 @@ function settings(value: unknown, path = ""): Cell[][] {
 export interface RunReport {
   readonly config: RunConfig;
   readonly method: TrainingMethod;
-  readonly data: ImageDataset;
-  readonly evaluation: Evaluation;
+  readonly dataName: string;
+  /** The result. */
+  readonly result: readonly Section[];
+  readonly data: Section;
   readonly records: readonly MetricRecord[];
 }
 
 /** report.html of a run: the result, the curves, the data and the configuration. */
-export function runReport({ config, method, data, evaluation, records }: RunReport): string {
-  const sections: Section[] = [
-    ...(isOfClasses(evaluation) ? classSections(method, data, evaluation) : [denoisingSection(evaluation)]),
-    {
-      heading: "Training",
-      charts: [
-        curve(records, "loss", "Loss", "loss"),
-        curve(records, "accuracy", "Training accuracy", "accuracy"),
-        curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
-        curve(records, "validation/loss", "Denoising loss on test images", "loss"),
-        curve(records, "gradientNorm", "Norm of the gradient", "norm"),
-      ].filter(({ series }) => series.length > 0),
-    },
-    {
-      heading: "Data",
-      images: [{ caption: `${data.name}: ${data.train.count} training images, ${data.numClasses} classes`, png: sampleSheet(data) }],
-    },
-    configSection(config),
+export function runReport({ config, method, dataName, result, data, records }: RunReport): string {
+  const charts = [
+    curve(records, "loss", "Loss", "loss"),
+    curve(records, "accuracy", "Training accuracy", "accuracy"),
+    curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
+    curve(records, "validation/loss", "Denoising loss on test images", "loss"),
+    curve(records, "gradientNorm", "Norm of the gradient", "norm"),
   ];
-  return renderReport({ title: `${config.model}, ${method.name}, ${data.name}`, sections, footer: "diffusion-blocks" });
+  const training: Section = { heading: "Training", charts: charts.filter(({ series }) => series.length > 0) };
+  const sections = [...result, training, data, configSection(config)];
+  return renderReport({ title: `${config.model}, ${method.name}, ${dataName}`, sections, footer: "diffusion-blocks" });
 }
 
-function classSections(method: TrainingMethod, data: ImageDataset, evaluation: ClassEvaluation): Section[] {
+/** A sheet of images, and how many there are. */
+export function imageDataSection(data: ImageDataset): Section {
+  const caption = `${data.name}: ${data.train.count} training images, ${data.numClasses} classes`;
+  return { heading: "Data", images: [{ caption, png: sampleSheet(data) }] };
+}
+
+export function classSections(method: TrainingMethod, data: ImageDataset, evaluation: ClassEvaluation): Section[] {
   return [resultSection(method, data, evaluation), ...(evaluation.crossEntropy.length > 0 ? [crossEntropySection(evaluation)] : [])];
 }
 
-function denoisingSection({ levels, loss }: ImageEvaluation): Section {
+export function denoisingSection({ levels, loss }: ImageEvaluation): Section {
   return {
     heading: "Denoising loss on test images",
     paragraphs: [

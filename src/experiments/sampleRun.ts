@@ -3,7 +3,7 @@ import type { ImageDataset } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { fold, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
-import { createCaller, isClassifier } from "../train/index.ts";
+import { createCaller } from "../train/index.ts";
 import type { RunConfig } from "./runConfig.ts";
 import { loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
 
@@ -80,11 +80,12 @@ async function sampleOpen(
   device: Device,
   { count, label, seed = 0, batchSize = 32, signal, onStart, onImages, onStep, ...options }: SampleRunOptions,
 ): Promise<number> {
-  const { method, data, config, folder } = run;
-  if (isClassifier(method)) {
+  const { task, config, folder } = run;
+  if (task.kind !== "images") {
     const message = `${folder.path} is a ${config.model}, which makes no images. Train one: dblocks train dit.`;
     throw new UsageError("noImages", { model: config.model }, message);
   }
+  const { method, data } = task;
   const sampling = { ...defaults, ...options.sampling };
   const { numClasses } = method.architecture;
   checkLabel(label, numClasses, data);

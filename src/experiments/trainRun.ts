@@ -1,12 +1,11 @@
 import { type Device, openDevice, watchPeak } from "../runtime/index.ts";
-import { isClassifier, type StepReport, train, type Unit } from "../train/index.ts";
-import { buildOptimizer, buildSchedule, openBatches } from "./build.ts";
-import { evaluateUnit } from "./evaluate.ts";
-import { evaluateImages } from "./evaluateImages.ts";
+import { type StepReport, train, type Unit } from "../train/index.ts";
+import { buildOptimizer, buildSchedule } from "./build.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { runReport } from "./report.ts";
 import type { RunConfig } from "./runConfig.ts";
-import { type Evaluation, evaluatePrepared } from "./trainedRun.ts";
+import type { Evaluation } from "./task.ts";
+import { judgeRun } from "./trainedRun.ts";
 
 /** What a run tells while it goes on. */
 export interface RunListener {
@@ -53,11 +52,12 @@ export interface TrainRunResult {
 export async function trainRun({ path, config: given, unit, signal, ...listener }: TrainRunOptions): Promise<TrainRunResult> {
   const onNotice = (message: string): void => listener.onNotice?.(message);
   const prepared = await prepareRun({ path, config: given, unit, onNotice });
-  const { config, folder, hash, data, method, units, stepsPerEpoch, steps } = prepared;
+  const { config, folder, hash, task, units, steps } = prepared;
+  const { method } = task;
   const { training, execution } = config;
 
   await using device = await openDevice(execution.device, { ...(execution.threads && { threads: execution.threads }), onNotice });
-  await using batches = openBatches(config, data, device);
+  await using batches = task.openBatches(device);
   listener.onStart?.({ ...prepared, device });
   const [started, peak] = [performance.now(), watchPeak()];
   const result = await train(method, {
@@ -68,7 +68,7 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     schedule: execution.schedule !== "interleaved" && (method.independentUnits || method.inOrder) ? "sequential" : "interleaved",
     units: units.map(({ name }) => name),
     optimizer: buildOptimizer(config),
-    learningRate: buildSchedule(config, stepsPerEpoch).learningRate,
+    learningRate: buildSchedule(config, task.stepsPerEpoch).learningRate,
     seed: training.seed,
     checkpointing: training.checkpointing,
     clipNorm: training.clipNorm,
@@ -86,19 +86,15 @@ export async function trainRun({ path, config: given, unit, signal, ...listener 
     },
     onStep: (trained, report) => listener.onStep?.(trained, report),
     onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
-    evaluate: async (trained, values) => {
-      if (trained.isSilent) return {};
-      const options = { device, values, batchSize: Math.min(training.batchSize, evaluationBatch) };
-      if (isClassifier(method)) return { accuracy: await evaluateUnit(method, trained, data, options) };
-      return { loss: (await evaluateImages(method, data, { ...options, unit: trained })).loss };
-    },
-    evaluateEvery: evaluationInterval(config, stepsPerEpoch),
+    evaluate: (trained, values) => task.judgeUnit(trained, { device, values, batchSize: Math.min(training.batchSize, evaluationBatch) }),
+    evaluateEvery: evaluationInterval(config, task.stepsPerEpoch),
   });
   const cost: TrainingCost = { seconds: (performance.now() - started) / 1000, ...peak?.() };
   if (unit !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
-  const evaluation = await evaluatePrepared(prepared, { device });
+  const { evaluation, sections } = await judgeRun(prepared, { device });
   await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
-  const report = runReport({ config, method, data, evaluation, records: await folder.readMetrics() });
+  const records = await folder.readMetrics();
+  const report = runReport({ config, method, dataName: task.data.name, result: sections, data: task.dataSection(), records });
   return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
 }
 

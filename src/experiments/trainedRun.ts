@@ -1,27 +1,15 @@
-import type { ImageDenoiser } from "../blocks/index.ts";
-import { type ImageDataset, loadImages } from "../data/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { CheckpointStore, configHash, openRun, type RunFolder } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
-import { type Classifier, isClassifier, predictionValues } from "../train/index.ts";
-import { buildMethod } from "./build.ts";
-import { type ClassEvaluation, evaluateMethod } from "./evaluate.ts";
-import { evaluateImages, type ImageEvaluation } from "./evaluateImages.ts";
+import { predictionValues } from "../train/index.ts";
 import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
-
-/** What is measured of a run, by what its network is for. */
-export type Evaluation = ClassEvaluation | ImageEvaluation;
-
-export function isOfClasses(evaluation: Evaluation): evaluation is ClassEvaluation {
-  return "accuracies" in evaluation;
-}
+import { type Evaluation, type Judgement, loadData, type Task, taskOf } from "./task.ts";
 
 /** A run as its folder tells it, for reading. */
 export interface TrainedRun {
   readonly folder: RunFolder;
   readonly config: RunConfig;
-  readonly method: Classifier | ImageDenoiser;
-  readonly data: ImageDataset;
+  readonly task: Task;
   /** What the run's checkpoints carry. */
   readonly hash: string;
 }
@@ -34,8 +22,8 @@ export interface TrainedRun {
 export async function openTrainedRun(path: string, dataPath?: string): Promise<TrainedRun> {
   const folder = await openRun(path);
   const config = await folder.readConfig(runConfigSchema);
-  const data = await loadImages(dataPath ?? config.data.path);
-  return { folder, config, method: buildMethod(config, data), data, hash: configHash(identityOf(config, config.data.name ?? data.name)) };
+  const data = await loadData(dataPath ?? config.data.path);
+  return { folder, config, task: taskOf(config, data), hash: configHash(identityOf(config, config.data.name ?? data.name)) };
 }
 
 export interface EvaluateRunOptions {
@@ -52,15 +40,13 @@ export async function evaluateRun({ path, dataPath, device: name, threads, seeds
   const run = await openTrainedRun(path, dataPath);
   const chosen = threads ?? run.config.execution.threads;
   await using device = await openDevice(name ?? run.config.execution.device, chosen === undefined ? {} : { threads: chosen });
-  return await evaluatePrepared(run, { device, ...(seeds !== undefined && { seeds }) });
+  return (await judgeRun(run, { device, ...(seeds !== undefined && { seeds }) })).evaluation;
 }
 
-/** Evaluates a run that is open. */
-export async function evaluatePrepared(run: TrainedRun, { device, seeds = 3 }: { device: Device; seeds?: number }): Promise<Evaluation> {
+/** Judges a run that is open. */
+export async function judgeRun(run: TrainedRun, { device, seeds = 3 }: { device: Device; seeds?: number }): Promise<Judgement> {
   const parameters = await loadParameters(run);
-  const { method, data, config } = run;
-  const options = { device, values: (name: string) => parameters.get(name)!, batchSize: config.training.batchSize };
-  return isClassifier(method) ? evaluateMethod(method, data, { ...options, seeds }) : evaluateImages(method, data, options);
+  return run.task.judge({ device, values: (name) => parameters.get(name)!, batchSize: run.config.training.batchSize, seeds });
 }
 
 /**
@@ -68,7 +54,7 @@ export async function evaluatePrepared(run: TrainedRun, { device, seeds = 3 }: {
  *
  * @throws {RunError} if a unit has none. {UsageError} if the data are of another shape than those that the run learned from.
  */
-export async function loadParameters({ folder, method, hash, data, config }: TrainedRun): Promise<Map<string, Float32Array>> {
+export async function loadParameters({ folder, task: { method, data }, hash, config }: TrainedRun): Promise<Map<string, Float32Array>> {
   const values = new Map<string, Float32Array>();
   for (const unit of method.units) {
     const reasons: string[] = [];

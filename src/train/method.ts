@@ -67,7 +67,3 @@ export interface Classifier extends TrainingMethod {
    */
   predict(call: CallProgram, input: HostArray, batchSize: number, key: Key, unit?: Unit): Promise<Float32Array>;
 }
-
-export function isClassifier(method: TrainingMethod): method is Classifier {
-  return "predict" in method;
-}

@@ -85,11 +85,11 @@ function runTerminal(): RunTerminal {
   return {
     pause,
     onNotice,
-    onStart: ({ config: { training }, method, data, steps, device, units, folder }) => {
+    onStart: ({ config: { training }, task: { method, data, amount }, steps, device, units, folder }) => {
       const imagesPerStep = training.batchSize * training.accumulate;
       const what = units.length === 1 ? `${units[0]!.name}, ${steps} steps` : `${units.length} units, ${steps} steps each,`;
       onNotice(
-        `${method.name} on ${data.name} (${data.train.count} images): ${what} of ${imagesPerStep} images; ${device.name}, threads: ${device.threads}; ${folder.path}`,
+        `${method.name} on ${data.name} (${amount}): ${what} of ${imagesPerStep} images; ${device.name}, threads: ${device.threads}; ${folder.path}`,
       );
       progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, imagesPerStep });
     },

@@ -47,7 +47,11 @@ async function verifyFile(path: string, json: boolean): Promise<boolean> {
 
 async function verifyFolder(path: string, data: string | undefined, json: boolean): Promise<boolean> {
   const [{ verifyRun }, { openTrainedRun }] = await Promise.all([import("../../verify/index.ts"), import("../../experiments/index.ts")]);
-  const { folder, method, hash } = await openTrainedRun(path, data);
+  const {
+    folder,
+    task: { method },
+    hash,
+  } = await openTrainedRun(path, data);
   const checks = await verifyRun({ folder, method, configHash: hash });
   const ok = checks.every((check) => check.ok);
   if (json) printJson({ ok, checks });
