@@ -7,3 +7,15 @@ export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
 export type { Progress } from "./imageCollection.ts";
 export { type LoadOptions, loadImages } from "./load.ts";
 export { type PrefetchedBatches, prefetchBatches } from "./prefetch.ts";
+export {
+  byteTokenizer,
+  loadText,
+  type TextBatches,
+  type TextDataset,
+  type Tokenizer,
+  type TokenizerName,
+  text8Tokenizer,
+  textBatches,
+  tokenizers,
+  unigramEntropy,
+} from "./text.ts";

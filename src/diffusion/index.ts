@@ -1,5 +1,15 @@
 export { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
 export {
+  blockOfTime,
+  keptShare,
+  type MaskingPartition,
+  type MaskingSchedule,
+  maskingEpsilon,
+  maskingPartition,
+  maskingWeight,
+  type TimeRange,
+} from "./masking.ts";
+export {
   classNoise,
   cumulative,
   edmNoise,

@@ -1,4 +1,5 @@
 export * from "./dit.ts";
+export * from "./maskedDiffusion.ts";
 export * from "./mlp.ts";
 export * from "./noPropCnn.ts";
 export * from "./vit.ts";

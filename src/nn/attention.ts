@@ -10,6 +10,8 @@ export interface AttentionConfig {
   /** On the attention weights and on the output. */
   readonly dropout?: number;
   readonly init?: Initializer | undefined;
+  /** Turns queries and keys by their positions: see `rotary`. */
+  readonly positions?: ((x: Tensor) => Tensor) | undefined;
 }
 
 /**
@@ -21,12 +23,13 @@ export function selfAttention({
   numHeads,
   dropout: rate = 0,
   init,
+  positions = (x) => x,
 }: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
   const parts = { qkv: linear(width, 3 * width, { init }), out: linear(width, width, { init }) };
   return defineModule(parts, (x: Tensor, context: Context) => {
     const [query, key, value] = split(parts.qkv(x), [width, width, width], 2) as [Tensor, Tensor, Tensor];
     const drop = (weights: Tensor): Tensor => dropout(weights, rate, context);
-    const mixed = attention(query, key, value, { numHeads, ...(drops(rate, context) && { change: drop }) });
+    const mixed = attention(positions(query), positions(key), value, { numHeads, ...(drops(rate, context) && { change: drop }) });
     return drop(parts.out(mixed));
   });
 }

@@ -11,4 +11,5 @@ export * from "./noiseEmbedding.ts";
 export * from "./norm.ts";
 export * from "./patch.ts";
 export * from "./positions.ts";
+export * from "./rotary.ts";
 export * from "./samplers.ts";

@@ -86,3 +86,25 @@ export interface ImageArchitecture {
   inputType(batchSize: number): TensorType;
   build(conditioning: Conditioning): DenoisingImageNetwork;
 }
+
+/** A network that reads tokens, some of them hidden, and says for each place which token stands there. */
+export interface TokenNetwork {
+  /** int32 [batch, length], hidden ones as the token `vocabSize` -> the state. */
+  readonly stem: Module<(tokens: Tensor, context: Context) => Tensor>;
+  readonly layers: readonly Layer[];
+  /** The state as logits [batch, length, vocabSize]. */
+  readonly head: Module<(h: Tensor, context: Context) => Tensor>;
+}
+
+/** An architecture for sequences of tokens, with its sizes; `build` makes fresh parameters at every call. */
+export interface TokenArchitecture {
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly numLayers: number;
+  readonly vocabSize: number;
+  readonly length: number;
+  readonly condWidth: number;
+  readonly epsilon: number;
+  inputType(batchSize: number): TensorType;
+  build(conditioning: Conditioning): TokenNetwork;
+}

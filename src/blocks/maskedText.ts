@@ -1,0 +1,179 @@
+import { keptShare, type MaskingPartition, maskingEpsilon, maskingWeight, type TimeRange } from "../diffusion/index.ts";
+import {
+  adaLNZero,
+  type Context,
+  namedParameters,
+  noiseEmbedding,
+  plainContext,
+  type TokenArchitecture,
+  type TokenNetwork,
+  trainingContext,
+} from "../nn/index.ts";
+import { fold, type Key, uniform, uniformAt } from "../random.ts";
+import {
+  cast,
+  checkpoint,
+  constant,
+  crossEntropy,
+  greater,
+  type HostArray,
+  input,
+  mean,
+  mul,
+  random,
+  reduceSum,
+  reshape,
+  type Tensor,
+  where,
+} from "../tensor/index.ts";
+import { assignLayers, type TrainingMethod } from "../train/index.ts";
+import type { BlockParameters } from "./block.ts";
+import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts";
+
+export interface MaskedTextOptions {
+  readonly partition: MaskingPartition;
+  /** How many layers each block gets; equal shares by default. */
+  readonly layersPerBlock?: readonly number[];
+  readonly shared?: SharedPolicy;
+}
+
+/** Some of a network's layers as a denoiser of tokens. */
+export interface TextBlock {
+  readonly parameters: BlockParameters;
+  readonly numLayers: number;
+  /** int32 [batch, length], hidden ones as `vocabSize`, and times [batch, 1] -> logits [batch, length, vocabSize]. */
+  denoise(tokens: Tensor, times: Tensor, context: Context, checkpointing?: boolean): Tensor;
+}
+
+/**
+ * Blocks that say what hidden tokens are. Program `block-b` maps tokens and times to `logits`; `block-b bound` maps whole tokens, what is hidden (bool), times and weights to `bound`, [batch]: the weighted
+ * cross-entropy of the hidden tokens, in nats for each token of the sequence.
+ */
+export interface MaskedText extends TrainingMethod {
+  readonly architecture: TokenArchitecture;
+  readonly partition: MaskingPartition;
+  readonly blocks: readonly TextBlock[];
+}
+
+/**
+ * Cuts a masked diffusion model into blocks that learn alone (DiffusionBlocks, Appendix D): block b sees times of its own range only. Its loss is the part of the bound of the likelihood that lies there, by its density,
+ * E_t[−α′(t)/(1 − α(t)) Σ_hidden CE]/length; the bound of the whole is their mean by the widths of the ranges. Times in a batch are antithetic. With one block and no overlap it is MD4 (Shi et al. 2024).
+ *
+ * @throws {PartitionError} if the layers cannot be assigned.
+ */
+export function convertMasked(
+  architecture: TokenArchitecture,
+  { partition, layersPerBlock, shared = "owned" }: MaskedTextOptions,
+): MaskedText {
+  const { ranges: times, trainingRanges } = partition;
+  const { length, vocabSize } = architecture;
+  const ranges = assignLayers(architecture.numLayers, times.length, layersPerBlock);
+  const networks = perBlock(times.length, shared, () => conditioned(architecture), withStemOf);
+  const blocks = ranges.map((range, b) => createTextBlock(networks[b]!, range));
+  const units = blocks.map((block, b) => blockUnit(b, block, shared));
+  const boundOf = (
+    block: TextBlock,
+    tokens: Tensor,
+    hidden: Tensor,
+    { t, weight }: Times,
+    context: Context,
+    checkpointing = false,
+  ): Tensor => {
+    const shown = where(hidden, constant([vocabSize], [], "int32"), tokens);
+    const losses = mul(crossEntropy(block.denoise(shown, t, context, checkpointing), tokens), cast(hidden, "float32"));
+    return mul(reshape(weight, [tokens.shape[0]!]), mul(reduceSum(losses, -1), 1 / length));
+  };
+  return {
+    name: times.length === 1 ? "end-to-end" : "diffusion-blocks",
+    inputType: architecture.inputType,
+    architecture,
+    partition,
+    blocks,
+    units,
+    ...sharingOf(shared, units),
+    objective: (unit, { input: tokens }, key, { checkpointing }) => {
+      const b = units.indexOf(unit);
+      const drawn = drawnTimes(fold(key, "times"), partition, trainingRanges[b]!, tokens.shape[0]!);
+      const coin = random(fold(key, "hidden"), { name: "uniform", fill: (out, own) => uniform(own, out as Float32Array) }, tokens.shape);
+      const hidden = greater(coin, drawn.kept);
+      return { loss: mean(boundOf(blocks[b]!, tokens, hidden, drawn, trainingContext(fold(key, "dropout")), checkpointing)), metrics: {} };
+    },
+    programs: (batchSize) => {
+      const tokens = input("tokens", [batchSize, length], "int32");
+      const fed = { t: input("t", [batchSize, 1]), weight: input("weight", [batchSize, 1]), kept: input("kept", [batchSize, 1]) };
+      const hidden = input("hidden", [batchSize, length], "bool");
+      return Object.fromEntries(
+        blocks.flatMap((block, b) => [
+          [`block-${b}`, { logits: block.denoise(tokens, fed.t, plainContext) }],
+          [`block-${b} bound`, { bound: boundOf(block, tokens, hidden, fed, plainContext) }],
+        ]),
+      );
+    },
+  };
+}
+
+/** What the loss needs of the times of a batch, each [batch, 1]. */
+interface Times {
+  readonly t: Tensor;
+  /** −α′/(1 − α) */
+  readonly weight: Tensor;
+  /** α */
+  readonly kept: Tensor;
+}
+
+/** Times of a range, drawn anew at each step from one random number. */
+function drawnTimes(key: Key, { schedule }: MaskingPartition, range: TimeRange, batchSize: number): Times {
+  const column = (name: keyof Times, of: (t: number) => number): Tensor => {
+    const fill = (out: HostArray, stepKey: Key): void => {
+      for (const [i, t] of antithetic(range, batchSize, uniformAt(stepKey, 0)).entries()) out[i] = of(t);
+    };
+    return random(key, { name: `${name} in [${range.join(", ")}]`, fill }, [batchSize, 1]);
+  };
+  return {
+    t: column("t", (t) => t),
+    weight: column("weight", (t) => maskingWeight(schedule, t)),
+    kept: column("kept", (t) => keptShare(schedule, t)),
+  };
+}
+
+/** Times spread evenly over a range from one random number: t_k = low + width · ((u + k/N) mod 1). */
+export function antithetic([low, high]: TimeRange, count: number, u: number): readonly number[] {
+  return Array.from({ length: count }, (_, k) => low + (high - low) * ((u + k / count) % 1));
+}
+
+/** The part of the bound that no network decides: at t = 0 a share ε of the tokens is hidden still, in nats for each token. */
+export function reconstruction({ vocabSize }: Pick<TokenArchitecture, "vocabSize">): number {
+  return maskingEpsilon * Math.log(vocabSize);
+}
+
+interface Conditioned {
+  readonly network: TokenNetwork;
+  readonly time: ReturnType<typeof noiseEmbedding>;
+}
+
+function conditioned(architecture: TokenArchitecture): Conditioned {
+  const { condWidth, epsilon } = architecture;
+  return { network: architecture.build(adaLNZero({ condWidth, epsilon })), time: noiseEmbedding(condWidth, { activated: false }) };
+}
+
+function withStemOf(common: Conditioned, own: Conditioned): Conditioned {
+  return { network: { ...own.network, stem: common.network.stem }, time: common.time };
+}
+
+function createTextBlock({ network, time }: Conditioned, [first, end]: readonly [number, number]): TextBlock {
+  const layers = network.layers.slice(first, end);
+  return {
+    parameters: {
+      stem: namedParameters({ parts: { stem: network.stem, noise: time } }),
+      layers: new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)])),
+      head: namedParameters({ parts: { head: network.head } }),
+    },
+    numLayers: end - first,
+    denoise: (tokens, times, base, checkpointing = false) => {
+      const context = { ...base, condition: time(mul(reshape(times, [tokens.shape[0]!]), 1000)) };
+      const embedded = network.stem(tokens, context);
+      const state = layers.reduce((h, layer) => (checkpointing ? checkpoint(layer)(h, context) : layer(h, context)), embedded);
+      return network.head(state, context);
+    },
+  };
+}

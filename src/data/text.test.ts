@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { DataError, UsageError } from "../errors.ts";
+import { byteTokenizer, loadText, text8Tokenizer, textBatches, unigramEntropy } from "./text.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "dblocks-text-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = (name: string, content: string | Uint8Array): string => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+
+describe("tokenizers", () => {
+  test("give every text back that they can write", () => {
+    fc.assert(fc.property(fc.string({ unit: "grapheme" }), (text) => expect(byteTokenizer.decode(byteTokenizer.encode(text))).toBe(text)));
+    const letter = fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz ");
+    fc.assert(fc.property(fc.string({ unit: letter }), (text) => expect(text8Tokenizer.decode(text8Tokenizer.encode(text))).toBe(text)));
+    expect([...text8Tokenizer.encode("az ")]).toEqual([0, 25, 26]);
+  });
+
+  test("a character outside the alphabet is named with its place", () => {
+    expect(() => text8Tokenizer.encode("ab C")).toThrow(/"C" at character 3.*--tokenizer bytes/);
+  });
+});
+
+describe("loadText", () => {
+  test("divides a text 90 : 5 : 5 and knows text8 when it sees it", async () => {
+    const { train, validation, test: held, tokenizer, name } = await loadText(file("letters.txt", `${"abcdefghi ".repeat(20)}\n`));
+    expect([train.length, validation.length, held.length, tokenizer.name, name]).toEqual([180, 10, 10, "text8", "letters"]);
+    expect((await loadText(file("other.txt", "Ein Stück Text."))).tokenizer.name).toBe("bytes");
+    await expect(loadText(file("upper.txt", "Upper"), "text8")).rejects.toThrow(DataError);
+  });
+
+  test.each<[string, () => string, RegExp]>([
+    ["a missing file", () => join(folder, "nothing.txt"), /There is no text at .*nothing\.txt/],
+    ["an empty file", () => file("empty.txt", "\n"), /empty\.txt is empty/],
+    ["what is no UTF-8", () => file("latin1.txt", Uint8Array.of(0x61, 0xc3, 0xa9, 0x62, 0xe9, 0x63)), /byte 4 does not fit/],
+  ])("%s is refused by name", async (_, path, message) => {
+    await expect(loadText(path())).rejects.toThrow(message);
+  });
+});
+
+describe("textBatches", () => {
+  const tokens = Int32Array.from({ length: 1000 }, (_, i) => i);
+
+  test("windows are pieces of the text, functions of seed and step, and start everywhere", () => {
+    const batches = textBatches(tokens, { length: 10, batchSize: 4, seed: 1 });
+    expect(batches.stepsPerEpoch).toBe(25);
+    const starts = new Set<number>();
+    for (let step = 0; step < 300; step++) {
+      const batch = batches.at(step);
+      for (let i = 0; i < 4; i++) {
+        const window = [...batch.subarray(10 * i, 10 * i + 10)];
+        expect(window).toEqual(window.map((_, j) => window[0]! + j));
+        starts.add(window[0]!);
+      }
+    }
+    expect(starts.size).toBeGreaterThan(600);
+    expect(Math.max(...starts)).toBeLessThanOrEqual(990);
+    expect(textBatches(tokens, { length: 10, batchSize: 4, seed: 1 }).at(7)).toEqual(batches.at(7));
+    expect(textBatches(tokens, { length: 10, batchSize: 4, seed: 2 }).at(7)).not.toEqual(batches.at(7));
+  });
+
+  test("a text shorter than a batch is refused", () => {
+    expect(() => textBatches(tokens, { length: 300, batchSize: 4, seed: 0 })).toThrow(UsageError);
+  });
+});
+
+test("unigram entropy of equally frequent tokens is ln V", () => {
+  expect(
+    unigramEntropy(
+      Int32Array.from({ length: 80 }, (_, i) => i % 8),
+      8,
+    ),
+  ).toBeCloseTo(Math.log(8), 12);
+  expect(unigramEntropy(new Int32Array(5), 3)).toBe(0);
+});
