@@ -28,9 +28,9 @@ export async function runComparison(options: Omit<CompareOptions, "script" | "on
     script: fileURLToPath(new URL("main.js", import.meta.url)),
     signal: interruption.signal,
     onLine: (name, line) => say(`[${name}] ${line}`),
-    onRun: ({ method, seed, accuracy, fid, seconds, trainingBytes }, isNew) => {
-      const quality =
-        fid === undefined ? `${(100 * accuracy!).toFixed(2)} %` : `${fid.name} ${fid.test.map((value) => value.toFixed(2)).join(", ")}`;
+    onRun: ({ method, seed, accuracy, fid, bits, seconds, trainingBytes }, isNew) => {
+      const images = fid && `${fid.name} ${fid.test.map((value) => value.toFixed(2)).join(", ")}`;
+      const quality = images ?? (bits === undefined ? `${(100 * accuracy!).toFixed(2)} %` : `${bits.toFixed(3)} bits`);
       const cost = [
         ...(seconds === undefined ? [] : [`, ${seconds.toFixed(0)} s`]),
         ...(trainingBytes === undefined ? [] : [`, ${(trainingBytes / 1e6).toFixed(0)} MB`]),

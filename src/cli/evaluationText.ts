@@ -1,7 +1,12 @@
-import { accuracyText, type Evaluation, type ImageFid, isOfClasses } from "../experiments/index.ts";
+import { accuracyText, type Evaluation, type ImageFid, isOfClasses, isOfText } from "../experiments/index.ts";
 
 /** An evaluation as lines for people. */
 export function evaluationText(evaluation: Evaluation): string {
+  if (isOfText(evaluation)) {
+    const { bits, error, parts, uniform, unigram, tokens } = evaluation;
+    const list = Object.entries(parts).map(([name, part]) => `${part.toFixed(3)} of ${name}`);
+    return `at most ${bits.toFixed(3)} ± ${error.toFixed(3)} bits a token on ${tokens} tokens (${list.join(", ")})\nsymbol frequencies alone ${unigram.toFixed(3)}, nothing ${uniform.toFixed(3)}`;
+  }
   if (!isOfClasses(evaluation)) {
     const levels = evaluation.levels.map(({ weighted, sigma, block }) => `${weighted.toFixed(3)} at ${sigma} (${block})`);
     return `denoising loss on test images ${evaluation.loss.toFixed(4)}\nby sigma: ${levels.join(", ")}`;

@@ -48,7 +48,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
   "Data:": [
     {
       flags: "--data <path>",
-      description: "data set: CIFAR or MNIST folder, image folder, tar(.gz) of one, or embedded",
+      description: "data set: CIFAR or MNIST folder, image folder, tar(.gz) of one, or embedded; for text a file",
       path: "data.path",
     },
     {
@@ -144,6 +144,15 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
       choices: ["last", "evidence"],
       path: "blocks.sampling.readout",
     },
+  ],
+  "Text:": [
+    {
+      flags: "--tokenizer <name>",
+      description: "how text becomes tokens",
+      choices: ["auto", "text8", "bytes"],
+      path: "text.tokenizer",
+    },
+    { flags: "--length <n>", description: "tokens of a sequence", parse: positiveNumber, path: "text.length" },
   ],
   "Training:": [
     {

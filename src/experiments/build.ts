@@ -1,8 +1,8 @@
 import { contrastiveForwardForward, endToEnd, forwardForward, greedy, shallowTwin, twinEnsemble } from "../baselines/index.ts";
-import { convert, convertImages, type ImageDenoiser } from "../blocks/index.ts";
-import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, trainBatches } from "../data/index.ts";
-import { logNormalNoise, type Partition, partition } from "../diffusion/index.ts";
-import { dit, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
+import { convert, convertImages, convertMasked, type ImageDenoiser, type MaskedText } from "../blocks/index.ts";
+import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, tokenizers, trainBatches } from "../data/index.ts";
+import { logNormalNoise, maskingPartition, type Partition, partition } from "../diffusion/index.ts";
+import { dit, maskedDiffusion, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
 import type { Architecture } from "../nn/index.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
@@ -35,8 +35,23 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 }
 
 /** The training method of a run. @throws {UsageError} if this model cannot be trained in this way, or the sizes do not fit. */
-export function buildMethod(config: RunConfig, data: DataShape): Classifier | ImageDenoiser {
-  return config.model === "dit" ? buildImages(config, data) : buildClassifier(config, data);
+export function buildMethod(config: RunConfig, data: DataShape): Classifier | ImageDenoiser | MaskedText {
+  const { model, text } = config;
+  if (model === "masked-diffusion") return buildText(config, tokenizers[text.tokenizer === "auto" ? "text8" : text.tokenizer].vocabSize);
+  return model === "dit" ? buildImages(config, data) : buildClassifier(config, data);
+}
+
+/** A masked diffusion model. End to end is one block that has all times. */
+export function buildText({ model, method, network, blocks, text }: RunConfig, vocabSize: number): MaskedText {
+  const { width, numLayers, numHeads, mlpWidth, dropout } = network;
+  const sizes = { width, numLayers, numHeads, dropout, ...(mlpWidth !== undefined && { mlpWidth }) };
+  const architecture = maskedDiffusion({ ...sizes, vocabSize, length: text.length });
+  const { numBlocks, overlap, layersPerBlock, shared } = blocks;
+  if (method === "end-to-end")
+    return convertMasked(architecture, { partition: maskingPartition({ numBlocks: 1, schedule: text.masking, overlap: 0 }) });
+  if (method !== "blocks") throw unfit(model, method, "it answers with text and not with classes", "blocks or end-to-end");
+  const partition = maskingPartition({ numBlocks, schedule: text.masking, overlap });
+  return convertMasked(architecture, { partition, shared, ...(layersPerBlock && { layersPerBlock }) });
 }
 
 /** The same for models that answer with a class. */

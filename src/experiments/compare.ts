@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runPool } from "../cluster/index.ts";
-import type { ImageDataset } from "../data/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { type Cell, type Column, renderCsv, renderReport, renderTable, type Table } from "../report/index.ts";
@@ -9,9 +8,9 @@ import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/i
 import { sizeOf } from "../tensor/index.ts";
 import { buildOptimizer, buildSchedule } from "./build.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
-import { configSection, curve, imageDataSection } from "./report.ts";
+import { configSection, curve } from "./report.ts";
 import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
-import { loadData, type Task, taskOf } from "./task.ts";
+import { isOfText, loadData, type Task, type TaskData, taskOf } from "./task.ts";
 import type { TrainRunResult } from "./trainRun.ts";
 
 /** The systems that can be compared, by the name of their row: what each sets in the configuration. */
@@ -45,6 +44,7 @@ function configOf(base: RunConfig, { name, overrides }: ComparedSystem, training
 /** What is compared unless told, by model. */
 export const defaultComparison: Readonly<Record<RunConfig["model"], readonly string[]>> = {
   dit: ["end-to-end", "dblocks"],
+  "masked-diffusion": ["end-to-end", "dblocks"],
   vit: ["end-to-end", "checkpointing", "greedy", "forward-forward", "dblocks"],
   mlp: ["end-to-end", "checkpointing", "greedy", "forward-forward"],
   "noprop-cnn": ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"],
@@ -81,6 +81,8 @@ export interface ComparedRun {
   readonly seed: number;
   /** Top-1 test accuracy, 0 to 1, of a classifier. */
   readonly accuracy?: number;
+  /** Bits for each token of held-out text, of a model of text. */
+  readonly bits?: number;
   /** Distances of drawn images to the test images, of a diffusion model. */
   readonly fid?: { readonly name: string; readonly test: readonly number[] };
   /** Images times layers that training went through. */
@@ -141,7 +143,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
       {},
       "compare: a dit is judged by what it draws. Give --features FILE; dblocks features --data PATH makes some.",
     );
-  const data = await loadData(base.data.path);
+  const data = await loadData(base);
   const folder = await openRun(path, { create: true });
   const runs: ComparedRun[] = [];
   const records: MetricRecord[] = [];
@@ -180,7 +182,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
           curve(records, "loss", "Loss", "loss"),
         ].filter(({ series }) => series.length > 0),
       },
-      imageDataSection(data),
+      taskOf(base, data).dataSection(),
       configSection(base),
     ],
     footer: "diffusion-blocks",
@@ -190,7 +192,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
 }
 
 /** Epochs in which a system makes about as many layer evaluations as the first does in those of `base`; the shallow twin is what it is. */
-function equalEpochs(base: RunConfig, first: ComparedSystem, system: ComparedSystem, data: ImageDataset): number {
+function equalEpochs(base: RunConfig, first: ComparedSystem, system: ComparedSystem, data: TaskData): number {
   const { epochs } = base.training;
   if (system.name === "shallow-twin") return epochs;
   const ofEpoch = (one: ComparedSystem): number =>
@@ -206,7 +208,7 @@ interface OneRun extends Pick<CompareOptions, "script" | "signal"> {
   readonly config: RunConfig;
   readonly hash: string;
   readonly own: RunFolder;
-  readonly data: ImageDataset;
+  readonly data: TaskData;
 }
 
 /** One run, trained and judged in processes of its own; undefined if it was stopped. */
@@ -234,7 +236,9 @@ async function trainAlone({
   const trained = await call(["train", config.model, "--config", file, "--run", own.path, "--json"]);
   if (trained === undefined) return undefined;
   const { evaluation, cost } = JSON.parse(trained) as TrainRunResult;
-  let quality: Pick<ComparedRun, "accuracy" | "fid"> = { accuracy: (evaluation as ClassEvaluation).mean };
+  let quality: Pick<ComparedRun, "accuracy" | "fid" | "bits"> = isOfText(evaluation!)
+    ? { bits: evaluation.bits }
+    : { accuracy: (evaluation as ClassEvaluation).mean };
   if (fid !== undefined) {
     const { features, samples, guidance, steps } = fid;
     const asked = ["--features", features, "--samples", `${samples}`, "--guidance", `${guidance}`, "--steps", `${steps}`];
@@ -286,6 +290,7 @@ const runColumns = [
   "seed",
   "accuracy",
   "FID, test",
+  "bits",
   "layer evaluations",
   "seconds",
   "training memory MB",
@@ -299,6 +304,7 @@ function runCells(run: ComparedRun): Cell[] {
     run.seed,
     run.accuracy ?? null,
     run.fid === undefined ? null : mean(run.fid.test),
+    run.bits ?? null,
     run.layerEvaluations,
     run.seconds ?? null,
     run.trainingBytes === undefined ? null : run.trainingBytes / 1e6,
@@ -308,13 +314,11 @@ function runCells(run: ComparedRun): Cell[] {
 }
 
 function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[], more: NonNullable<CompareOptions["columns"]>): Table {
-  const fid = runs[0]?.fid;
+  const [{ fid, bits } = {}] = runs as readonly Partial<ComparedRun>[];
   const columns: (string | Column)[] = [
     "method",
     ...more.map(({ title }) => title),
-    fid === undefined
-      ? { title: "test accuracy %", best: "max" }
-      : { title: `${fid.name}, test`, best: "min", hint: "mean of three evaluations; ± over the seeds" },
+    qualityColumn(fid?.name, bits),
     "layer evaluations",
     { title: "training time", best: "min" },
     { title: "training memory", best: "min", hint: "largest resident memory above that before the first step, in a fresh process" },
@@ -324,7 +328,7 @@ function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[
   const rows = methods.flatMap((method): Cell[][] => {
     const own = runs.filter((run) => run.method === method);
     if (own.length === 0) return [];
-    const scores = own.map((run) => (run.fid === undefined ? 100 * run.accuracy! : mean(run.fid.test)));
+    const scores = own.map((run) => (run.fid === undefined ? (run.bits ?? 100 * run.accuracy!) : mean(run.fid.test)));
     const seconds = own.flatMap((run) => run.seconds ?? []);
     const memory = own.flatMap(({ trainingBytes }) => trainingBytes ?? []);
     const spread = scores.length > 1 ? ` ± ${deviation(scores).toFixed(2)}` : "";
@@ -342,6 +346,13 @@ function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[
     ];
   });
   return { columns, rows };
+}
+
+function qualityColumn(fid: string | undefined, bits: number | undefined): Column {
+  if (fid !== undefined) return { title: `${fid}, test`, best: "min", hint: "mean of three evaluations; ± over the seeds" };
+  return bits === undefined
+    ? { title: "test accuracy %", best: "max" }
+    : { title: "bits a token", best: "min", hint: "an upper bound; ± over the seeds" };
 }
 
 function mean(values: readonly number[]): number {

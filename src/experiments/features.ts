@@ -54,15 +54,14 @@ export async function trainFeatures({
 /** Writes the network of a classifier trained end to end, up to what its head reads, as ONNX: images in [−1, 1] -> features. @returns their width. */
 export async function exportFeatures(path: string, out: string): Promise<number> {
   const run = await openTrainedRun(path);
-  if (run.config.method !== "end-to-end")
-    throw new UsageError(
-      "notEndToEnd",
-      { method: run.config.method },
-      `${path}: features are taken from a classifier that was trained end to end, this run is ${run.config.method}.`,
-    );
+  const { task, config } = run;
+  if (task.kind !== "classes" || config.method !== "end-to-end") {
+    const message = `${path}: features are taken from a classifier that was trained end to end; this run is ${config.model}, ${config.method}.`;
+    throw new UsageError("notEndToEnd", { model: config.model, method: config.method }, message);
+  }
   const values = await loadParameters(run);
-  const { data } = run.task;
-  const architecture = buildArchitecture(run.config, data);
+  const { data } = task;
+  const architecture = buildArchitecture(config, data);
   const { mean, std } = data;
   const network = architecture.build(plainConditioning(architecture.epsilon));
   const features = featuresOf(network, normalised(input("images", architecture.inputType(batchSize).shape), mean, std));

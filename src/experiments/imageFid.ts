@@ -3,7 +3,7 @@ import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.t
 import { DataError } from "../errors.ts";
 import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
 import { openDevice } from "../runtime/index.ts";
-import { type SampledImages, type SampleRunOptions, sampleRun } from "./sampleRun.ts";
+import { noImages, type SampledImages, type SampleRunOptions, sampleRun } from "./sampleRun.ts";
 import { openTrainedRun } from "./trainedRun.ts";
 
 export interface ImageFidOptions extends Omit<SampleRunOptions, "count" | "label" | "seed" | "onImages"> {
@@ -38,7 +38,9 @@ export async function imageFid({ features, samples, evaluations = 3, dataPath, o
     const message = `${features} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${features}`;
     throw new DataError("noFeatures", { features }, message, { cause });
   });
-  const { data } = (await openTrainedRun(options.path, dataPath)).task;
+  const { task, config } = await openTrainedRun(options.path, dataPath);
+  if (task.kind !== "images") throw noImages(options.path, config.model);
+  const { data } = task;
   const device = await openDevice(options.device ?? "auto", options.threads === undefined ? {} : { threads: options.threads });
   try {
     await using network = await openFeatures(device, bytes, features);

@@ -1,7 +1,7 @@
 import { partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
-import type { TrainingMethod, Unit } from "../train/index.ts";
+import type { Unit } from "../train/index.ts";
 import { buildPartition, buildSchedule } from "./build.ts";
 import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
 import { loadData, type Task, taskOf } from "./task.ts";
@@ -39,7 +39,7 @@ export interface PrepareOptions {
  *   {RunError} if the folder cannot be written.
  */
 export async function prepareRun({ path, config: given, unit, onNotice }: PrepareOptions): Promise<PreparedRun> {
-  const data = await loadData(given.data.path, { onProgress: decodingNotice(onNotice) });
+  const data = await loadData(given, { onProgress: decodingNotice(onNotice) });
   const config: RunConfig = { ...given, data: { ...given.data, name: data.name } };
   const task = taskOf(config, data);
   const units = chosenUnits(task.method, config, unit);
@@ -47,7 +47,7 @@ export async function prepareRun({ path, config: given, unit, onNotice }: Prepar
   const folder = await openRun(path, { create: true });
   const isNew = await claim(folder, config, data.name);
   if (isNew || unit === undefined) await folder.writeConfig(config, { replace: true });
-  if (config.method === "blocks") await folder.writePartition(partitionFile(config, task.method));
+  if (config.method === "blocks") await folder.writePartition(partitionFile(config, task));
   return { config, folder, hash: configHash(identityOf(config, data.name)), task, units, steps };
 }
 
@@ -64,10 +64,12 @@ async function claim(folder: RunFolder, config: RunConfig, datasetName: string):
   );
 }
 
-function partitionFile(config: RunConfig, { units }: TrainingMethod): object {
+function partitionFile(config: RunConfig, { kind, method }: Task): object {
+  const layersPerBlock = method.units.map(({ numLayers }) => numLayers);
+  if (kind === "text") return { ...method.partition, layersPerBlock };
   const partition = buildPartition(config);
   const { ranges, trainingRanges } = partition;
-  return { ...partitionToJSON(partition), ranges, trainingRanges, layersPerBlock: units.map(({ numLayers }) => numLayers) };
+  return { ...partitionToJSON(partition), ranges, trainingRanges, layersPerBlock };
 }
 
 /** Decoding an archive of images takes minutes: every ten seconds it says how far it is. */

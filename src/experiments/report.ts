@@ -1,9 +1,10 @@
-import { encodePngGrid, type ImageDataset } from "../data/index.ts";
+import { encodePngGrid, type ImageDataset, type TextDataset } from "../data/index.ts";
 import { type Cell, type Chart, formatNumber, renderReport, type Section } from "../report/index.ts";
 import type { MetricRecord } from "../run/index.ts";
 import type { TrainingMethod } from "../train/index.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
 import type { ImageEvaluation } from "./evaluateImages.ts";
+import type { TextEvaluation } from "./evaluateText.ts";
 import type { RunConfig } from "./runConfig.ts";
 
 export function percent(share: number): { text: string; value: number } {
@@ -62,11 +63,32 @@ export function runReport({ config, method, dataName, result, data, records }: R
     curve(records, "accuracy", "Training accuracy", "accuracy"),
     curve(records, "validation/accuracy", "Test accuracy of each unit alone", "accuracy"),
     curve(records, "validation/loss", "Denoising loss on test images", "loss"),
+    curve(records, "validation/bits", "Bits for each token of validation text, in the range of each block", "bits"),
     curve(records, "gradientNorm", "Norm of the gradient", "norm"),
   ];
   const training: Section = { heading: "Training", charts: charts.filter(({ series }) => series.length > 0) };
   const sections = [...result, training, data, configSection(config)];
   return renderReport({ title: `${config.model}, ${method.name}, ${dataName}`, sections, footer: "diffusion-blocks" });
+}
+
+/** How a text begins, and how long it is. */
+export function textDataSection({ name, tokenizer, train, validation, test }: TextDataset): Section {
+  const sizes = `${name}: ${train.length} tokens for training, ${validation.length} for validation, ${test.length} for tests; ${tokenizer.name}, ${tokenizer.vocabSize} symbols.`;
+  return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(train.subarray(0, 400))} …`] };
+}
+
+export function textSection({ bits, error, parts, uniform, unigram, tokens }: TextEvaluation): Section {
+  const rows: Cell[][] = [
+    ["this model, at most", { text: `${bits.toFixed(3)} ± ${error.toFixed(3)}`, value: bits }],
+    ...Object.entries(parts).map(([name, part]): Cell[] => [`of these ${name}`, formatNumber(part)]),
+    ["how often each symbol occurs", formatNumber(unigram)],
+    ["nothing", formatNumber(uniform)],
+  ];
+  return {
+    heading: "Bits for each token of held-out text",
+    paragraphs: [`An upper bound of −log₂ p over ${tokens} tokens, by Monte Carlo over times; ± is its standard error.`],
+    table: { columns: ["what the model knows", { title: "bits", align: "right" }], rows },
+  };
 }
 
 /** A sheet of images, and how many there are. */

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { ClassEmbedding } from "../baselines/index.ts";
 import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
-import { type Augmentation, augmentations } from "../data/index.ts";
-import { classNoise, edmNoise, type PartitionStrategy } from "../diffusion/index.ts";
+import { type Augmentation, augmentations, type TokenizerName } from "../data/index.ts";
+import { classNoise, edmNoise, type MaskingSchedule, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
-/** The architectures: a vision transformer, a diffusion transformer that makes images, a multi-layer perceptron (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout). */
-export const models = ["vit", "dit", "mlp", "noprop-cnn"] as const;
+/** The architectures: a vision transformer, a diffusion transformer that makes images, a transformer that makes text by revealing hidden tokens, a multi-layer perceptron (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout). */
+export const models = ["vit", "dit", "masked-diffusion", "mlp", "noprop-cnn"] as const;
 
 /** The ways of training. */
 export const methods = [
@@ -70,6 +70,12 @@ export interface RunConfig {
   readonly images: {
     readonly conditional: boolean;
     readonly labelDropout: number;
+  };
+  /** For models of text. */
+  readonly text: {
+    readonly tokenizer: TokenizerName | "auto";
+    readonly length: number;
+    readonly masking: MaskingSchedule;
   };
   readonly training: {
     readonly epochs: number;
@@ -169,6 +175,17 @@ const images = z
   })
   .prefault({});
 
+const text = z
+  .strictObject({
+    tokenizer: z
+      .enum(["auto", "text8", "bytes"])
+      .default("auto")
+      .describe("auto: text8 if nothing but a to z and spaces occurs, else bytes"),
+    length: count.default(128).describe("tokens of a sequence"),
+    masking: z.enum(["linear", "cosine"]).default("linear").describe("how many tokens are hidden at which time"),
+  })
+  .prefault({});
+
 const training = z
   .strictObject({
     epochs: count.default(15),
@@ -216,6 +233,7 @@ export const runConfigSchema: z.ZodType<RunConfig> = z.strictObject({
   blocks,
   noProp,
   images,
+  text,
   training,
   data,
   execution,
@@ -240,6 +258,11 @@ const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
     blocks: { pMean: edmNoise.pMean, lossWeighting: "edm" },
     training: { learningRate: 1e-3, weightDecay: 0, emaDecay: 0.999 },
     data: { augmentation: "flip" },
+  },
+  "masked-diffusion": {
+    network: { width: 128 },
+    training: { epochs: 10, learningRate: 2e-3, weightDecay: 0.03, emaDecay: 0.999, batchSize: 64 },
+    data: { augmentation: "none" },
   },
   "noprop-cnn": {
     network: { dropout: 0.2 },
@@ -283,6 +306,7 @@ export function identityOf(
   const used = {
     ...(method !== "end-to-end" && { blocks: { ...blocks, sampling: undefined } }),
     ...(model === "dit" && { images }),
+    ...(model === "masked-diffusion" && { text }),
     ...(model === "noprop-cnn" && { noProp: { ...noProp, inferenceSteps: undefined } }),
   };
   return { model, method, network, ...used, training, data: { name: datasetName, augmentation } };

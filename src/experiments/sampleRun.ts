@@ -81,10 +81,7 @@ async function sampleOpen(
   { count, label, seed = 0, batchSize = 32, signal, onStart, onImages, onStep, ...options }: SampleRunOptions,
 ): Promise<number> {
   const { task, config, folder } = run;
-  if (task.kind !== "images") {
-    const message = `${folder.path} is a ${config.model}, which makes no images. Train one: dblocks train dit.`;
-    throw new UsageError("noImages", { model: config.model }, message);
-  }
+  if (task.kind !== "images") throw noImages(folder.path, config.model);
   const { method, data } = task;
   const sampling = { ...defaults, ...options.sampling };
   const { numClasses } = method.architecture;
@@ -118,6 +115,10 @@ async function sampleOpen(
     done += numbers.length;
   }
   return done;
+}
+
+export function noImages(path: string, model: string): UsageError {
+  return new UsageError("noImages", { model }, `${path} is a ${model}, which makes no images. Train one: dblocks train dit.`);
 }
 
 function checkLabel(label: number | undefined, numClasses: number, { classNames }: ImageDataset): void {

@@ -22,7 +22,7 @@ export interface TrainedRun {
 export async function openTrainedRun(path: string, dataPath?: string): Promise<TrainedRun> {
   const folder = await openRun(path);
   const config = await folder.readConfig(runConfigSchema);
-  const data = await loadData(dataPath ?? config.data.path);
+  const data = await loadData(config, { path: dataPath });
   return { folder, config, task: taskOf(config, data), hash: configHash(identityOf(config, config.data.name ?? data.name)) };
 }
 

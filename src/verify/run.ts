@@ -35,7 +35,7 @@ export async function verifyRun({ folder, method, configHash }: VerifyRunOptions
 }
 
 function isBlocks(method: TrainingMethod | DiffusionBlocks): method is DiffusionBlocks {
-  return "partition" in method;
+  return "partition" in method && "noise" in method.partition;
 }
 
 /** A file that is missing or damaged is a failed check, not the end of the others. */

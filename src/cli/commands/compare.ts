@@ -41,7 +41,7 @@ async function compareSystems(model: string, options: CompareCommandOptions): Pr
   );
 }
 
-/** A diffusion model of fewer layers is no control for blocks: it makes images, only worse. */
+/** Blocks of a diffusion model answer for other noise levels, not for the same question. */
 function hasTwin(model: string): boolean {
-  return model !== "dit";
+  return !["dit", "masked-diffusion"].includes(model);
 }

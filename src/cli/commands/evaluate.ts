@@ -6,7 +6,7 @@ import { print, printJson, say } from "../output.ts";
 export function evaluateCommand(): Command {
   return new Command("evaluate")
     .description(
-      "measure a trained run: accuracy of the whole and of each block alone, cross-entropy at fixed noise levels; of a diffusion model its losses, and with --features the FID of what it draws",
+      "measure a trained run: accuracy of the whole and of each block alone, cross-entropy at fixed noise levels; of a model of text the bits for each token; of one of images its losses, and with --features the FID of what it draws",
     )
     .argument("<run>", "folder of the run")
     .option("--data <path>", "data set to evaluate on (default: the run's own)")
@@ -20,7 +20,7 @@ export function evaluateCommand(): Command {
     .option("--steps <n>", "steps of their walk", positiveNumber, 18)
     .option("--json", "print the result as JSON")
     .action(async (run: string, { data, seeds, perClass, device, threads, features, samples, guidance, steps, json }) => {
-      const { evaluateRun, imageFid, isOfClasses } = await import("../../experiments/index.ts");
+      const { evaluateRun, imageFid, isOfClasses, isOfText } = await import("../../experiments/index.ts");
       const result = await evaluateRun({ path: run, dataPath: data, seeds, device, threads });
       const sampling = { guidance, numSteps: steps };
       const fid =
@@ -30,7 +30,8 @@ export function evaluateCommand(): Command {
       if (json) return printJson({ ...result, ...(fid && { fid }) });
       print(evaluationText(result));
       if (fid) print(fidText(fid));
-      else if (!isOfClasses(result)) say("FID needs features: --features FILE; dblocks features --data PATH makes some.");
+      else if (!isOfClasses(result) && !isOfText(result))
+        say("FID needs features: --features FILE; dblocks features --data PATH makes some.");
       if (!perClass || !isOfClasses(result)) return;
       for (const [name, accuracy] of Object.entries(result.classes)) print(`  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`);
     });

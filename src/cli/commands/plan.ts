@@ -37,12 +37,12 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
   const { batchSize, emaDecay, checkpointing } = config.training;
   const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
   const method = buildMethod(config, data);
-  if (!["vit", "dit"].includes(config.model) || config.method !== "blocks") {
+  if (!["vit", "dit", "masked-diffusion"].includes(config.model) || config.method !== "blocks") {
     if (options.budget !== undefined)
       throw new UsageError(
         "budget",
         { model, method: method.name },
-        "--budget chooses the number of blocks of a vit or dit: leave --method out.",
+        "--budget chooses the number of blocks of a network in layers: leave --method out.",
       );
     const units = planUnits(method, { ...settings, checkpointing });
     if (options.json) return printJson({ method: method.name, ...units });

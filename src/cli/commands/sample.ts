@@ -3,54 +3,106 @@ import { watchInterruption } from "../interruption.ts";
 import { number, positiveNumber, wholeNumber } from "../options.ts";
 import { print, printJson, say } from "../output.ts";
 
+interface SampleOptions {
+  readonly count?: number;
+  readonly seed: number;
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly device?: "auto" | "cpu" | "webgpu" | "wasm";
+  readonly threads?: number;
+  readonly json?: boolean;
+  readonly class?: number;
+  readonly guidance: number;
+  readonly sampler: "euler" | "heun" | "dpm++2m";
+  readonly grid: "karras" | "equi-probability";
+  readonly churn: number;
+  readonly out: string;
+  readonly prompt?: string;
+  readonly temperature: number;
+}
+
 export function sampleCommand(): Command {
   return new Command("sample")
-    .description("draw images from a trained run of a diffusion model; at each noise level only the block that owns it is asked")
+    .description("draw images or text from a trained run of a diffusion model; at each noise level only the block that owns it is asked")
     .argument("<run>", "folder of the run")
-    .option("--count <n>", "images", positiveNumber, 64)
-    .option("--class <n>", "class of all images (default: all classes in turn)", wholeNumber)
-    .option("--guidance <s>", "classifier-free guidance; 1 is none", number, 1)
-    .option("--steps <n>", "steps of the walk", positiveNumber, 18)
-    .addOption(new Option("--sampler <name>", "how a step is made").choices(["euler", "heun", "dpm++2m"]).default("heun"))
-    .addOption(new Option("--grid <name>", "noise levels of the walk").choices(["karras", "equi-probability"]).default("karras"))
-    .option("--churn <amount>", "noise added and taken away again on the way (S_churn)", number, 0)
-    .option("--seed <n>", "seed; image i of a seed is the same in any count and batch", wholeNumber, 0)
-    .option("--batch <n>", "images that the network is asked about at once", positiveNumber, 32)
-    .option("--out <file>", "a grid as .png, the way from noise as .apng, numbers as .safetensors, or a folder/ of PNGs", "samples.png")
+    .option("--count <n>", "how many (default: 64 images, 5 texts)", positiveNumber)
+    .option("--seed <n>", "seed; item i of a seed is the same in any count and batch", wholeNumber, 0)
+    .option("--steps <n>", "steps of the walk (default: 18 for images, one for each token of a text)", positiveNumber)
+    .option("--batch <n>", "items that the network is asked about at once (default: 32 images, 8 texts)", positiveNumber)
     .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
     .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
-    .action(async (path: string, options) => {
-      const { imageWriter, sampleRun } = await import("../../experiments/index.ts");
-      const { count, class: label, seed, batch: batchSize, device, threads, out, json } = options;
-      const { guidance, steps: numSteps, sampler, grid, churn } = options;
-      const writer = imageWriter(out);
-      const interruption = watchInterruption(() => say("Stopping after this batch …"));
-      const started = performance.now();
-      let told = started;
-      const drawn = await sampleRun({
-        path,
-        count,
-        label,
-        seed,
-        batchSize,
-        device,
-        threads,
-        signal: interruption.signal,
-        sampling: { guidance, numSteps, sampler, grid, churn },
-        onStart: writer.start,
-        onImages: writer.add,
-        onStep: (progress) => {
-          writer.step?.(progress);
-          if (performance.now() - told < 2000) return;
-          told = performance.now();
-          say(`${progress.done} of ${count} images; step ${progress.step} of ${progress.steps}`);
-        },
-      });
-      await writer.finish();
-      const seconds = (performance.now() - started) / 1000;
-      if (json) printJson({ out, count: drawn, seconds });
-      else print(`${drawn} images in ${seconds.toFixed(1)} s: ${out}`);
-      if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
+    .optionsGroup("Images:")
+    .option("--class <n>", "class of all images (default: all classes in turn)", wholeNumber)
+    .option("--guidance <s>", "classifier-free guidance; 1 is none", number, 1)
+    .addOption(new Option("--sampler <name>", "how a step is made").choices(["euler", "heun", "dpm++2m"]).default("heun"))
+    .addOption(new Option("--grid <name>", "noise levels of the walk").choices(["karras", "equi-probability"]).default("karras"))
+    .option("--churn <amount>", "noise added and taken away again on the way (S_churn)", number, 0)
+    .option("--out <file>", "a grid as .png, the way from noise as .apng, numbers as .safetensors, or a folder/ of PNGs", "samples.png")
+    .optionsGroup("Text:")
+    .option("--prompt <text>", "how every text begins")
+    .option("--temperature <x>", "below 1, likelier tokens are drawn more often", number, 1)
+    .action(async (path: string, options: SampleOptions) => {
+      const { openTrainedRun } = await import("../../experiments/index.ts");
+      const { task } = await openTrainedRun(path);
+      await (task.kind === "text" ? sampleTexts : sampleImages)(path, options);
     });
+}
+
+async function sampleImages(path: string, options: SampleOptions): Promise<void> {
+  const { imageWriter, sampleRun } = await import("../../experiments/index.ts");
+  const { count = 64, class: label, seed, batch: batchSize = 32, device, threads, out, json } = options;
+  const { guidance, steps: numSteps = 18, sampler, grid, churn } = options;
+  const writer = imageWriter(out);
+  const interruption = watchInterruption(() => say("Stopping after this batch …"));
+  const started = performance.now();
+  let told = started;
+  const drawn = await sampleRun({
+    path,
+    count,
+    label,
+    seed,
+    batchSize,
+    device,
+    threads,
+    signal: interruption.signal,
+    sampling: { guidance, numSteps, sampler, grid, churn },
+    onStart: writer.start,
+    onImages: writer.add,
+    onStep: (progress) => {
+      writer.step?.(progress);
+      if (performance.now() - told < 2000) return;
+      told = performance.now();
+      say(`${progress.done} of ${count} images; step ${progress.step} of ${progress.steps}`);
+    },
+  });
+  await writer.finish();
+  const seconds = (performance.now() - started) / 1000;
+  if (json) printJson({ out, count: drawn, seconds });
+  else print(`${drawn} images in ${seconds.toFixed(1)} s: ${out}`);
+  if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
+}
+
+async function sampleTexts(path: string, options: SampleOptions): Promise<void> {
+  const { sampleTextRun } = await import("../../experiments/index.ts");
+  const { count = 5, seed, steps: numSteps, batch: batchSize = 8, device, threads, prompt, temperature, json } = options;
+  const interruption = watchInterruption(() => say("Stopping after this batch …"));
+  const texts: { readonly text: string; readonly tokens: readonly number[] }[] = [];
+  const drawn = await sampleTextRun({
+    path,
+    count,
+    prompt,
+    seed,
+    batchSize,
+    device,
+    threads,
+    sampling: { temperature, ...(numSteps !== undefined && { numSteps }) },
+    signal: interruption.signal,
+    onText: (text, tokens) => {
+      texts.push({ text, tokens: [...tokens] });
+      if (!json) print(count === 1 ? text : `${texts.length}. ${text}`);
+    },
+  });
+  if (json) printJson(texts);
+  if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
 }

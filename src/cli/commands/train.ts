@@ -94,12 +94,7 @@ function runTerminal(): RunTerminal {
       progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, imagesPerStep });
     },
     onStep: ({ name }, report) => progress?.step(name, report),
-    onEvaluated: ({ name }, step, metrics) =>
-      onNotice(
-        metrics.accuracy === undefined
-          ? `${name} step ${step}: denoising loss on test images ${(metrics.loss ?? Number.NaN).toFixed(4)}`
-          : `${name} step ${step}: test accuracy alone ${(100 * metrics.accuracy).toFixed(2)} %`,
-      ),
+    onEvaluated: ({ name }, step, metrics) => onNotice(`${name} step ${step}: ${measured(metrics)}`),
   };
 }
 
@@ -108,4 +103,12 @@ function printResult(model: string, path: string, { evaluation, steps, reportPat
   const whole = shellCommand(["dblocks", "train", model, "--run", path]);
   if (evaluation !== undefined) print(`${evaluationText(evaluation)}\nreport: ${reportPath}`);
   else print(`${Object.keys(steps).join(", ")}: trained. Once every block is, this evaluates them together: ${whole}`);
+}
+
+/** What a unit reached while it trains. */
+function measured({ accuracy, bits, loss = Number.NaN }: Readonly<Record<string, number>>): string {
+  if (accuracy !== undefined) return `test accuracy alone ${(100 * accuracy).toFixed(2)} %`;
+  return bits === undefined
+    ? `denoising loss on test images ${loss.toFixed(4)}`
+    : `${bits.toFixed(3)} bits a token of validation text in its range`;
 }
