@@ -1,2 +1,3 @@
 export * from "./features.ts";
 export * from "./fid.ts";
+export * from "./mauve.ts";
