@@ -19,7 +19,6 @@ test.skipIf(!existsSync(golden))("agrees with the reference values", () => {
   for (const { p, q, scaling, points, mauve: expected, curve } of mauve.cases) {
     const result = mauveOfHistograms(p, q, { scaling, points });
     expect(result.mauve / expected).toBeCloseTo(1, 8);
-    const sorted = (line: readonly (readonly [number, number])[]) => [...line].sort((a, b) => a[0] - b[0] || b[1] - a[1]);
     for (const [i, [x, y]] of curve?.entries() ?? []) {
       expect(result.curve[i]![0]).toBeCloseTo(x, 8);
       expect(result.curve[i]![1]).toBeCloseTo(y, 8);

@@ -52,7 +52,7 @@ function divergence(a: Float64Array, b: Float64Array): number {
 
 /** Under a curve, by trapezoids in the order of x. */
 function area(curve: readonly (readonly [number, number])[]): number {
-  const sorted = [...curve].sort((a, b) => a[0] - b[0]);
+  const sorted = [...curve].sort((a, b) => a[0] - b[0] || b[1] - a[1]); // y falls along the frontier
   return sorted.slice(1).reduce((sum, [x, y], i) => sum + ((x - sorted[i]![0]) * (y + sorted[i]![1])) / 2, 0);
 }
 
