@@ -397,6 +397,22 @@ describe("compare", () => {
     ).toHaveLength(4);
   });
 
+  test("a perceptron is compared by the methods that fit it, and one unit of greedy training is not trained alone", async () => {
+    const options = ["--data", data, "--batch", "20", "--epochs", "1", "--width", "24", "--threads", "1", "--seeds", "1"];
+    const { code, stdout } = await dblocks(
+      "compare",
+      "mlp",
+      ...options,
+      "--methods",
+      "end-to-end,forward-forward",
+      "--run",
+      join(folder, "mlps"),
+    );
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/forward-forward.*\n.*shallow-twin/)]);
+    const alone = await dblocks("train", "vit", ...small, "--method", "greedy", "--block", "1", "--run", join(folder, "greedy-alone"));
+    expect([alone.code, alone.stderr]).toEqual([2, expect.stringMatching(/what the units before it have learned.*Leave --block out/)]);
+  });
+
   test("--equal-evaluations gives each system the layer evaluations of the first", async () => {
     const methods = ["--methods", "end-to-end,twin-ensemble,dblocks", "--no-twin", "--equal-evaluations", "--set", "network.numLayers=6"];
     const { stdout } = await compare("equal", ...methods, "--epochs", "2", "--json");

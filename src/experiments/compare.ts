@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { runPool } from "../cluster/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
-import { type Cell, type Column, renderCsv, renderReport, renderTable, type Table } from "../report/index.ts";
+import { renderCsv, renderReport, renderTable } from "../report/index.ts";
 import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { buildOptimizer, buildSchedule } from "./build.ts";
+import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
 import { configSection, curve } from "./report.ts";
 import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
@@ -89,7 +90,7 @@ export interface ComparedRun {
   readonly layerEvaluations: number;
   /** Of training; undefined for a run that was stopped and resumed. */
   readonly seconds?: number | undefined;
-  /** The most resident memory while training, in a process of its own, above what it held before the first step; undefined where it cannot be measured. */
+  /** The most resident memory while training, in a process of its own, above what it held before the first step; undefined where it cannot be measured, and for a run that was stopped and resumed. */
   readonly trainingBytes?: number | undefined;
   /** What `dblocks plan` predicts for it. */
   readonly predictedBytes: number;
@@ -182,7 +183,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
           curve(records, "loss", "Loss", "loss"),
         ].filter(({ series }) => series.length > 0),
       },
-      taskOf(base, data).dataSection(),
+      taskOf(configOf(base, systems[0]!), data).dataSection(),
       configSection(base),
     ],
     footer: "diffusion-blocks",
@@ -251,7 +252,7 @@ async function trainAlone({
     seed: config.training.seed,
     ...quality,
     ...(!isResumed && { seconds: cost.seconds }),
-    ...(cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
+    ...(!isResumed && cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
     ...sizesOf(config, taskOf(config, data)),
   };
   await own.writeFile("row.json", `${JSON.stringify({ hash, run }, null, 2)}\n`);
@@ -283,83 +284,4 @@ async function readRow(own: RunFolder, hash: string): Promise<ComparedRun | unde
   if (row.hash === hash) return row.run;
   const message = `${own.path} holds a run with another configuration. Choose another --run, or repeat the options it was made with.`;
   throw new UsageError("otherConfig", { path: own.path }, message);
-}
-
-const runColumns = [
-  "method",
-  "seed",
-  "accuracy",
-  "FID, test",
-  "bits",
-  "layer evaluations",
-  "seconds",
-  "training memory MB",
-  "predicted MB",
-  "parameters with gradients",
-];
-
-function runCells(run: ComparedRun): Cell[] {
-  return [
-    run.method,
-    run.seed,
-    run.accuracy ?? null,
-    run.fid === undefined ? null : mean(run.fid.test),
-    run.bits ?? null,
-    run.layerEvaluations,
-    run.seconds ?? null,
-    run.trainingBytes === undefined ? null : run.trainingBytes / 1e6,
-    run.predictedBytes / 1e6,
-    run.gradientParameters,
-  ];
-}
-
-function comparisonTable(methods: readonly string[], runs: readonly ComparedRun[], more: NonNullable<CompareOptions["columns"]>): Table {
-  const [{ fid, bits } = {}] = runs as readonly Partial<ComparedRun>[];
-  const columns: (string | Column)[] = [
-    "method",
-    ...more.map(({ title }) => title),
-    qualityColumn(fid?.name, bits),
-    "layer evaluations",
-    { title: "training time", best: "min" },
-    { title: "training memory", best: "min", hint: "largest resident memory above that before the first step, in a fresh process" },
-    { title: "predicted", hint: "by dblocks plan" },
-    { title: "parameters with gradients", best: "min" },
-  ];
-  const rows = methods.flatMap((method): Cell[][] => {
-    const own = runs.filter((run) => run.method === method);
-    if (own.length === 0) return [];
-    const scores = own.map((run) => (run.fid === undefined ? (run.bits ?? 100 * run.accuracy!) : mean(run.fid.test)));
-    const seconds = own.flatMap((run) => run.seconds ?? []);
-    const memory = own.flatMap(({ trainingBytes }) => trainingBytes ?? []);
-    const spread = scores.length > 1 ? ` ± ${deviation(scores).toFixed(2)}` : "";
-    return [
-      [
-        method,
-        ...more.map(({ values }) => values[method] ?? null),
-        { text: `${mean(scores).toFixed(2)}${spread}`, value: mean(scores) },
-        own[0]!.layerEvaluations,
-        seconds.length === 0 ? null : { text: `${mean(seconds).toFixed(0)} s`, value: mean(seconds) },
-        memory.length === 0 ? null : { text: `${(mean(memory) / 1e6).toFixed(0)} MB`, value: mean(memory) },
-        { text: `${(own[0]!.predictedBytes / 1e6).toFixed(0)} MB`, value: own[0]!.predictedBytes },
-        own[0]!.gradientParameters,
-      ],
-    ];
-  });
-  return { columns, rows };
-}
-
-function qualityColumn(fid: string | undefined, bits: number | undefined): Column {
-  if (fid !== undefined) return { title: `${fid}, test`, best: "min", hint: "mean of three evaluations; ± over the seeds" };
-  return bits === undefined
-    ? { title: "test accuracy %", best: "max" }
-    : { title: "bits a token", best: "min", hint: "an upper bound; ± over the seeds" };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function deviation(values: readonly number[]): number {
-  const centre = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
 }
