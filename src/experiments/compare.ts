@@ -171,7 +171,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   await folder.writeFile("compare.json", `${JSON.stringify({ data: data.name, runs }, null, 2)}\n`);
   const html = renderReport({
     title: options.title ?? `${base.model} on ${data.name}: ${methods.join(", ")}`,
-    subtitle: `${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
+    subtitle: `${new Set(runs.map(({ seed }) => seed)).size} of ${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
     sections: [
       { heading: "Result", table },
       { heading: "Every run", isFolded: true, table: { columns: runColumns, rows: runs.map(runCells) } },
