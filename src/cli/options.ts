@@ -148,8 +148,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
   "Text:": [
     {
       flags: "--tokenizer <name>",
-      description: "how text becomes tokens",
-      choices: ["auto", "text8", "bytes"],
+      description: "how text becomes tokens: text8, bytes, or a tokenizer.json",
       path: "text.tokenizer",
     },
     { flags: "--length <n>", description: "tokens of a sequence", parse: positiveNumber, path: "text.length" },

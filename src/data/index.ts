@@ -7,15 +7,5 @@ export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
 export type { Progress } from "./imageCollection.ts";
 export { type LoadOptions, loadImages } from "./load.ts";
 export { type PrefetchedBatches, prefetchBatches } from "./prefetch.ts";
-export {
-  byteTokenizer,
-  loadText,
-  type TextBatches,
-  type TextDataset,
-  type Tokenizer,
-  type TokenizerName,
-  text8Tokenizer,
-  textBatches,
-  tokenizers,
-  unigramEntropy,
-} from "./text.ts";
+export { loadText, type TextBatches, type TextDataset, textBatches, unigramEntropy } from "./text.ts";
+export { byteTokenizer, loadTokenizer, type Tokenizer, text8Tokenizer } from "./tokenizer.ts";

@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { DataError, UsageError } from "../errors.ts";
-import { byteTokenizer, loadText, type Tokenizer, text8Tokenizer, textBatches, unigramEntropy } from "./text.ts";
+import { loadText, textBatches, unigramEntropy } from "./text.ts";
+import { byteTokenizer, loadTokenizer, type Tokenizer, text8Tokenizer } from "./tokenizer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dblocks-text-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -29,6 +31,51 @@ describe("tokenizers", () => {
 
   test("a character outside the alphabet is named with its place", () => {
     expect(() => text8Tokenizer.encode("ab C")).toThrow(/"C" at character 3.*--tokenizer bytes/);
+  });
+});
+
+describe("a tokenizer.json", () => {
+  /** Bytes as GPT-2 writes them, and two merges. */
+  const json = {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [{ id: 7, content: "<|end|>", single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }],
+    normalizer: null,
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+    post_processor: null,
+    decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+    model: { type: "BPE", vocab: { a: 0, b: 1, c: 2, Ġ: 3, ab: 4, Ġc: 5, abc: 6 }, merges: ["a b", "Ġ c", "ab c"] },
+  };
+
+  test("merges as it is told, and gives the text back", async () => {
+    const tokenizer = await loadTokenizer(file("small.tokenizer.json", JSON.stringify(json)));
+    expect([tokenizer.name, tokenizer.vocabSize]).toEqual(["small", 8]);
+    expect([...tokenizer.encode("abc ab c")]).toEqual([6, 3, 4, 5]);
+    expect(tokenizer.decode([6, 3, 4, 5])).toBe("abc ab c");
+  });
+
+  test("a long text in pieces has the tokens that it has whole", async () => {
+    const tokenizer = await loadTokenizer(file("small.tokenizer.json", JSON.stringify(json)));
+    const words = Array.from({ length: 9000 }, (_, i) => ["abc", "ab", "c", "bca"][(i * 7) % 4]!);
+    const whole = words.flatMap((word, i) => [...tokenizer.encode(`${i === 0 ? "" : " "}${word}`)]);
+    expect([...tokenizer.encode(words.join(" "))]).toEqual(whole);
+  });
+
+  test.each<[string, () => string, RegExp]>([
+    ["a missing file", () => "nothing.json", /There is no tokenizer at nothing\.json\. Give text8, bytes, or/],
+    ["another file", () => file("other.json", "{}"), /other\.json is no tokenizer\.json/],
+    ["no JSON", () => file("bad.json", "{"), /bad\.json is no tokenizer\.json/],
+  ])("%s is refused", async (_, path, message) => {
+    await expect(loadTokenizer(path())).rejects.toThrow(message);
+  });
+
+  const gpt2 = new URL("../../../shared/data/tokenizers/gpt2-1024.tokenizer.json", import.meta.url);
+  test.skipIf(!existsSync(gpt2))("GPT-2's bytes give any text back", async () => {
+    const tokenizer = await loadTokenizer(fileURLToPath(gpt2));
+    expect(tokenizer.vocabSize).toBe(1024);
+    for (const text of ["The prince said, “Où?”\n\n  Two spaces.", "naïve 😀 text"])
+      expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
   });
 });
 

@@ -2,48 +2,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import { fold, integer, key } from "../random.ts";
-
-/** Text as whole numbers and back. */
-export interface Tokenizer {
-  readonly name: string;
-  readonly vocabSize: number;
-  /** @throws {DataError} if the text holds what it cannot write. */
-  encode(text: string): Int32Array;
-  decode(tokens: ArrayLike<number>): string;
-}
-
-const letters = "abcdefghijklmnopqrstuvwxyz ";
-
-/** The 27 symbols of text8: a to z are 0 to 25, the space is 26. */
-export const text8Tokenizer: Tokenizer = {
-  name: "text8",
-  vocabSize: letters.length,
-  encode: (text) => {
-    const tokens = new Int32Array(text.length);
-    for (let i = 0; i < text.length; i++) {
-      const token = letters.indexOf(text[i]!);
-      if (token < 0) {
-        const message = `The text has ${JSON.stringify(text[i])} at character ${i}; the tokenizer text8 knows a to z and the space. Choose --tokenizer bytes, or prepare the text.`;
-        throw new DataError("outsideAlphabet", { at: i, character: text[i] }, message);
-      }
-      tokens[i] = token;
-    }
-    return tokens;
-  },
-  decode: (tokens) => Array.from(tokens, (token) => letters[token] ?? "_").join(""),
-};
-
-/** UTF-8, byte by byte. */
-export const byteTokenizer: Tokenizer = {
-  name: "bytes",
-  vocabSize: 256,
-  encode: (text) => Int32Array.from(new TextEncoder().encode(text)),
-  decode: (tokens) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(tokens)),
-};
-
-/** The tokenizers, by name. */
-export const tokenizers: Readonly<Record<"text8" | "bytes", Tokenizer>> = { text8: text8Tokenizer, bytes: byteTokenizer };
-export type TokenizerName = keyof typeof tokenizers;
+import { byteTokenizer, loadTokenizer, type Tokenizer, text8Tokenizer } from "./tokenizer.ts";
 
 /** A text in three parts, as tokens. */
 export interface TextDataset {
@@ -57,17 +16,17 @@ export interface TextDataset {
 /**
  * Reads a text file: the first 90 % are for training, 5 % for validation, the last 5 % for tests, as text8 is divided.
  *
- * @param tokenizer by name; `auto` takes text8 if nothing but its symbols occurs (a last line feed is passed over), else bytes.
- * @throws {DataError} if the file is missing, empty, or no UTF-8 (with the first byte that is not).
+ * @param tokenizer text8, bytes, or a tokenizer.json; `auto` takes text8 if nothing but its symbols occurs (a last line feed is passed over), else bytes.
+ * @throws {DataError} if the file is missing, empty, or no UTF-8 (with the first byte that is not), or the tokenizer cannot be read.
  */
-export async function loadText(path: string, tokenizer: TokenizerName | "auto" = "auto"): Promise<TextDataset> {
+export async function loadText(path: string, tokenizer = "auto"): Promise<TextDataset> {
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new DataError("noData", { path }, `There is no text at ${path}. Give a file of UTF-8 text with --data.`, { cause });
   });
   const text = decodeUtf8(bytes, path).replace(/\n$/, "");
   if (text.length === 0) throw new DataError("empty", { path }, `${path} is empty.`);
-  const name = tokenizer === "auto" ? (/^[a-z ]*$/.test(text) ? "text8" : "bytes") : tokenizer;
-  const chosen = tokenizers[name];
+  const fitting = /^[a-z ]*$/.test(text) ? text8Tokenizer : byteTokenizer;
+  const chosen = tokenizer === "auto" ? fitting : await loadTokenizer(tokenizer);
   const tokens = chosen.encode(text);
   const [first, second] = [0.9, 0.95].map((share) => Math.floor(share * tokens.length));
   return {

@@ -1,6 +1,6 @@
 import { contrastiveForwardForward, endToEnd, forwardForward, greedy, shallowTwin, twinEnsemble } from "../baselines/index.ts";
 import { convert, convertImages, convertMasked, type ImageDenoiser, type MaskedText } from "../blocks/index.ts";
-import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, tokenizers, trainBatches } from "../data/index.ts";
+import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, text8Tokenizer, trainBatches } from "../data/index.ts";
 import { logNormalNoise, maskingPartition, type Partition, partition } from "../diffusion/index.ts";
 import { dit, maskedDiffusion, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
 import type { Architecture } from "../nn/index.ts";
@@ -36,8 +36,8 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 
 /** The training method of a run. @throws {UsageError} if this model cannot be trained in this way, or the sizes do not fit. */
 export function buildMethod(config: RunConfig, data: DataShape): Classifier | ImageDenoiser | MaskedText {
-  const { model, text } = config;
-  if (model === "masked-diffusion") return buildText(config, tokenizers[text.tokenizer === "auto" ? "text8" : text.tokenizer].vocabSize);
+  const { model } = config;
+  if (model === "masked-diffusion") return buildText(config, data.vocabSize ?? text8Tokenizer.vocabSize);
   return model === "dit" ? buildImages(config, data) : buildClassifier(config, data);
 }
 

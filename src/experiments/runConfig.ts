@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ClassEmbedding } from "../baselines/index.ts";
 import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
-import { type Augmentation, augmentations, type TokenizerName } from "../data/index.ts";
+import { type Augmentation, augmentations } from "../data/index.ts";
 import { classNoise, edmNoise, type MaskingSchedule, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
@@ -73,7 +73,7 @@ export interface RunConfig {
   };
   /** For models of text. */
   readonly text: {
-    readonly tokenizer: TokenizerName | "auto";
+    readonly tokenizer: string;
     readonly length: number;
     readonly masking: MaskingSchedule;
   };

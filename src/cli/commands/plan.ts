@@ -14,6 +14,7 @@ export function planCommand(): Command {
     .option("--image <pixels>", "side of the images (default: that of --data, or 32)", positiveNumber)
     .option("--channels <n>", "channels of the images (default: those of --data, or 3)", positiveNumber)
     .option("--classes <n>", "classes (default: those of --data, or 10)", positiveNumber)
+    .option("--vocab <n>", "symbols of text (default: 27, those of text8)", positiveNumber)
     .option("--json", "print the result as JSON, in bytes");
   return withRunOptions(command).action(plan);
 }
