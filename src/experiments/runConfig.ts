@@ -250,7 +250,7 @@ export type RunConfigOverrides = Overrides<RunConfig>;
 const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
   mlp: {
     network: { width: 1000, numLayers: 2 },
-    training: { epochs: 60, learningRate: 2e-3 },
+    training: { epochs: 60, batchSize: 100, learningRate: 2e-3 },
     data: { augmentation: "none" },
   },
   dit: {
