@@ -2,6 +2,7 @@ export * from "./block.ts";
 export * from "./bridge.ts";
 export * from "./convert.ts";
 export * from "./imageDenoiser.ts";
+export * from "./languageBlocks.ts";
 export * from "./levels.ts";
 export * from "./maskedText.ts";
 export * from "./measureText.ts";

@@ -1,3 +1,4 @@
+export * from "./autoregressive.ts";
 export * from "./dit.ts";
 export * from "./maskedDiffusion.ts";
 export * from "./mlp.ts";

@@ -69,7 +69,7 @@ function tokenLayer({ width, numHeads, mlpWidth, length, dropout }: MaskedDiffus
   const init = initializers.xavierUniform;
   const parts = {
     norm1: conditioning.branchNorm(width),
-    attention: selfAttention({ width, numHeads, dropout, init, positions: rotary(length, width, numHeads) }),
+    attention: selfAttention({ width, numHeads, dropout, init, rotation: rotary({ length, headWidth: width / numHeads }) }),
     norm2: conditioning.branchNorm(width),
     mlp: mlp({ width, hidden: mlpWidth, activation: geluApproximate, dropout, init }),
   };

@@ -17,7 +17,7 @@ import type { Context } from "./context.ts";
 import { ones, zeros } from "./initializers.ts";
 import { linear } from "./linear.ts";
 import { defineModule, type Module } from "./module.ts";
-import type { BranchNorm, Conditioning } from "./norm.ts";
+import { type BranchNorm, type Conditioning, normalised } from "./norm.ts";
 
 export interface AdaLNConfig {
   /** Width of the conditioning vector. */
@@ -28,6 +28,8 @@ export interface AdaLNConfig {
   /** The gate at initialisation: 0 starts each layer as the identity (DiT), 1 as the plain layer (for pretrained ones). */
   readonly initialGate?: 0 | 1;
 }
+
+export type AdaLNZeroConfig = Omit<AdaLNConfig, "targetWidth"> & Partial<AdaLNConfig>;
 
 /**
  * Adaptive layer normalisation (Peebles & Xie 2023) as the official DiffusionBlocks code has it: (shift, scale, gate) =
@@ -79,19 +81,20 @@ export function gatedSum(h: Tensor, branch: Tensor, gate: Tensor): Tensor {
 }
 
 /**
- * adaLN-Zero as DiT has it (Peebles & Xie 2023): (shift, scale, gate) = linear(SiLU(condition)), the linear starting at zero; layer norms without gain and bias:
- * h + gate · branch(LN(h) · (1 + scale) + shift).
+ * adaLN-Zero as DiT has it (Peebles & Xie 2023): (shift, scale, gate) = linear(SiLU(condition)), the linear starting at zero; norms without gain and bias:
+ * h + (initialGate + gate) · branch(norm(h) · (1 + scale) + shift).
  */
-export function adaLNZero({ condWidth, epsilon }: Pick<AdaLNConfig, "condWidth" | "epsilon">): Conditioning {
+export function adaLNZero({ condWidth, epsilon, targetWidth, initialGate = 0 }: AdaLNZeroConfig): Conditioning {
   return {
-    targetWidth: undefined,
-    branchNorm: (width) => {
+    targetWidth,
+    branchNorm: (width, kind = "layer") => {
       const modulate = linear(condWidth, 3 * width, { init: zeros });
       const call: BranchNorm = (h, context) => {
         const parts = split(modulate(silu(conditionOf(context))), [width, width, width], 1).map(overTokens);
-        const [shift, scale, gate] = parts as [Tensor, Tensor, Tensor];
+        const [shift, scale, change] = parts as [Tensor, Tensor, Tensor];
         const stretch = add(scale, 1);
-        const normed = cheaply(() => add(mul(layerNormOf(h, { epsilon }), stretch), shift));
+        const gate = initialGate === 0 ? change : add(change, initialGate);
+        const normed = cheaply(() => add(mul(normalised(h, kind, epsilon), stretch), shift));
         return { normed, residual: (branch) => add(h, mul(branch, gate)) };
       };
       return defineModule({ modulate }, call);

@@ -1,35 +1,41 @@
 import type { Initializer, Tensor } from "../tensor/index.ts";
-import { attention, split } from "../tensor/index.ts";
+import { split } from "../tensor/index.ts";
 import { type Context, dropout, drops } from "./context.ts";
 import { linear } from "./linear.ts";
 import { defineModule, type Module } from "./module.ts";
+import type { Rotation } from "./rotary.ts";
+import { everyToken, type View } from "./view.ts";
 
 export interface AttentionConfig {
   readonly width: number;
   readonly numHeads: number;
+  /** Heads of keys and values, each for a group of query heads (Ainslie et al. 2023); as many as of queries by default. */
+  readonly numKeyHeads?: number;
+  readonly bias?: boolean;
   /** On the attention weights and on the output. */
   readonly dropout?: number;
   readonly init?: Initializer | undefined;
   /** Turns queries and keys by their positions: see `rotary`. */
-  readonly positions?: ((x: Tensor) => Tensor) | undefined;
+  readonly rotation?: Rotation | undefined;
+  /** Which tokens see which, unless the context says otherwise; every token sees every token by default. */
+  readonly view?: View;
 }
 
 /**
- * Multi-head self-attention without a mask, softmax(q kᵀ/√(width/heads)) v (Vaswani et al. 2017): [batch, tokens, width], same out as in.
- * Query, key and value are one product, [width, 3·width] in this order.
+ * Multi-head self-attention, softmax(q kᵀ/√(width/heads)) v (Vaswani et al. 2017): [batch, tokens, width], same out as in.
+ * Query, key and value are one product, [width, width + 2 · width of the keys] in this order.
  */
-export function selfAttention({
-  width,
-  numHeads,
-  dropout: rate = 0,
-  init,
-  positions = (x) => x,
-}: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
-  const parts = { qkv: linear(width, 3 * width, { init }), out: linear(width, width, { init }) };
+export function selfAttention(config: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
+  const { width, numHeads, numKeyHeads = numHeads, dropout: rate = 0, init, bias = true, rotation = (x: Tensor) => x } = config;
+  const keyWidth = (width / numHeads) * numKeyHeads;
+  const parts = { qkv: linear(width, width + 2 * keyWidth, { init, bias }), out: linear(width, width, { init, bias }) };
   return defineModule(parts, (x: Tensor, context: Context) => {
-    const [query, key, value] = split(parts.qkv(x), [width, width, width], 2) as [Tensor, Tensor, Tensor];
+    const view = context.view ?? config.view ?? everyToken;
+    const [query, key, value] = split(parts.qkv(x), [width, keyWidth, keyWidth], 2) as [Tensor, Tensor, Tensor];
     const drop = (weights: Tensor): Tensor => dropout(weights, rate, context);
-    const mixed = attention(positions(query), positions(key), value, { numHeads, ...(drops(rate, context) && { change: drop }) });
+    const turned = { key: rotation(key, view.positions), value };
+    context.record?.(turned);
+    const mixed = view.attend(rotation(query, view.positions), turned, { numHeads, ...(drops(rate, context) && { change: drop }) });
     return drop(parts.out(mixed));
   });
 }

@@ -1,5 +1,6 @@
 import { bernoulli, fold, type Key } from "../random.ts";
 import { cast, mul, random, type Sampler, type Tensor } from "../tensor/index.ts";
+import type { KeyValue, View } from "./view.ts";
 
 /** What a layer may need beside its input: the noise conditioning, and in training the randomness of dropout. */
 export interface Context {
@@ -7,6 +8,10 @@ export interface Context {
   readonly condition: Tensor | undefined;
   /** A fresh key at every call while training; undefined at inference, where dropout does nothing. */
   readonly nextKey: (() => Key) | undefined;
+  /** Which tokens see which, where it is not as the network has it: in a cache, or where several readings of a sequence stand side by side. */
+  readonly view?: View | undefined;
+  /** Handed the keys and values of each attention layer, by those who keep them. */
+  readonly record?: ((made: KeyValue) => void) | undefined;
 }
 
 /** The context of inference without conditioning. */

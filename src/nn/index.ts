@@ -13,3 +13,5 @@ export * from "./patch.ts";
 export * from "./positions.ts";
 export * from "./rotary.ts";
 export * from "./samplers.ts";
+export * from "./swiglu.ts";
+export * from "./view.ts";

@@ -1,4 +1,4 @@
-import type { Tensor, TensorType } from "../tensor/index.ts";
+import { concat, constant, slice, type Tensor, type TensorType } from "../tensor/index.ts";
 import type { Context } from "./context.ts";
 import type { Module } from "./module.ts";
 import type { Conditioning } from "./norm.ts";
@@ -89,10 +89,10 @@ export interface ImageArchitecture {
 
 /** A network that reads tokens, some of them hidden, and says for each place which token stands there. */
 export interface TokenNetwork {
-  /** int32 [batch, length], hidden ones as the token `vocabSize` -> the state. */
+  /** int32 [batch, tokens], hidden ones as the token `vocabSize` -> the state. */
   readonly stem: Module<(tokens: Tensor, context: Context) => Tensor>;
   readonly layers: readonly Layer[];
-  /** The state as logits [batch, length, vocabSize]. */
+  /** The state as logits [batch, tokens, vocabSize]. */
   readonly head: Module<(h: Tensor, context: Context) => Tensor>;
 }
 
@@ -107,4 +107,25 @@ export interface TokenArchitecture {
   readonly epsilon: number;
   inputType(batchSize: number): TensorType;
   build(conditioning: Conditioning): TokenNetwork;
+}
+
+/** A network that reads a text in order and says at each place which token comes next. It reads the start, token `vocabSize`, and then the tokens. */
+export interface LanguageNetwork extends TokenNetwork {
+  /** What a noisy embedding of the next token adds to the state, [batch, tokens, targetWidth] -> [batch, tokens, width]; undefined where the conditioning brings none. */
+  readonly target: Module<(z: Tensor) => Tensor> | undefined;
+}
+
+/** An architecture for text in order; its layers see what lies before. `build` makes fresh parameters at every call. */
+export interface LanguageArchitecture extends Omit<TokenArchitecture, "build"> {
+  readonly width: number;
+  /** Width of the keys of a layer, and of its values. */
+  readonly keyWidth: number;
+  build(conditioning: Conditioning): LanguageNetwork;
+}
+
+/** What a network reads that says at each place which token comes next: int32 [batch, length] -> the start, and all tokens but the last. */
+export function precedingTokens(tokens: Tensor, vocabSize: number): Tensor {
+  const [batch, length] = tokens.shape as [number, number];
+  const start = constant(new Int32Array(batch).fill(vocabSize), [batch, 1], "int32");
+  return length === 1 ? start : concat([start, slice(tokens, 1, 0, length - 1)], 1);
 }

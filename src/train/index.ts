@@ -2,6 +2,8 @@ export * from "./assign.ts";
 export * from "./checkpoint.ts";
 export * from "./classification.ts";
 export { fullStepProgram } from "./deviceStep.ts";
+export * from "./keyValueCache.ts";
+export * from "./likelihood.ts";
 export * from "./loop.ts";
 export * from "./method.ts";
 export * from "./predictor.ts";

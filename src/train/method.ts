@@ -67,3 +67,43 @@ export interface Classifier extends TrainingMethod {
    */
   predict(call: CallProgram, input: HostArray, batchSize: number, key: Key, unit?: Unit): Promise<Float32Array>;
 }
+
+/** A text that grows token by token; what was read is kept and not read again. */
+export interface Generation {
+  /** Reads the token before the next one of each text, at first the start `vocabSize`, and gives the scores of the next: [batch, vocabSize]. */
+  next(before: Int32Array): Promise<Float32Array>;
+}
+
+/** Likelihoods of text, in nats for each token. */
+export interface Likelihood {
+  readonly nats: number;
+  /** Its standard error, where it was estimated with random numbers. */
+  readonly error?: number;
+  /** What is known of −ln p of the model: it is this, or at most this on average over texts. */
+  readonly kind: "exact" | "bound";
+}
+
+/** Sequences of tokens one after another, and which tokens of each are counted. */
+export interface MeasuredText {
+  readonly tokens: Int32Array;
+  readonly count: number;
+  /** Tokens of a sequence before this one are context only. */
+  readonly from: (sequence: number) => number;
+}
+
+/** A method whose network says which token comes next. */
+export interface LanguageModel extends TrainingMethod {
+  readonly vocabSize: number;
+  /** Tokens of a sequence. */
+  readonly length: number;
+  /** Starts as many texts as there are keys, at most `batchSize`; randomness derives from the keys alone. */
+  generate(call: CallProgram, batchSize: number, keys: readonly Key[]): Generation;
+  /** By name, the first being what `generate` draws from; with `unit`, of that unit alone. */
+  likelihoods(
+    call: CallProgram,
+    batchSize: number,
+    text: MeasuredText,
+    key: Key,
+    unit?: Unit,
+  ): Promise<Readonly<Record<string, Likelihood>>>;
+}

@@ -1,6 +1,6 @@
 import type { Operator, Tensor } from "../tensor.ts";
 import { applyOne } from "../tensor.ts";
-import { mul, sub } from "./elementwise.ts";
+import { add, mul, sub } from "./elementwise.ts";
 import { matmul } from "./linalg.ts";
 import { reshape, transpose } from "./movement.ts";
 import { reduceSum, softmax } from "./reduce.ts";
@@ -43,28 +43,58 @@ const attentionOperator: Operator<AttentionAttributes> = {
 
 export interface AttentionOptions {
   readonly numHeads: number;
+  /** Added to the scores, [queries, keys] or what broadcasts to it: 0 where a query sees a key, a large negative number where not. */
+  readonly mask?: Tensor | undefined;
   /** Factor of the scores, 1/√(width / numHeads) unless told. */
   readonly alpha?: number;
   /** What the weights [batch, heads, query, key] pass through before they are used, such as dropout. */
-  readonly change?: (weights: Tensor) => Tensor;
+  readonly change?: ((weights: Tensor) => Tensor) | undefined;
 }
 
 /**
- * Multi-head attention without a mask, softmax(alpha · q kᵀ) v in each head (Vaswani et al. 2017): query [batch, queries, width], key and value
- * [batch, keys, width] -> [batch, queries, width]. Weights that are larger than query, key and value together are made again in the backward pass
- * instead of kept; smaller ones are kept, which is 2 to 3 % faster.
+ * Multi-head attention, softmax(alpha · q kᵀ + mask) v in each head (Vaswani et al. 2017): query [batch, queries, width], key and value
+ * [batch, keys, width] -> [batch, queries, width]. Keys and values may have fewer heads, each for a group of query heads (Ainslie et al. 2023). Without a mask, weights that are
+ * larger than query, key and value together are made again in the backward pass instead of kept; smaller ones are kept, which is 2 to 3 % faster.
  */
 export function attention(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  { numHeads, alpha = 1 / Math.sqrt(query.shape.at(-1)! / numHeads), change }: AttentionOptions,
+  { numHeads, mask, alpha = 1 / Math.sqrt(query.shape.at(-1)! / numHeads), change }: AttentionOptions,
 ): Tensor {
   const [, tokens, width] = key.shape as [number, number, number];
-  if (change === undefined && numHeads * tokens > 3 * width) return applyOne(attentionOperator, [query, key, value], { numHeads, alpha });
-  const [q, k, v] = [query, key, value].map((x) => splitHeads(x, numHeads)) as [Tensor, Tensor, Tensor];
-  const weights = softmax(matmul(q, k, { transB: true, alpha }));
-  return joinHeads(matmul(change?.(weights) ?? weights, v));
+  const isPlain = mask === undefined && change === undefined && width === query.shape[2];
+  if (isPlain && numHeads * tokens > 3 * width) return applyOne(attentionOperator, [query, key, value], { numHeads, alpha });
+  const scores = attentionScores(query, key, { numHeads, alpha });
+  const weights = softmax(mask === undefined ? scores : add(scores, mask));
+  return attentionSum(change?.(weights) ?? weights, value, query.shape[2]! / numHeads);
+}
+
+/** alpha · q kᵀ in each head, [batch, heads, queries, keys]; see {@link attention}. */
+export function attentionScores(
+  query: Tensor,
+  key: Tensor,
+  { numHeads, alpha = 1 / Math.sqrt(query.shape.at(-1)! / numHeads) }: Pick<AttentionOptions, "numHeads" | "alpha">,
+): Tensor {
+  const [batch, queries, width] = query.shape as [number, number, number];
+  const keyHeads = (key.shape[2]! * numHeads) / width;
+  const k = splitHeads(key, keyHeads);
+  const q = grouped(splitHeads(query, numHeads), keyHeads);
+  return reshape(matmul(q, k, { transB: true, alpha }), [batch, numHeads, queries, key.shape[1]!]);
+}
+
+/** Values summed by weights [batch, heads, queries, keys]: [batch, keys, key heads · d] -> [batch, queries, heads · d], d = headWidth. */
+export function attentionSum(weights: Tensor, value: Tensor, headWidth: number): Tensor {
+  const [batch, numHeads, queries] = weights.shape as [number, number, number, number];
+  const keyHeads = value.shape[2]! / headWidth;
+  const mixed = matmul(grouped(weights, keyHeads), splitHeads(value, keyHeads));
+  return joinHeads(reshape(mixed, [batch, numHeads, queries, headWidth]));
+}
+
+/** The heads of each group one after another along the tokens: [batch, heads, tokens, n] -> [batch, groups, heads/groups · tokens, n]. */
+function grouped(x: Tensor, groups: number): Tensor {
+  const [batch, heads, tokens, n] = x.shape as [number, number, number, number];
+  return groups === heads ? x : reshape(x, [batch, groups, (heads / groups) * tokens, n]);
 }
 
 /** [batch, tokens, heads · d] -> [batch, heads, tokens, d] */

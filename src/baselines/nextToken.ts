@@ -1,0 +1,85 @@
+import {
+  type Context,
+  following,
+  type LanguageArchitecture,
+  type LanguageNetwork,
+  type Layer,
+  namedParameters,
+  plainConditioning,
+  plainContext,
+  precedingTokens,
+  trainingContext,
+} from "../nn/index.ts";
+import { fold } from "../random.ts";
+import { checkpoint, crossEntropy, input, mean, reshape, type Tensor } from "../tensor/index.ts";
+import { cacheInputs, exactLikelihood, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
+
+/** Ordinary training of a language model: the gradient of the next token's cross-entropy through all layers. */
+export function nextToken(architecture: LanguageArchitecture): LanguageModel {
+  const { vocabSize, length, numLayers } = architecture;
+  const network = architecture.build(plainConditioning(architecture.epsilon));
+  const unit = networkUnit(network, numLayers);
+  const lossesOf = (tokens: Tensor, context: Context, run: (layer: Layer) => LayerCall = (layer) => layer): Tensor => {
+    const embedded = network.stem(precedingTokens(tokens, vocabSize), context);
+    const state = network.layers.reduce((h, layer) => run(layer)(h, context), embedded);
+    return crossEntropy(network.head(state, context), tokens);
+  };
+  return {
+    name: "end-to-end",
+    inputType: architecture.inputType,
+    vocabSize,
+    length,
+    units: [unit],
+    independentUnits: true,
+    objective: (_unit, { input: tokens }, key, { checkpointing }) => {
+      const run = (layer: Layer): LayerCall => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer);
+      return { loss: mean(lossesOf(tokens, trainingContext(fold(key, "dropout")), run)), metrics: {} };
+    },
+    programs: (batchSize) => ({
+      network: { nats: lossesOf(input("tokens", [batchSize, length], "int32"), plainContext) },
+      "network next": nextProgram(architecture, network, batchSize),
+    }),
+    generate: (call, batchSize) => {
+      const cache = new KeyValueCache(architecture, batchSize, [...network.layers.keys()]);
+      let position = 0;
+      return {
+        next: async (before) => {
+          const results = await call("network next", { before, ...cache.feeds(position) });
+          cache.store(results, position++);
+          return results.logits as Float32Array;
+        },
+      };
+    },
+    likelihoods: async (call, batchSize, text) => ({
+      "next token": await exactLikelihood(
+        text,
+        { length, batchSize },
+        async (tokens) => (await call("network", { tokens })).nats as Float32Array,
+      ),
+    }),
+  };
+}
+
+type LayerCall = (h: Tensor, context: Context) => Tensor;
+
+/** End-to-end training of the first `numLayers` layers only: what the training memory of one block would buy. */
+export function shallowLanguageTwin(build: (numLayers: number) => LanguageArchitecture, numLayers: number): LanguageModel {
+  return { ...nextToken(build(numLayers)), name: "shallow-twin" };
+}
+
+function networkUnit({ stem, layers, head }: LanguageNetwork, numLayers: number): Unit {
+  const named = [...namedParameters({ parts: { stem, layers, head } })].map(([path, tensor]) => [`network/${path}`, tensor] as const);
+  return { name: "network", trainable: new Map(named), frozen: new Map(), constants: new Map(), numLayers };
+}
+
+/** One more token read, with the keys and values of those before it kept. */
+function nextProgram(architecture: LanguageArchitecture, network: LanguageNetwork, batchSize: number): Record<string, Tensor> {
+  const cache = cacheInputs(architecture, batchSize);
+  const before = input("before", [batchSize], "int32");
+  const embedded = network.stem(reshape(before, [batchSize, 1]), plainContext);
+  const state = network.layers.reduce((h, layer, i) => {
+    const view = following(cache.past(i), cache.isFilled, cache.positions);
+    return layer(h, { ...plainContext, view, record: (made) => cache.keep(i, made) });
+  }, embedded);
+  return { logits: reshape(network.head(state, plainContext), [batchSize, architecture.vocabSize]), ...cache.made };
+}

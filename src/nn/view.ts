@@ -1,0 +1,168 @@
+import {
+  add,
+  attention,
+  attentionScores,
+  attentionSum,
+  cast,
+  checkpoint,
+  concat,
+  constant,
+  greater,
+  mul,
+  reduceSum,
+  reshape,
+  softmax,
+  split,
+  type Tensor,
+  transpose,
+} from "../tensor/index.ts";
+
+export interface Heads {
+  /** Of the queries; keys and values may have fewer. */
+  readonly numHeads: number;
+  /** What the weights pass through, such as dropout. */
+  readonly change?: ((weights: Tensor) => Tensor) | undefined;
+}
+
+/** Keys and values of some tokens in one layer, each [batch, tokens, key heads · d], keys turned by their positions. */
+export interface KeyValue {
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
+/** Which tokens a token sees, and where tokens stand: what an attention layer asks. */
+export interface View {
+  /** Of each token, int32 [rows, tokens] with one row for all or one for each item; 0, 1, 2, … where undefined. */
+  readonly positions?: Tensor | undefined;
+  /** Query [batch, tokens, heads · d], keys and values of the same tokens -> [batch, tokens, heads · d]. */
+  attend(query: Tensor, own: KeyValue, heads: Heads): Tensor;
+}
+
+/** Every token sees every token. */
+export const everyToken: View = { attend: (query, { key, value }, heads) => attention(query, key, value, heads) };
+
+/** Added to the score of a key that is not seen: its weight is 0 to the last bit. */
+const unseen = -1e9;
+
+/** [queries, keys]: 0 where the key's group is at most the query's, or less than it; where not, {@link unseen}. */
+function groupMask(ofQuery: Int32Array, ofKey: Int32Array, relation: "at most" | "less"): Tensor {
+  const reach = relation === "at most" ? ofQuery : ofQuery.map((group) => group - 1);
+  const hidden = greater(constant(ofKey, [1, ofKey.length], "int32"), constant(reach, [ofQuery.length, 1], "int32"));
+  return mul(cast(hidden, "float32"), unseen);
+}
+
+/** Token i of a sequence is preceded by those of the groups before that of `i`; number 0 of what a network reads is the start, and token i − 1 is number i. */
+function groupsRead(length: number, groupSize: number): Int32Array {
+  return Int32Array.from({ length }, (_, i) => Math.floor((i - 1) / groupSize));
+}
+
+/** Weights that are much larger than what they are made of are made again in the backward pass. */
+function economically<A extends unknown[]>(f: (...inputs: A) => Tensor, weightsPerToken: number, width: number): (...inputs: A) => Tensor {
+  return weightsPerToken > 3 * width ? checkpoint(f) : f;
+}
+
+/** Every token sees itself and those before it; with `groupSize`, behind the start, all of its group of tokens and of the groups before. */
+export function causal(length: number, groupSize = 1): View {
+  const groups = groupsRead(length, groupSize);
+  const mask = groupMask(groups, groups, "at most");
+  return {
+    attend: (query, { key, value }, heads) =>
+      economically((q: Tensor, k: Tensor, v: Tensor) => attention(q, k, v, { ...heads, mask }), heads.numHeads * length, query.shape[2]!)(
+        query,
+        key,
+        value,
+      ),
+  };
+}
+
+/**
+ * Estimates of tokens beside a reading of the tokens before them, whose keys and values are `read`: estimate i sees those of its own group, and of what was read the start and the groups before.
+ *
+ * @see Block Diffusion (Arriola et al. 2025), and DiffusionBlocks, Appendix E.4: noisy i sees noisy i and clean j < i.
+ */
+export function beside(read: KeyValue, groupSize = 1): View {
+  const length = read.key.shape[1]!;
+  const own = Int32Array.from({ length }, (_, i) => Math.floor(i / groupSize));
+  const mask = groupMask(own, groupsRead(length, groupSize), "less");
+  const attend = (query: Tensor, own: KeyValue, { numHeads, change }: Heads): Tensor => {
+    const headWidth = query.shape[2]! / numHeads;
+    const before = add(attentionScores(query, read.key, { numHeads }), mask); // [batch, heads, tokens, tokens]
+    const weights = softmax(concat([before, ownScores(query, own.key, numHeads, groupSize)], 3));
+    const [ofRead, ofOwn] = split(change?.(weights) ?? weights, [length, groupSize], 3) as [Tensor, Tensor];
+    return add(attentionSum(ofRead, read.value, headWidth), ownSum(ofOwn, own.value, headWidth, groupSize));
+  };
+  return {
+    attend: (query, own, heads) =>
+      economically((q: Tensor, key: Tensor, value: Tensor) => attend(q, { key, value }, heads), heads.numHeads * length, query.shape[2]!)(
+        query,
+        own.key,
+        own.value,
+      ),
+  };
+}
+
+/** What tokens see that come after those of a cache: its slots where `isFilled`, float32 [slots], is 1, and all tokens of their own group. */
+export function following(past: KeyValue, isFilled: Tensor, positions: Tensor): View {
+  const hidden = mul(add(isFilled, -1), -unseen); // 0 where filled
+  return {
+    positions,
+    attend: (query, { key, value }, heads) => {
+      const seen = constant(new Float32Array(key.shape[1]!), [key.shape[1]!]);
+      const all = { key: concat([past.key, key], 1), value: concat([past.value, value], 1) };
+      return attention(query, all.key, all.value, { ...heads, mask: concat([hidden, seen], 0) });
+    },
+  };
+}
+
+/** Scores within each group: [batch, heads, tokens, groupSize]. */
+function ownScores(query: Tensor, key: Tensor, numHeads: number, groupSize: number): Tensor {
+  const [batch, length, width] = query.shape as [number, number, number];
+  const headWidth = width / numHeads;
+  const groups = length / groupSize;
+  const [q, k] = [query, spread(key, numHeads, headWidth)];
+  if (groupSize === 1) {
+    const products = reduceSum(reshape(mul(mul(q, k), 1 / Math.sqrt(headWidth)), [batch, length, numHeads, headWidth]), -1, true);
+    return transpose(products, [0, 2, 1, 3]);
+  }
+  const scores = attentionScores(reshape(q, [batch * groups, groupSize, width]), reshape(k, [batch * groups, groupSize, width]), {
+    numHeads,
+  });
+  return joinGroups(scores, batch);
+}
+
+/** Values of each group summed by weights [batch, heads, tokens, groupSize]. */
+function ownSum(weights: Tensor, value: Tensor, headWidth: number, groupSize: number): Tensor {
+  const [batch, numHeads, length] = weights.shape as [number, number, number, number];
+  const width = numHeads * headWidth;
+  const v = spread(value, numHeads, headWidth);
+  if (groupSize === 1)
+    return reshape(mul(transpose(weights, [0, 2, 1, 3]), reshape(v, [batch, length, numHeads, headWidth])), [batch, length, width]);
+  const groups = length / groupSize;
+  const inGroups = transpose(reshape(weights, [batch, numHeads, groups, groupSize, groupSize]), [0, 2, 1, 3, 4]);
+  const sums = attentionSum(
+    reshape(inGroups, [batch * groups, numHeads, groupSize, groupSize]),
+    reshape(v, [batch * groups, groupSize, width]),
+    headWidth,
+  );
+  return reshape(sums, [batch, length, width]);
+}
+
+/** [batch · groups, heads, groupSize, groupSize] -> [batch, heads, groups · groupSize, groupSize] */
+function joinGroups(scores: Tensor, batch: number): Tensor {
+  const [rows, numHeads, groupSize] = scores.shape as [number, number, number, number];
+  const groups = rows / batch;
+  const byItem = transpose(reshape(scores, [batch, groups, numHeads, groupSize, groupSize]), [0, 2, 1, 3, 4]);
+  return reshape(byItem, [batch, numHeads, groups * groupSize, groupSize]);
+}
+
+/** Key heads, each repeated for the query heads of its group: [batch, tokens, key heads · d] -> [batch, tokens, heads · d]. */
+function spread(x: Tensor, numHeads: number, headWidth: number): Tensor {
+  const [batch, length, width] = x.shape as [number, number, number];
+  const keyHeads = width / headWidth;
+  if (keyHeads === numHeads) return x;
+  const repeated = concat(
+    Array.from({ length: numHeads / keyHeads }, () => reshape(x, [batch, length, keyHeads, 1, headWidth])),
+    3,
+  );
+  return reshape(repeated, [batch, length, numHeads * headWidth]);
+}

@@ -1,0 +1,65 @@
+import type { KeyValue, LanguageArchitecture } from "../nn/index.ts";
+import { type HostArray, input, type Tensor } from "../tensor/index.ts";
+
+type CacheShape = Pick<LanguageArchitecture, "length" | "keyWidth">;
+
+/** The symbols of a program that reads one more token behind those whose keys and values are kept: see `following`. */
+export interface CacheInputs {
+  readonly isFilled: Tensor;
+  readonly positions: Tensor;
+  /** Of the layer with this number, one slot for each position. */
+  past(layer: number): KeyValue;
+  /** Outputs of the program: what its layers made of the token. */
+  readonly made: Record<string, Tensor>;
+  /** Adds what a layer made to the outputs. */
+  keep(layer: number, made: KeyValue): void;
+}
+
+const parts = ["key", "value"] as const;
+
+export function cacheInputs({ length, keyWidth }: CacheShape, batchSize: number): CacheInputs {
+  const made: Record<string, Tensor> = {};
+  return {
+    isFilled: input("filled", [length]),
+    positions: input("positions", [1, 1], "int32"),
+    past: (layer) => {
+      const [key, value] = parts.map((part) => input(`past.${layer}.${part}`, [batchSize, length, keyWidth])) as [Tensor, Tensor];
+      return { key, value };
+    },
+    made,
+    keep: (layer, own) => {
+      for (const part of parts) made[`made.${layer}.${part}`] = own[part];
+    },
+  };
+}
+
+/** The keys and values of some layers for each token that was read, on the host. */
+export class KeyValueCache {
+  readonly shape: CacheShape;
+  readonly batchSize: number;
+  private readonly slots = new Map<string, Float32Array>();
+
+  constructor(shape: CacheShape, batchSize: number, layers: readonly number[]) {
+    this.shape = shape;
+    this.batchSize = batchSize;
+    for (const layer of layers)
+      for (const part of parts) this.slots.set(`${layer}.${part}`, new Float32Array(batchSize * shape.length * shape.keyWidth));
+  }
+
+  /** What the program wants that reads the token at a position. */
+  feeds(position: number): Record<string, HostArray> {
+    const past = [...this.slots].map(([name, values]) => [`past.${name}`, values] as const);
+    const filled = new Float32Array(this.shape.length).fill(1, 0, position);
+    return { ...Object.fromEntries(past), filled, positions: Int32Array.of(position) };
+  }
+
+  /** Takes over what the program made of it. */
+  store(results: Readonly<Record<string, HostArray>>, position: number): void {
+    const { length, keyWidth } = this.shape;
+    for (const [name, slots] of this.slots) {
+      const made = results[`made.${name}`] as Float32Array;
+      for (let i = 0; i < this.batchSize; i++)
+        slots.set(made.subarray(i * keyWidth, (i + 1) * keyWidth), (i * length + position) * keyWidth);
+    }
+  }
+}

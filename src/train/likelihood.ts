@@ -1,0 +1,50 @@
+import type { Likelihood, MeasuredText } from "./method.ts";
+
+/** Part of a text as a network reads it; rows beyond `count` are padding. */
+export interface TextBatch {
+  /** int32 [batch, length] */
+  readonly tokens: Int32Array;
+  /** The sequence of the first row. */
+  readonly first: number;
+  readonly count: number;
+}
+
+/** A text in batches of whole sequences. */
+export function* batchesOfText(
+  { tokens, count }: MeasuredText,
+  { length, batchSize }: { readonly length: number; readonly batchSize: number },
+): Generator<TextBatch> {
+  for (let first = 0; first < count; first += batchSize) {
+    const own = new Int32Array(batchSize * length);
+    own.set(tokens.subarray(first * length, Math.min(count, first + batchSize) * length));
+    yield { tokens: own, first, count: Math.min(batchSize, count - first) };
+  }
+}
+
+/** The mean of −ln p over the tokens that count, of which `natsOf` says the one of each place: [batch, length]. */
+export async function exactLikelihood(
+  text: MeasuredText,
+  { length, batchSize }: { readonly length: number; readonly batchSize: number },
+  natsOf: (tokens: Int32Array, first: number) => Promise<Float32Array>,
+): Promise<Likelihood> {
+  let [sum, counted] = [0, 0];
+  for (const { tokens, first, count } of batchesOfText(text, { length, batchSize })) {
+    const nats = await natsOf(tokens, first);
+    for (let row = 0; row < count; row++) {
+      for (let place = text.from(first + row); place < length; place++) {
+        sum += nats[row * length + place]!;
+        counted++;
+      }
+    }
+  }
+  return { nats: sum / counted, kind: "exact" };
+}
+
+/** A text cut so that every token is measured once, and but for the first half-sequence with at least half a sequence before it. */
+export function overlappingText(tokens: Int32Array, length: number): MeasuredText {
+  const stride = Math.max(1, Math.floor(length / 2));
+  const count = Math.max(0, Math.floor((tokens.length - length) / stride) + 1);
+  const out = new Int32Array(count * length);
+  for (let i = 0; i < count; i++) out.set(tokens.subarray(i * stride, i * stride + length), i * length);
+  return { tokens: out, count, from: (sequence) => (sequence === 0 ? 0 : length - stride) };
+}
