@@ -1,6 +1,7 @@
 export * from "./block.ts";
 export * from "./bridge.ts";
 export * from "./convert.ts";
+export * from "./drawToken.ts";
 export * from "./imageDenoiser.ts";
 export * from "./languageBlocks.ts";
 export * from "./levels.ts";

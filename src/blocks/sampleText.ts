@@ -1,17 +1,15 @@
 import { blockOfTime, keptShare } from "../diffusion/index.ts";
 import { fold, type Key, uniform } from "../random.ts";
 import type { CallProgram } from "../train/index.ts";
-import { softmaxOf } from "./bridge.ts";
+import { drawToken, likeliest, type TokenDraw } from "./drawToken.ts";
 import type { MaskedText } from "./maskedText.ts";
 
 /** How text is drawn. */
-export interface TextSampling {
+export interface TextSampling extends TokenDraw {
   /** Times at which tokens are revealed. */
   readonly numSteps: number;
   /** `uniform`: equal steps of t. `cosine`: few tokens at first, where each decides much (Shi et al. 2024). */
   readonly grid: "uniform" | "cosine";
-  /** Logits are divided by it: below 1 the likelier tokens are drawn more often. */
-  readonly temperature: number;
 }
 
 export interface TextWalk {
@@ -42,7 +40,7 @@ export async function sampleText({
 }: TextWalk): Promise<Int32Array> {
   const { architecture, partition } = method;
   const { length, vocabSize } = architecture;
-  const { numSteps, grid, temperature } = sampling;
+  const { numSteps, grid } = sampling;
   const timeAt = (step: number): number => {
     const t = (numSteps - step) / numSteps;
     return grid === "uniform" ? t : Math.cos((Math.PI / 2) * (1 - t));
@@ -62,25 +60,10 @@ export async function sampleText({
         const at = i * length + place;
         if (tokens[at] !== vocabSize || draws[place]! >= revealed) continue;
         const scores = logits.subarray(at * vocabSize, (at + 1) * vocabSize);
-        tokens[at] = step + 1 === numSteps ? likeliest(scores) : drawn(scores, temperature, draws[length + place]!);
+        tokens[at] = step + 1 === numSteps ? likeliest(scores) : drawToken(scores, sampling, draws[length + place]!);
       }
     }
     onStep?.(step);
   }
   return tokens.subarray(0, keys.length * length);
-}
-
-/** In float64: a coarse draw would favour the likely tokens. */
-function drawn(logits: Float32Array, temperature: number, u: number): number {
-  const probabilities = softmaxOf(temperature === 1 ? logits : logits.map((x) => x / temperature));
-  let rest = u;
-  for (const [token, probability] of probabilities.entries()) {
-    rest -= probability;
-    if (rest < 0) return token;
-  }
-  return likeliest(logits);
-}
-
-function likeliest(logits: Float32Array): number {
-  return logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
 }

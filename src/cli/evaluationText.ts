@@ -1,11 +1,15 @@
-import { accuracyText, type Evaluation, type ImageFid, isOfClasses, isOfText } from "../experiments/index.ts";
+import { accuracyText, bitsText, type Evaluation, type ImageFid, isOfClasses, isOfText } from "../experiments/index.ts";
 
 /** An evaluation as lines for people. */
 export function evaluationText(evaluation: Evaluation): string {
   if (isOfText(evaluation)) {
-    const { bits, error, parts, uniform, unigram, tokens } = evaluation;
+    const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
     const list = Object.entries(parts).map(([name, part]) => `${part.toFixed(3)} of ${name}`);
-    return `at most ${bits.toFixed(3)} ± ${error.toFixed(3)} bits a token on ${tokens} tokens (${list.join(", ")})\nsymbol frequencies alone ${unigram.toFixed(3)}, nothing ${uniform.toFixed(3)}`;
+    return [
+      `${bitsText(evaluation)} bits a token on ${tokens} tokens${list.length > 0 ? ` (${list.join(", ")})` : ""}; perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(3)} bits a byte`,
+      ...Object.entries(likelihoods).map(([name, one]) => `  ${name.padEnd(16)} ${bitsText(one)}`),
+      `symbol frequencies alone ${unigram.toFixed(3)}, nothing ${uniform.toFixed(3)}`,
+    ].join("\n");
   }
   if (!isOfClasses(evaluation)) {
     const levels = evaluation.levels.map(({ weighted, sigma, block }) => `${weighted.toFixed(3)} at ${sigma} (${block})`);

@@ -48,7 +48,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
   "Data:": [
     {
       flags: "--data <path>",
-      description: "data set: CIFAR or MNIST folder, image folder, tar(.gz) of one, or embedded; for text a file",
+      description: "data set: CIFAR or MNIST folder, image folder, tar(.gz) of one, or embedded; for text a file of UTF-8",
       path: "data.path",
     },
     {
@@ -62,6 +62,12 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
     { flags: "--layers <n>", description: "layers", parse: positiveNumber, path: "network.numLayers" },
     { flags: "--width <n>", description: "width of the residual stream", parse: positiveNumber, path: "network.width" },
     { flags: "--heads <n>", description: "attention heads", parse: positiveNumber, path: "network.numHeads" },
+    {
+      flags: "--key-heads <n>",
+      description: "of a language model: heads of keys and values (default: as many as attention heads)",
+      parse: positiveNumber,
+      path: "network.numKeyHeads",
+    },
     { flags: "--patch <pixels>", description: "side of a patch", parse: positiveNumber, path: "network.patchSize" },
     {
       flags: "--mlp-width <n>",
@@ -152,6 +158,25 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
       path: "text.tokenizer",
     },
     { flags: "--length <n>", description: "tokens of a sequence", parse: positiveNumber, path: "text.length" },
+    {
+      flags: "--reading <depth>",
+      description:
+        "how a language model's blocks read the tokens before: each with its own layers, or on top of the finished blocks before it",
+      choices: ["own", "stacked"],
+      path: "text.reading",
+    },
+    {
+      flags: "--query <start>",
+      description: "what the estimate of a token starts from beside its noisy embedding: the token before, or nothing (the paper)",
+      choices: ["previous", "blank"],
+      path: "text.query",
+    },
+    {
+      flags: "--next-token-weight <x>",
+      description: "weight of the reading's own next-token cross-entropy beside the denoising loss",
+      parse: number,
+      path: "text.nextTokenWeight",
+    },
   ],
   "Training:": [
     {

@@ -1,15 +1,24 @@
-import { contrastiveForwardForward, endToEnd, forwardForward, greedy, shallowTwin, twinEnsemble } from "../baselines/index.ts";
-import { convert, convertImages, convertMasked, type ImageDenoiser, type MaskedText } from "../blocks/index.ts";
+import {
+  contrastiveForwardForward,
+  endToEnd,
+  forwardForward,
+  greedy,
+  nextToken,
+  shallowLanguageTwin,
+  shallowTwin,
+  twinEnsemble,
+} from "../baselines/index.ts";
+import { convert, convertImages, convertLanguage, convertMasked, type ImageDenoiser, type MaskedText } from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, text8Tokenizer, trainBatches } from "../data/index.ts";
 import { logNormalNoise, maskingPartition, type Partition, partition } from "../diffusion/index.ts";
-import { dit, maskedDiffusion, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
-import type { Architecture } from "../nn/index.ts";
+import { autoregressive, dit, maskedDiffusion, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
+import type { Architecture, LanguageArchitecture } from "../nn/index.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
-import type { Batch, BatchSource, Classifier } from "../train/index.ts";
+import type { Batch, BatchSource, Classifier, LanguageModel } from "../train/index.ts";
 import { type DataShape, notSquare, unfit } from "./dataShape.ts";
 import { buildNoProp, embeddingWidthOf } from "./noProp.ts";
-import type { RunConfig } from "./runConfig.ts";
+import { type RunConfig, textModels } from "./runConfig.ts";
 
 /** The network of a run with this many layers. @throws {UsageError} if the images are not square or the sizes do not fit. */
 export function buildArchitecture(
@@ -35,14 +44,47 @@ export function buildPartition({ blocks }: RunConfig): Partition {
 }
 
 /** The training method of a run. @throws {UsageError} if this model cannot be trained in this way, or the sizes do not fit. */
-export function buildMethod(config: RunConfig, data: DataShape): Classifier | ImageDenoiser | MaskedText {
+export function buildMethod(config: RunConfig, data: DataShape): Classifier | ImageDenoiser | MaskedText | LanguageModel {
   const { model } = config;
-  if (model === "masked-diffusion") return buildText(config, data.vocabSize ?? text8Tokenizer.vocabSize);
+  if (textModels.includes(model)) return buildText(config, data.vocabSize ?? text8Tokenizer.vocabSize);
   return model === "dit" ? buildImages(config, data) : buildClassifier(config, data);
 }
 
+/** A model of text. */
+export function buildText(config: RunConfig, vocabSize: number): MaskedText | LanguageModel {
+  return config.model === "autoregressive" ? buildLanguage(config, vocabSize) : buildMasked(config, vocabSize);
+}
+
+/** A language model that writes token by token. The shallow twin has the layers of one block. */
+function buildLanguage(config: RunConfig, vocabSize: number): LanguageModel {
+  const { model, method, network, blocks, text } = config;
+  const { width, numLayers, numHeads, numKeyHeads, mlpWidth, dropout, epsilon } = network;
+  const build = (layers: number): LanguageArchitecture => {
+    const sizes = { width, numHeads, dropout, epsilon, ...(mlpWidth && { mlpWidth }), ...(numKeyHeads && { numKeyHeads }) };
+    return autoregressive({ ...sizes, numLayers: layers, vocabSize, length: text.length });
+  };
+  if (method === "end-to-end") return nextToken(build(numLayers));
+  if (method === "shallow-twin") return shallowLanguageTwin(build, Math.max(1, Math.floor(numLayers / blocks.numBlocks)));
+  if (method !== "blocks") throw unfit(model, method, "it answers with text and not with classes", "blocks, end-to-end or shallow-twin");
+  const { layersPerBlock, shared, targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate, sampling } = blocks;
+  const { reading, query, nextTokenWeight } = text;
+  const options = {
+    shared,
+    targetEmbedding,
+    targetScale,
+    lossWeighting,
+    labelLikelihood,
+    initialGate,
+    reading,
+    query,
+    nextTokenWeight,
+    sampling,
+  };
+  return convertLanguage(build(numLayers), { ...options, partition: buildPartition(config), ...(layersPerBlock && { layersPerBlock }) });
+}
+
 /** A masked diffusion model. End to end is one block that has all times. */
-export function buildText({ model, method, network, blocks, text }: RunConfig, vocabSize: number): MaskedText {
+function buildMasked({ model, method, network, blocks, text }: RunConfig, vocabSize: number): MaskedText {
   const { width, numLayers, numHeads, mlpWidth, dropout } = network;
   const sizes = { width, numLayers, numHeads, dropout, ...(mlpWidth !== undefined && { mlpWidth }) };
   const architecture = maskedDiffusion({ ...sizes, vocabSize, length: text.length });

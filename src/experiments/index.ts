@@ -14,7 +14,7 @@ export * from "./parallel.ts";
 export * from "./prepare.ts";
 export * from "./presets.ts";
 export * from "./recipes.ts";
-export { accuracyText, type RunReport, runReport } from "./report.ts";
+export { accuracyText, bitsText, type RunReport, runReport } from "./report.ts";
 export * from "./runConfig.ts";
 export * from "./sampleRun.ts";
 export * from "./sampleTextRun.ts";

@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
 import type { Unit } from "../train/index.ts";
 import { buildPartition, buildSchedule } from "./build.ts";
+import { isLanguageModel } from "./evaluateText.ts";
 import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
 import { loadData, type Task, taskOf } from "./task.ts";
 import { chosenUnits } from "./units.ts";
@@ -65,8 +66,8 @@ async function claim(folder: RunFolder, config: RunConfig, datasetName: string):
 }
 
 function partitionFile(config: RunConfig, { kind, method }: Task): object {
-  const layersPerBlock = method.units.map(({ numLayers }) => numLayers);
-  if (kind === "text") return { ...method.partition, layersPerBlock };
+  const layersPerBlock = config.blocks.layersPerBlock ?? method.units.map(() => config.network.numLayers / method.units.length);
+  if (kind === "text" && !isLanguageModel(method)) return { ...method.partition, layersPerBlock };
   const partition = buildPartition(config);
   const { ranges, trainingRanges } = partition;
   return { ...partitionToJSON(partition), ranges, trainingRanges, layersPerBlock };

@@ -4,7 +4,7 @@ import type { MetricRecord } from "../run/index.ts";
 import type { TrainingMethod } from "../train/index.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
 import type { ImageEvaluation } from "./evaluateImages.ts";
-import type { TextEvaluation } from "./evaluateText.ts";
+import type { TextBits, TextEvaluation } from "./evaluateText.ts";
 import type { RunConfig } from "./runConfig.ts";
 
 export function percent(share: number): { text: string; value: number } {
@@ -77,16 +77,26 @@ export function textDataSection({ name, tokenizer, train, validation, test }: Te
   return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(train.subarray(0, 400))} …`] };
 }
 
-export function textSection({ bits, error, parts, uniform, unigram, tokens }: TextEvaluation): Section {
+/** "1.234", or "at most 1.234 ± 0.056". */
+export function bitsText({ bits, error, kind }: TextBits): string {
+  const value = error === undefined ? bits.toFixed(3) : `${bits.toFixed(3)} ± ${error.toFixed(3)}`;
+  return kind === "bound" ? `at most ${value}` : value;
+}
+
+export function textSection(evaluation: TextEvaluation): Section {
+  const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
+  const own: Readonly<Record<string, TextBits>> = Object.keys(likelihoods).length > 0 ? likelihoods : { "this model": evaluation };
   const rows: Cell[][] = [
-    ["this model, at most", { text: `${bits.toFixed(3)} ± ${error.toFixed(3)}`, value: bits }],
+    ...Object.entries(own).map(([name, one]): Cell[] => [name, { text: bitsText(one), value: one.bits }]),
     ...Object.entries(parts).map(([name, part]): Cell[] => [`of these ${name}`, formatNumber(part)]),
     ["how often each symbol occurs", formatNumber(unigram)],
     ["nothing", formatNumber(uniform)],
   ];
   return {
     heading: "Bits for each token of held-out text",
-    paragraphs: [`An upper bound of −log₂ p over ${tokens} tokens, by Monte Carlo over times; ± is its standard error.`],
+    paragraphs: [
+      `−log₂ p over ${tokens} tokens; the first line is a perplexity of ${perplexity.toFixed(2)} and ${bitsPerByte.toFixed(3)} bits for each byte. "At most" stands before a bound, ± before its standard error.`,
+    ],
     table: { columns: ["what the model knows", { title: "bits", align: "right" }], rows },
   };
 }

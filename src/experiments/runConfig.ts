@@ -1,12 +1,27 @@
 import { z } from "zod";
 import type { ClassEmbedding } from "../baselines/index.ts";
-import type { HeadInput, LabelLikelihood, LossWeighting, Sampling, SharedPolicy, TargetEmbedding } from "../blocks/index.ts";
+import type {
+  HeadInput,
+  LabelLikelihood,
+  LossWeighting,
+  QueryStart,
+  ReadingDepth,
+  Sampling,
+  SharedPolicy,
+  TargetEmbedding,
+} from "../blocks/index.ts";
 import { type Augmentation, augmentations } from "../data/index.ts";
 import { classNoise, edmNoise, type MaskingSchedule, type PartitionStrategy } from "../diffusion/index.ts";
 import { parseConfig } from "../run/index.ts";
 
-/** The architectures: a vision transformer, a diffusion transformer that makes images, a transformer that makes text by revealing hidden tokens, a multi-layer perceptron (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout). */
-export const models = ["vit", "dit", "masked-diffusion", "mlp", "noprop-cnn"] as const;
+/**
+ * The architectures: a vision transformer, a diffusion transformer that makes images, a transformer that makes text by revealing hidden tokens, a language model that writes token by token, a multi-layer perceptron
+ * (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout).
+ */
+export const models = ["vit", "dit", "masked-diffusion", "autoregressive", "mlp", "noprop-cnn"] as const;
+
+/** Those that learn from text. */
+export const textModels: readonly string[] = ["masked-diffusion", "autoregressive"];
 
 /** The ways of training. */
 export const methods = [
@@ -32,6 +47,7 @@ export interface RunConfig {
     readonly width: number;
     readonly numLayers: number;
     readonly numHeads: number;
+    readonly numKeyHeads?: number | undefined;
     readonly mlpWidth?: number | undefined;
     readonly dropout: number;
     readonly labelToken: "separate" | "class";
@@ -76,6 +92,9 @@ export interface RunConfig {
     readonly tokenizer: string;
     readonly length: number;
     readonly masking: MaskingSchedule;
+    readonly reading: ReadingDepth;
+    readonly query: QueryStart;
+    readonly nextTokenWeight: number;
   };
   readonly training: {
     readonly epochs: number;
@@ -118,6 +137,7 @@ const network = z
     width: count.default(96),
     numLayers: count.default(6),
     numHeads: count.default(4),
+    numKeyHeads: count.optional().describe("of the autoregressive model: heads of keys and values; as many as heads unless told"),
     mlpWidth: count.optional().describe("four times the width unless told"),
     dropout: share.default(0),
     labelToken: z.enum(["separate", "class"]).default("separate"),
@@ -178,11 +198,26 @@ const images = z
 const text = z
   .strictObject({
     tokenizer: z
-      .enum(["auto", "text8", "bytes"])
+      .string()
       .default("auto")
-      .describe("auto: text8 if nothing but a to z and spaces occurs, else bytes"),
+      .describe("text8, bytes or the path of a tokenizer.json; auto: text8 if nothing but a to z and spaces occurs, else bytes"),
     length: count.default(128).describe("tokens of a sequence"),
-    masking: z.enum(["linear", "cosine"]).default("linear").describe("how many tokens are hidden at which time"),
+    masking: z.enum(["linear", "cosine"]).default("linear").describe("of masked-diffusion: how many tokens are hidden at which time"),
+    reading: z
+      .enum(["own", "stacked"])
+      .default("own")
+      .describe(
+        "of autoregressive blocks: whether each reads the tokens before with its own layers, or on top of the finished blocks before it",
+      ),
+    query: z
+      .enum(["previous", "blank"])
+      .default("previous")
+      .describe("of autoregressive blocks: what the estimate of a token starts from beside its noisy embedding"),
+    nextTokenWeight: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe("of autoregressive blocks: weight of the reading's own next-token cross-entropy"),
   })
   .prefault({});
 
@@ -264,6 +299,12 @@ const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
     training: { epochs: 10, learningRate: 2e-3, weightDecay: 0.03, emaDecay: 0.999, batchSize: 64 },
     data: { augmentation: "none" },
   },
+  autoregressive: {
+    network: { width: 128, numLayers: 8, epsilon: 1e-5 },
+    blocks: { numBlocks: 4, overlap: 0.1 },
+    training: { epochs: 5, learningRate: 2e-3, weightDecay: 0, emaDecay: 0.999, batchSize: 32 },
+    data: { augmentation: "none" },
+  },
   "noprop-cnn": {
     network: { dropout: 0.2 },
     blocks: { overlap: 0.1, condWidth: 64 },
@@ -300,13 +341,13 @@ function isGroup(value: unknown): value is object {
  * are never loaded. Device, threads, schedule, the path of the data and how predictions are made may change.
  */
 export function identityOf(
-  { model, method, network, blocks, noProp, training, data: { augmentation } }: RunConfig,
+  { model, method, network, blocks, noProp, images, text, training, data: { augmentation } }: RunConfig,
   datasetName: string,
 ): object {
   const used = {
     ...(method !== "end-to-end" && { blocks: { ...blocks, sampling: undefined } }),
     ...(model === "dit" && { images }),
-    ...(model === "masked-diffusion" && { text }),
+    ...(textModels.includes(model) && { text }),
     ...(model === "noprop-cnn" && { noProp: { ...noProp, inferenceSteps: undefined } }),
   };
   return { model, method, network, ...used, training, data: { name: datasetName, augmentation } };

@@ -2,13 +2,13 @@ import type { ImageDenoiser, MaskedText } from "../blocks/index.ts";
 import { type ImageDataset, type LoadOptions, loadImages, loadText, type TextDataset, textBatches } from "../data/index.ts";
 import type { Section } from "../report/index.ts";
 import type { Device } from "../runtime/index.ts";
-import type { BatchSource, Classifier, ParameterValues, Unit } from "../train/index.ts";
+import type { BatchSource, Classifier, LanguageModel, ParameterValues, Unit } from "../train/index.ts";
 import { buildBatches, buildClassifier, buildImages, buildText, openBatches } from "./build.ts";
 import { type ClassEvaluation, evaluateMethod, evaluateUnit } from "./evaluate.ts";
 import { evaluateImages, type ImageEvaluation } from "./evaluateImages.ts";
 import { evaluateText, evaluateTextUnit, type TextEvaluation } from "./evaluateText.ts";
 import { classSections, denoisingSection, imageDataSection, textDataSection, textSection } from "./report.ts";
-import type { RunConfig } from "./runConfig.ts";
+import { type RunConfig, textModels } from "./runConfig.ts";
 
 /** What is measured of a run, by what its network is for. */
 export type Evaluation = ClassEvaluation | ImageEvaluation | TextEvaluation;
@@ -66,7 +66,7 @@ export interface ImageTask extends TaskBase {
 export interface TextTask extends TaskBase {
   readonly kind: "text";
   readonly data: TextDataset;
-  readonly method: MaskedText;
+  readonly method: MaskedText | LanguageModel;
 }
 
 export type Task = ClassTask | ImageTask | TextTask;
@@ -76,7 +76,7 @@ export function loadData(
   { model, text, data }: RunConfig,
   { path = data.path, ...options }: LoadOptions & { readonly path?: string | undefined } = {},
 ): Promise<TaskData> {
-  return model === "masked-diffusion" ? loadText(path, text.tokenizer) : loadImages(path, options);
+  return textModels.includes(model) ? loadText(path, text.tokenizer) : loadImages(path, options);
 }
 
 /** The task of a run on its data. @throws {UsageError} if model, method and data do not fit together. */

@@ -38,7 +38,7 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
   const { batchSize, emaDecay, checkpointing } = config.training;
   const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
   const method = buildMethod(config, data);
-  if (!["vit", "dit", "masked-diffusion"].includes(config.model) || config.method !== "blocks") {
+  if (!["vit", "dit", "masked-diffusion", "autoregressive"].includes(config.model) || config.method !== "blocks") {
     if (options.budget !== undefined)
       throw new UsageError(
         "budget",

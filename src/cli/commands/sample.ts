@@ -19,11 +19,15 @@ interface SampleOptions {
   readonly out: string;
   readonly prompt?: string;
   readonly temperature: number;
+  readonly tokens?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly stop?: readonly string[];
 }
 
 export function sampleCommand(): Command {
   return new Command("sample")
-    .description("draw images or text from a trained run of a diffusion model; at each noise level only the block that owns it is asked")
+    .description("draw images or text from a trained run; at each noise level only the block that owns it is asked")
     .argument("<run>", "folder of the run")
     .option("--count <n>", "how many (default: 64 images, 5 texts)", positiveNumber)
     .option("--seed <n>", "seed; item i of a seed is the same in any count and batch", wholeNumber, 0)
@@ -41,7 +45,11 @@ export function sampleCommand(): Command {
     .option("--out <file>", "a grid as .png, the way from noise as .apng, numbers as .safetensors, or a folder/ of PNGs", "samples.png")
     .optionsGroup("Text:")
     .option("--prompt <text>", "how every text begins")
-    .option("--temperature <x>", "below 1, likelier tokens are drawn more often", number, 1)
+    .option("--tokens <n>", "of a language model: tokens after the prompt (default: 50, or what there is room for)", positiveNumber)
+    .option("--temperature <x>", "below 1, likelier tokens are drawn more often; 0 takes the likeliest", number, 1)
+    .option("--top-k <n>", "draw among so many of the likeliest tokens", positiveNumber)
+    .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
+    .option("--stop <text...>", "of a language model: end a text before any of these")
     .action(async (path: string, options: SampleOptions) => {
       const { openTrainedRun } = await import("../../experiments/index.ts");
       const { task } = await openTrainedRun(path);
@@ -85,22 +93,38 @@ async function sampleImages(path: string, options: SampleOptions): Promise<void>
 
 async function sampleTexts(path: string, options: SampleOptions): Promise<void> {
   const { sampleTextRun } = await import("../../experiments/index.ts");
-  const { count = 5, seed, steps: numSteps, batch: batchSize = 8, device, threads, prompt, temperature, json } = options;
+  const { count = 5, seed, steps: numSteps, device, threads, prompt, tokens, stop, json } = options;
+  const { temperature, topK, topP } = options;
+  const batchSize = options.batch ?? Math.min(8, count);
   const interruption = watchInterruption(() => say("Stopping after this batch …"));
   const texts: { readonly text: string; readonly tokens: readonly number[] }[] = [];
+  const appears = !json && batchSize === 1;
+  let written = 0;
   const drawn = await sampleTextRun({
     path,
     count,
     prompt,
+    tokens,
+    stop,
     seed,
     batchSize,
     device,
     threads,
-    sampling: { temperature, ...(numSteps !== undefined && { numSteps }) },
+    sampling: { temperature, topK, topP, ...(numSteps !== undefined && { numSteps }) },
     signal: interruption.signal,
-    onText: (text, tokens) => {
-      texts.push({ text, tokens: [...tokens] });
-      if (!json) print(count === 1 ? text : `${texts.length}. ${text}`);
+    onPiece: appears
+      ? (piece) => {
+          process.stdout.write(piece);
+          written += piece.length;
+        }
+      : undefined,
+    onText: (text, own) => {
+      texts.push({ text, tokens: [...own] });
+      if (json) return;
+      // What appeared token by token needs its end only.
+      if (appears && written > 0) print(text.slice(written));
+      else print(count === 1 ? text : `${texts.length}. ${text}`);
+      written = 0;
     },
   });
   if (json) printJson(texts);

@@ -108,7 +108,5 @@ function printResult(model: string, path: string, { evaluation, steps, reportPat
 /** What a unit reached while it trains. */
 function measured({ accuracy, bits, loss = Number.NaN }: Readonly<Record<string, number>>): string {
   if (accuracy !== undefined) return `test accuracy alone ${(100 * accuracy).toFixed(2)} %`;
-  return bits === undefined
-    ? `denoising loss on test images ${loss.toFixed(4)}`
-    : `${bits.toFixed(3)} bits a token of validation text in its range`;
+  return bits === undefined ? `denoising loss on test images ${loss.toFixed(4)}` : `${bits.toFixed(3)} bits a token of validation text`;
 }
