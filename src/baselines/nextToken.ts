@@ -1,6 +1,7 @@
 import {
   type Context,
   following,
+  inParts,
   type LanguageArchitecture,
   type LanguageNetwork,
   type Layer,
@@ -22,7 +23,7 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
   const lossesOf = (tokens: Tensor, context: Context, run: (layer: Layer) => LayerCall = (layer) => layer): Tensor => {
     const embedded = network.stem(precedingTokens(tokens, vocabSize), context);
     const state = network.layers.reduce((h, layer) => run(layer)(h, context), embedded);
-    return crossEntropy(network.head(state, context), tokens);
+    return inParts([state, tokens], vocabSize * (tokens.shape[0]! * length), (h, own) => crossEntropy(network.head(h!, context), own!));
   };
   return {
     name: "end-to-end",

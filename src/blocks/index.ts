@@ -3,6 +3,7 @@ export * from "./bridge.ts";
 export * from "./convert.ts";
 export * from "./drawToken.ts";
 export * from "./imageDenoiser.ts";
+export type { LanguageBlock, QueryStart } from "./languageBlock.ts";
 export * from "./languageBlocks.ts";
 export * from "./levels.ts";
 export * from "./maskedText.ts";

@@ -3,6 +3,7 @@ export * from "./attention.ts";
 export * from "./context.ts";
 export * from "./conv.ts";
 export * as initializers from "./initializers.ts";
+export * from "./inParts.ts";
 export * from "./linear.ts";
 export * from "./mlp.ts";
 export * from "./module.ts";

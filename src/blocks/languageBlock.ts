@@ -1,0 +1,164 @@
+import {
+  adaLNZero,
+  beside,
+  type Context,
+  type KeyValue,
+  type LanguageArchitecture,
+  type LanguageNetwork,
+  namedParameters,
+  noiseEmbedding,
+  plainContext,
+  type View,
+} from "../nn/index.ts";
+import { add, checkpoint, constant, div, filled, matmul, mul, reshape, square, type Tensor } from "../tensor/index.ts";
+import type { BlockParameters, Estimate, LabelLikelihood } from "./block.ts";
+import type { NoiseLevels } from "./levels.ts";
+import type { Targets } from "./targets.ts";
+
+/** What the estimate of a token starts from beside its noisy embedding: the reading's start at the token before, or nothing (the paper). */
+export type QueryStart = "previous" | "blank";
+
+/** Noisy embeddings of tokens. */
+export interface NoisyTokens {
+  /** [batch, tokens, width] */
+  readonly z: Tensor;
+  /** One for each item. */
+  readonly levels: Pick<NoiseLevels, "sigma" | "cIn" | "cNoise">;
+}
+
+/** A state with the noise conditioning that its head wants. */
+export interface Conditioned {
+  /** [batch, tokens, width] */
+  readonly state: Tensor;
+  /** [batch, condWidth] */
+  readonly condition: Tensor;
+}
+
+/** What a block makes of the tokens before and of noisy embeddings of those that come. */
+export interface Passed {
+  readonly reading: Conditioned;
+  readonly estimate: Conditioned;
+  /** The keys and values that the reading made in each layer. */
+  readonly kept: readonly KeyValue[];
+}
+
+/** How a pass through the layers is made. */
+export interface Pass {
+  readonly context: Context;
+  /** Keep only the input of each layer for the backward pass. */
+  readonly checkpointing?: boolean;
+}
+
+export const plainPass: Pass = { context: plainContext };
+
+/** What the layers of a block see, by their number in it. */
+export interface BlockViews {
+  /** The tokens before; as the layers were built where undefined. */
+  readonly reading: (layer: number) => View | undefined;
+  /** The estimates, given what the reading made in the same layer. */
+  readonly estimate: (layer: number, made: KeyValue) => View;
+}
+
+/** Whole sequences: a causal reading, and estimates beside it. */
+const wholeSequences: BlockViews = { reading: () => undefined, estimate: (_, made) => beside(made) };
+
+/** Some of a network's layers as a denoiser of the next token's embedding. The same layers read the tokens before and estimate those that come next. */
+export interface LanguageBlock {
+  readonly parameters: BlockParameters;
+  readonly numLayers: number;
+  /** int32 [batch, tokens] -> [batch, tokens, width] */
+  embed(tokens: Tensor, context: Context): Tensor;
+  /** The reading alone. */
+  read(start: Tensor, pass: Pass): Conditioned;
+  /** The reading and, from where it started and noisy embeddings, the estimates: layer by layer, so that what one layer needs in the backward pass is there together and no longer. */
+  readAndEstimate(start: Tensor, noisy: NoisyTokens, pass: Pass, views?: BlockViews): Passed;
+  /** What an estimate says of each token, [batch, tokens, vocabSize], alone and together with what the noisy embedding z of level σ says by itself. */
+  answer(estimated: Conditioned, z: Tensor, sigma: Tensor): Estimate;
+  /** What a reading says of the next tokens. */
+  say(reading: Conditioned): Tensor;
+}
+
+export interface LanguageBlockOptions {
+  readonly vocabSize: number;
+  readonly targets: Targets;
+  /** cNoise of the conditioning that reads. */
+  readonly cleanLevel: number;
+  readonly query: QueryStart;
+  readonly labelLikelihood: LabelLikelihood;
+  /** Whether the block embeds tokens itself. */
+  readonly embeds: boolean;
+}
+
+/** A network and its noise embedding. */
+export interface ConditionedLanguage {
+  readonly network: LanguageNetwork;
+  readonly noise: ReturnType<typeof noiseEmbedding>;
+}
+
+export function conditionedLanguage(architecture: LanguageArchitecture, initialGate: 0 | 1): ConditionedLanguage {
+  const { condWidth, epsilon, width } = architecture;
+  const conditioning = adaLNZero({ condWidth, epsilon, targetWidth: width, initialGate });
+  return { network: architecture.build(conditioning), noise: noiseEmbedding(condWidth, { activated: false }) };
+}
+
+export function createLanguageBlock(
+  { network, noise }: ConditionedLanguage,
+  [first, end]: readonly [number, number],
+  { vocabSize, targets, cleanLevel, query, labelLikelihood, embeds }: LanguageBlockOptions,
+): LanguageBlock {
+  const layers = network.layers.slice(first, end);
+  const readingCondition = (start: Tensor): Tensor => noise(filled(cleanLevel, [start.shape[0]!]));
+  const queryOf = (start: Tensor, { z, levels }: NoisyTokens, context: Context): Tensor => {
+    const [batch, tokens] = start.shape as [number, number];
+    const blank = constant(new Int32Array(batch * tokens).fill(vocabSize), [batch, tokens], "int32");
+    const own = query === "previous" ? start : network.stem(blank, context);
+    return add(own, network.target!(mul(overTokens(levels.cIn), z)));
+  };
+  return {
+    parameters: {
+      stem: namedParameters({ parts: { ...(embeds && { stem: network.stem }), noise } }),
+      // Before the layers, for gradients are computed in the opposite order, and those of the layers first free what they need.
+      layers: new Map([
+        ...namedParameters({ parts: { target: network.target } }),
+        ...layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)]),
+      ]),
+      head: namedParameters({ parts: { head: network.head } }),
+    },
+    numLayers: layers.length,
+    embed: network.stem,
+    read: (start, { context, checkpointing }) => {
+      const own = { ...context, condition: readingCondition(start) };
+      const state = layers.reduce((h, layer) => (checkpointing ? checkpoint(layer as LayerCall)(h, own) : layer(h, own)), start);
+      return { state, condition: own.condition };
+    },
+    readAndEstimate: (start, noisy, { context, checkpointing }, views = wholeSequences) => {
+      const condition = noise(reshape(noisy.levels.cNoise, [start.shape[0]!]));
+      const ofReading = { ...context, condition: readingCondition(start) };
+      const kept: KeyValue[] = [];
+      let states: readonly [Tensor, Tensor] = [start, queryOf(start, noisy, context)];
+      for (const [i, layer] of layers.entries()) {
+        const both = (read: Tensor, estimated: Tensor): readonly [Tensor, Tensor] => {
+          const record = (made: KeyValue): void => void kept.push(made);
+          const next = layer(read, { ...ofReading, record, view: views.reading(i) });
+          return [next, layer(estimated, { ...context, condition, view: views.estimate(i, kept[i]!) })];
+        };
+        states = (checkpointing ? checkpoint(both) : both)(...states);
+      }
+      return { reading: { state: states[0], condition: ofReading.condition }, estimate: { state: states[1], condition }, kept };
+    },
+    answer: ({ state, condition }, z, sigma) => {
+      const evidence = network.head(state, { ...plainContext, condition });
+      if (labelLikelihood === "learned") return { evidence, logits: evidence };
+      const likelihood = div(matmul(z, targets.table, { transB: true }), square(overTokens(sigma)));
+      return { evidence, logits: add(evidence, likelihood) };
+    },
+    say: ({ state, condition }) => network.head(state, { ...plainContext, condition }),
+  };
+}
+
+type LayerCall = (h: Tensor, context: Context) => Tensor;
+
+/** [batch, 1] -> [batch, 1, 1] */
+export function overTokens(x: Tensor): Tensor {
+  return reshape(x, [x.shape[0]!, 1, 1]);
+}
