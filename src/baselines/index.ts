@@ -4,3 +4,4 @@ export { type ForwardForwardOptions, forwardForward } from "./forwardForward/for
 export * from "./greedy.ts";
 export * from "./nextToken.ts";
 export * from "./noProp/index.ts";
+export * from "./recurrentDepth.ts";

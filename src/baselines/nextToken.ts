@@ -1,6 +1,5 @@
 import {
   type Context,
-  following,
   inParts,
   type LanguageArchitecture,
   type LanguageNetwork,
@@ -13,7 +12,7 @@ import {
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
 import { checkpoint, crossEntropy, input, mean, reshape, type Tensor } from "../tensor/index.ts";
-import { cacheInputs, exactLikelihood, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
+import { behindCache, exactLikelihood, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
 
 /** Ordinary training of a language model: the gradient of the next token's cross-entropy through all layers. */
 export function nextToken(architecture: LanguageArchitecture): LanguageModel {
@@ -75,12 +74,9 @@ function networkUnit({ stem, layers, head }: LanguageNetwork, numLayers: number)
 
 /** One more token read, with the keys and values of those before it kept. */
 function nextProgram(architecture: LanguageArchitecture, network: LanguageNetwork, batchSize: number): Record<string, Tensor> {
-  const cache = cacheInputs(architecture, batchSize);
+  const { context, made } = behindCache(architecture, batchSize);
   const before = input("before", [batchSize], "int32");
-  const embedded = network.stem(reshape(before, [batchSize, 1]), plainContext);
-  const state = network.layers.reduce((h, layer, i) => {
-    const view = following(cache.past(i), cache.isFilled, cache.positions);
-    return layer(h, { ...plainContext, view, record: (made) => cache.keep(i, made) });
-  }, embedded);
-  return { logits: reshape(network.head(state, plainContext), [batchSize, architecture.vocabSize]), ...cache.made };
+  const embedded = network.stem(reshape(before, [batchSize, 1]), context);
+  const state = network.layers.reduce((h, layer) => layer(h, context), embedded);
+  return { logits: reshape(network.head(state, context), [batchSize, architecture.vocabSize]), ...made };
 }

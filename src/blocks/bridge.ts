@@ -26,6 +26,21 @@ export function bridge(kind: Bridge, logits: Float32Array, table: Float32Array, 
   return out;
 }
 
+/** The same with a key for each row, so that a row does not depend on which others stand beside it; rows without a key stay 0. */
+export function bridgeEach(
+  kind: Bridge,
+  logits: Float32Array,
+  table: Float32Array,
+  numClasses: number,
+  keys: readonly Key[],
+): Float32Array {
+  const width = table.length / numClasses;
+  const out = new Float32Array((logits.length / numClasses) * width);
+  for (const [i, own] of keys.entries())
+    out.set(bridge(kind, logits.subarray(i * numClasses, (i + 1) * numClasses), table, numClasses, own), i * width);
+  return out;
+}
+
 function classWeights(kind: Bridge, logits: Float32Array, u: number): Float64Array {
   const probabilities = softmaxOf(logits);
   if (kind === "soft") return probabilities;

@@ -1,7 +1,7 @@
 import { blockOfSigma, eulerStep } from "../diffusion/index.ts";
 import { fold, type Key, normal } from "../random.ts";
 import { type CallProgram, type Generation, KeyValueCache } from "../train/index.ts";
-import { bridge } from "./bridge.ts";
+import { bridgeEach } from "./bridge.ts";
 import type { LanguageBlocks } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
 import { entryLevel, samplingGrid } from "./predict.ts";
@@ -86,20 +86,13 @@ export function generateText({ model, ranges, call, batchSize, keys }: TextGener
     for (const [i, sigma] of grid.entries()) {
       scores = (await place.ask(blockOfSigma(partition, sigma), z, sigma)).logits!;
       const sigmaNext = grid[i + 1];
-      if (sigmaNext !== undefined) z = eulerStep({ z, denoised: denoisedOf(scores, table, i), sigma, sigmaNext });
+      if (sigmaNext === undefined) break;
+      const drawKeys = keys.map((own) => fold(fold(own, position), i));
+      z = eulerStep({ z, denoised: bridgeEach(sampling.bridge, scores, table, vocabSize, drawKeys), sigma, sigmaNext });
     }
     const last = partition.ranges.length - 1;
     await place.ask(last, z, entryOf(last)); // a grid may pass over blocks, which read the token all the same
     return scores;
-  }
-
-  function denoisedOf(scores: Float32Array, table: Float32Array, step: number): Float32Array {
-    const out = new Float32Array(batchSize * width);
-    for (const [i, own] of keys.entries()) {
-      const row = scores.subarray(i * vocabSize, (i + 1) * vocabSize);
-      out.set(bridge(sampling.bridge, row, table, vocabSize, fold(fold(own, position), step)), i * width);
-    }
-    return out;
   }
 
   return {

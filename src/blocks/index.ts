@@ -11,6 +11,7 @@ export * from "./measureText.ts";
 export * from "./objective.ts";
 export * from "./official.ts";
 export * from "./predict.ts";
+export * from "./recurrentBlock.ts";
 export * from "./sampleImages.ts";
 export * from "./sampleText.ts";
 export type { SharedPolicy } from "./sharing.ts";

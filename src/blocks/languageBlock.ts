@@ -117,12 +117,8 @@ export function createLanguageBlock(
   return {
     parameters: {
       stem: namedParameters({ parts: { ...(embeds && { stem: network.stem }), noise } }),
-      // Before the layers, for gradients are computed in the opposite order, and those of the layers first free what they need.
-      layers: new Map([
-        ...namedParameters({ parts: { target: network.target } }),
-        ...layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)]),
-      ]),
-      head: namedParameters({ parts: { head: network.head } }),
+      layers: new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)])),
+      head: namedParameters({ parts: { target: network.target, head: network.head } }),
     },
     numLayers: layers.length,
     embed: network.stem,

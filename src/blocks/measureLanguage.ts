@@ -6,8 +6,13 @@ import type { LanguageBlocks } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
 import { entryLevel } from "./predict.ts";
 
+/** What is measured: programs `block-b`, `block-b measured` and `targets`. */
+export type MeasuredLanguage = Pick<LanguageBlocks, "length" | "vocabSize" | "partition" | "targetScale" | "reading"> & {
+  readonly architecture: Pick<LanguageBlocks["architecture"], "width">;
+};
+
 export interface LanguageMeasure {
-  readonly model: LanguageBlocks;
+  readonly model: MeasuredLanguage;
   readonly call: CallProgram;
   readonly batchSize: number;
   readonly text: MeasuredText;
@@ -33,7 +38,7 @@ export async function blockLikelihoods(measure: LanguageMeasure): Promise<Readon
   const alone = async (b: number): Promise<Likelihood> => entryLikelihood(measure, [b]);
   if (block !== undefined) return { [`block ${block}`]: await alone(block) };
   const answering = answeringBlocks(model);
-  const numbers = [...model.blocks.keys()];
+  const numbers = [...model.partition.ranges.keys()];
   const result: Record<string, Likelihood> = {};
   if (answering.length > 1) result["blocks together"] = await entryLikelihood(measure, answering);
   for (const b of [...answering.slice(-1), ...numbers]) result[`block ${b}`] ??= await alone(b);

@@ -4,14 +4,24 @@ import {
   forwardForward,
   greedy,
   nextToken,
+  recurrent,
   shallowLanguageTwin,
   shallowTwin,
   twinEnsemble,
 } from "../baselines/index.ts";
-import { convert, convertImages, convertLanguage, convertMasked, type ImageDenoiser, type MaskedText } from "../blocks/index.ts";
+import {
+  convert,
+  convertImages,
+  convertLanguage,
+  convertMasked,
+  convertRecurrent,
+  type ImageDenoiser,
+  type MaskedText,
+} from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, text8Tokenizer, trainBatches } from "../data/index.ts";
 import { logNormalNoise, maskingPartition, type Partition, partition } from "../diffusion/index.ts";
-import { autoregressive, dit, maskedDiffusion, mlpClassifier, noPropCnn, vit } from "../models/index.ts";
+import { UsageError } from "../errors.ts";
+import { autoregressive, dit, maskedDiffusion, mlpClassifier, noPropCnn, recurrentDepth, vit } from "../models/index.ts";
 import type { Architecture, LanguageArchitecture } from "../nn/index.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
@@ -52,7 +62,29 @@ export function buildMethod(config: RunConfig, data: DataShape): Classifier | Im
 
 /** A model of text. */
 export function buildText(config: RunConfig, vocabSize: number): MaskedText | LanguageModel {
+  if (config.model === "recurrent-depth") return buildRecurrent(config, vocabSize);
   return config.model === "autoregressive" ? buildLanguage(config, vocabSize) : buildMasked(config, vocabSize);
+}
+
+/** A language model of recurrent depth: end to end by truncated backpropagation, or its core as a denoiser at all levels. */
+function buildRecurrent(config: RunConfig, vocabSize: number): LanguageModel {
+  const { model, method, network, blocks, text } = config;
+  const { width, numLayers, numHeads, mlpWidth, dropout, epsilon } = network;
+  const { preludeLayers, codaLayers, mean, backpropDepth } = text.recurrence;
+  const parts = { preludeLayers, coreLayers: numLayers, codaLayers, meanRecurrence: mean };
+  const sizes = { width, numHeads, dropout, epsilon, ...(mlpWidth && { mlpWidth }) };
+  const architecture = recurrentDepth({ ...sizes, ...parts, vocabSize, length: text.length });
+  if (method === "end-to-end") return recurrent(architecture, { meanRecurrence: mean, backpropDepth });
+  if (method !== "blocks") throw unfit(model, method, "it is one network that is run again and again", "blocks or end-to-end");
+  if (blocks.numBlocks !== 1)
+    throw new UsageError(
+      "oneCore",
+      { numBlocks: blocks.numBlocks },
+      `${model}: its one core denoises at all levels, so there is 1 block; leave --blocks out.`,
+    );
+  const { targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate, sampling } = blocks;
+  const options = { targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate, sampling };
+  return convertRecurrent(architecture, { ...options, partition: buildPartition(config) });
 }
 
 /** A language model that writes token by token. The shallow twin has the layers of one block. */

@@ -46,6 +46,7 @@ function configOf(base: RunConfig, { name, overrides }: ComparedSystem, training
 export const defaultComparison: Readonly<Record<RunConfig["model"], readonly string[]>> = {
   dit: ["end-to-end", "dblocks"],
   "masked-diffusion": ["end-to-end", "dblocks"],
+  "recurrent-depth": ["end-to-end", "dblocks"],
   autoregressive: ["end-to-end", "checkpointing", "dblocks"],
   vit: ["end-to-end", "checkpointing", "greedy", "forward-forward", "dblocks"],
   mlp: ["end-to-end", "checkpointing", "greedy", "forward-forward"],

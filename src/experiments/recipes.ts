@@ -1,3 +1,4 @@
+import { edmNoise } from "../diffusion/index.ts";
 import { type ComparedSystem, type CompareOptions, systemsNamed } from "./compare.ts";
 import { presets } from "./presets.ts";
 import type { RunConfig, RunConfigOverrides } from "./runConfig.ts";
@@ -17,7 +18,7 @@ export interface Recipe {
   readonly scales: Readonly<Record<Scale, RunConfigOverrides>>;
 }
 
-export const recipeNames = ["vit", "noprop", "dit", "table7", "table10", "overlap"] as const;
+export const recipeNames = ["vit", "noprop", "dit", "table7", "table10", "overlap", "masked", "language", "recurrent"] as const;
 
 const dit = {
   model: "dit",
@@ -30,6 +31,30 @@ const dit = {
     paper: presets["DiT-S/2"],
   },
 } as const satisfies Pick<Recipe, "model" | "scales">;
+
+/** Ways to train a language model in blocks, from what is published to what the measurements favour: what each sets. */
+const languageWays: Readonly<Record<string, RunConfigOverrides>> = {
+  "blocks, as published": {
+    blocks: {
+      pMean: edmNoise.pMean,
+      targetEmbedding: "learned",
+      shared: "together",
+      labelLikelihood: "learned",
+      lossWeighting: "edm",
+      initialGate: 0,
+    },
+    text: { query: "blank" },
+    execution: { schedule: "interleaved" },
+  },
+  "blocks, noise as published": { blocks: { pMean: edmNoise.pMean } },
+  "blocks, blank query": { text: { query: "blank" } },
+  "blocks, likelihood learned": { blocks: { labelLikelihood: "learned" } },
+  "blocks, EDM weights": { blocks: { lossWeighting: "edm" } },
+  blocks: {},
+  "blocks, next token too": { text: { nextTokenWeight: 1 } },
+  "blocks, stacked": { text: { reading: "stacked" } },
+  "blocks, stacked, next token too": { text: { reading: "stacked", nextTokenWeight: 1 } },
+};
 
 /** The layer distributions of Table 7, in 12 layers and in 6. */
 const distributions = {
@@ -139,6 +164,67 @@ export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
       { title: "published FID, CIFAR-10 test", values: { "B=1": "39.83", "B=2": "35.47", "B=3": "38.03", "B=4": "45.43", "B=6": "53.32" } },
       { title: "ImageNet, 24 layers", values: { "B=1": "12.09", "B=2": "9.90", "B=3": "11.11", "B=4": "11.90", "B=6": "14.43" } },
     ],
+  },
+  masked: {
+    title: "Table 3: masked diffusion of text trained end to end and in three blocks",
+    model: "masked-diffusion",
+    systems: () => systemsNamed(["end-to-end", "dblocks"]),
+    columns: [{ title: "published, text8 bits a character", values: { "end-to-end": "1.56", dblocks: "1.45" } }],
+    scales: {
+      laptop: { network: { width: 64 }, training: { epochs: 2, batchSize: 16 } },
+      gpu: {
+        network: { width: 384, numLayers: 12, numHeads: 6 },
+        text: { length: 256 },
+        training: { epochs: 10, batchSize: 128, learningRate: 1e-3 },
+      },
+      paper: {
+        network: { width: 768, numLayers: 12, numHeads: 12 },
+        text: { length: 256 },
+        training: { epochs: 100, batchSize: 256, learningRate: 3e-4, schedule: "constant", warmup: 2000 / 137_300 },
+      },
+    },
+  },
+  language: {
+    title: "A language model end to end, its shallow twin, and ways to train it in blocks",
+    model: "autoregressive",
+    systems: () => [
+      ...systemsNamed(["end-to-end", "shallow-twin"]),
+      ...Object.entries(languageWays).map(([name, overrides]) => ({ name, overrides: { ...overrides, method: "blocks" as const } })),
+    ],
+    columns: [],
+    scales: {
+      laptop: { network: { width: 96, numLayers: 6 }, blocks: { numBlocks: 3 }, text: { length: 64 }, training: { epochs: 2 } },
+      gpu: {
+        network: { width: 384, numLayers: 12, numHeads: 6 },
+        text: { length: 256 },
+        training: { epochs: 10, batchSize: 64, learningRate: 1e-3 },
+      },
+      paper: {
+        network: { width: 768, numLayers: 12, numHeads: 12 },
+        text: { length: 256 },
+        training: { epochs: 10, batchSize: 256, learningRate: 3e-4, schedule: "constant" },
+      },
+    },
+  },
+  recurrent: {
+    title:
+      "Table 5: recurrent depth by truncated backpropagation, and as denoising; equal layer evaluations, forward and back as one, forward alone as a third",
+    model: "recurrent-depth",
+    systems: () => systemsNamed(["end-to-end", "dblocks"]),
+    equalEvaluations: true,
+    columns: [
+      { title: "published MAUVE, LM1B", values: { "end-to-end": "0.49", dblocks: "0.70" } },
+      { title: "generative perplexity, GPT-2 XL", values: { "end-to-end": "46.73", dblocks: "42.43" } },
+    ],
+    scales: {
+      laptop: { network: { width: 64 }, text: { length: 64 }, training: { epochs: 1 } },
+      gpu: { network: { width: 256, numHeads: 8 }, text: { length: 256 }, training: { epochs: 2, batchSize: 64 } },
+      paper: {
+        network: { width: 512, numHeads: 8, mlpWidth: 2048 },
+        text: { length: 256 },
+        training: { epochs: 5, batchSize: 256, learningRate: 3e-4, schedule: "constant" },
+      },
+    },
   },
   overlap: {
     ...dit,

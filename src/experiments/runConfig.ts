@@ -15,13 +15,13 @@ import { classNoise, edmNoise, type MaskingSchedule, type PartitionStrategy } fr
 import { parseConfig } from "../run/index.ts";
 
 /**
- * The architectures: a vision transformer, a diffusion transformer that makes images, a transformer that makes text by revealing hidden tokens, a language model that writes token by token, a multi-layer perceptron
+ * The architectures: a vision transformer, a diffusion transformer that makes images, a transformer that makes text by revealing hidden tokens, a language model that writes token by token, one that does so by recurrent depth (numLayers are those of its core), a multi-layer perceptron
  * (of `network` it uses width and numLayers), and NoProp's convolutional network (dropout).
  */
-export const models = ["vit", "dit", "masked-diffusion", "autoregressive", "mlp", "noprop-cnn"] as const;
+export const models = ["vit", "dit", "masked-diffusion", "autoregressive", "recurrent-depth", "mlp", "noprop-cnn"] as const;
 
 /** Those that learn from text. */
-export const textModels: readonly string[] = ["masked-diffusion", "autoregressive"];
+export const textModels: readonly string[] = ["masked-diffusion", "autoregressive", "recurrent-depth"];
 
 /** The ways of training. */
 export const methods = [
@@ -95,6 +95,12 @@ export interface RunConfig {
     readonly reading: ReadingDepth;
     readonly query: QueryStart;
     readonly nextTokenWeight: number;
+    readonly recurrence: {
+      readonly preludeLayers: number;
+      readonly codaLayers: number;
+      readonly mean: number;
+      readonly backpropDepth: number;
+    };
   };
   readonly training: {
     readonly epochs: number;
@@ -218,6 +224,15 @@ const text = z
       .min(0)
       .default(0)
       .describe("of autoregressive blocks: weight of the reading's own next-token cross-entropy"),
+    recurrence: z
+      .strictObject({
+        preludeLayers: count.default(2),
+        codaLayers: count.default(2),
+        mean: count.default(32).describe("recurrences on average in end-to-end training, and in prediction"),
+        backpropDepth: count.default(8).describe("recurrences that the gradient of end-to-end training goes back through"),
+      })
+      .prefault({})
+      .describe("of recurrent-depth"),
   })
   .prefault({});
 
@@ -303,6 +318,12 @@ const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
     network: { width: 128, numLayers: 8, epsilon: 1e-5 },
     blocks: { numBlocks: 4, overlap: 0.1 },
     training: { epochs: 5, learningRate: 2e-3, weightDecay: 0, emaDecay: 0.999, batchSize: 32 },
+    data: { augmentation: "none" },
+  },
+  "recurrent-depth": {
+    network: { width: 128, numLayers: 4, epsilon: 1e-6 },
+    blocks: { numBlocks: 1, overlap: 0, sampling: { numSteps: 32 } },
+    training: { epochs: 5, learningRate: 1e-3, weightDecay: 0, emaDecay: 0.999, batchSize: 32 },
     data: { augmentation: "none" },
   },
   "noprop-cnn": {

@@ -123,6 +123,27 @@ export interface LanguageArchitecture extends Omit<TokenArchitecture, "build"> {
   build(conditioning: Conditioning): LanguageNetwork;
 }
 
+/**
+ * A network that reads a text in order and improves a state again and again by the same layers (recurrent depth). State and embedding are [batch, tokens, width].
+ */
+export interface RecurrentNetwork {
+  /** int32 [batch, tokens], at first the start -> the embedding that every recurrence sees. */
+  readonly prelude: Module<(tokens: Tensor, context: Context) => Tensor>;
+  /** One recurrence. */
+  readonly core: Module<(state: Tensor, embedded: Tensor, context: Context) => Tensor>;
+  /** The state as logits [batch, tokens, vocabSize]. */
+  readonly coda: Module<(state: Tensor, context: Context) => Tensor>;
+}
+
+/** An architecture of recurrent depth; its layers see what lies before. */
+export interface RecurrentArchitecture extends Omit<LanguageArchitecture, "build"> {
+  /** Layers of each part; `numLayers` is their sum. */
+  readonly parts: { readonly prelude: number; readonly core: number; readonly coda: number };
+  /** Standard deviation of the state before the first recurrence. */
+  readonly stateDeviation: number;
+  build(conditioning: Conditioning): RecurrentNetwork;
+}
+
 /** What a network reads that says at each place which token comes next: int32 [batch, length] -> the start, and all tokens but the last. */
 export function precedingTokens(tokens: Tensor, vocabSize: number): Tensor {
   const [batch, length] = tokens.shape as [number, number];

@@ -18,6 +18,7 @@ import {
   sub,
   type Tensor,
 } from "../tensor/index.ts";
+import { preparation } from "./preparation.ts";
 import type { UnitState } from "./state.ts";
 import {
   batchFeeds,
@@ -82,7 +83,12 @@ export async function deviceStepRunner(device: Device, state: UnitState, config:
     for (const [name, path, data] of hostArrays()) replace(name, await device.upload(data, { dtype: "float32", shape: shapes.get(path)! }));
   };
 
+  const download = async (): Promise<void> => {
+    for (const [name, , data] of hostArrays()) data.set((await device.download(held.get(name)!)) as Float32Array);
+  };
+
   await upload();
+  const prepared = preparation(device, state, config, download);
   return {
     run: async (batches, stepKey, learningRate) => {
       const [batch] = batches;
@@ -101,6 +107,7 @@ export async function deviceStepRunner(device: Device, state: UnitState, config:
         ...Object.fromEntries(settings),
         ...(config.emaDecay !== undefined && { "setting/emaDecay": Float32Array.of(emaDecayAt(config.emaDecay, updates)) }),
         ...batchFeeds(program, batch!),
+        ...(await prepared.feeds(batch!, fold(stepKey, 0))),
         ...random.draw(fold(stepKey, 0)),
       };
       const feeds = Object.fromEntries(program.inputs.map(({ name }) => [name, candidates[name]!]));
@@ -118,11 +125,10 @@ export async function deviceStepRunner(device: Device, state: UnitState, config:
       if (fine) for (const path of config.unit.trainable.keys()) state.parameters.get(path)!.updates = updates;
       return report;
     },
-    download: async () => {
-      for (const [name, , data] of hostArrays()) data.set((await device.download(held.get(name)!)) as Float32Array);
-    },
+    download,
     upload,
     [Symbol.asyncDispose]: async () => {
+      await prepared[Symbol.asyncDispose]();
       for (const tensor of held.values()) tensor.dispose();
       held.clear();
       await executable.dispose();

@@ -2,6 +2,7 @@ import { encodeModel } from "../onnx/index.ts";
 import { fold, type Key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
 import type { Batch } from "./method.ts";
+import { preparation } from "./preparation.ts";
 import type { UnitState } from "./state.ts";
 import { batchFeeds, emaDecayAt, gradientProgram, RandomFeeds, type StepConfig, type StepRunner, scalarsOf } from "./step.ts";
 
@@ -11,6 +12,7 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
   const program = gradientProgram(method, unit, config.batchSize, config.checkpointing);
   const executable = await device.compile(encodeModel(program, { hideShapes: true }));
   const random = new RandomFeeds(program);
+  const prepared = preparation(device, state, config);
   const trained = [...unit.trainable.keys()].map((path) => ({ path, state: state.parameters.get(path)! }));
   const values = Object.fromEntries(
     [...state.parameters].filter(([path]) => program.inputs.some(({ name }) => name === path)).map(([path, { value }]) => [path, value]),
@@ -22,7 +24,8 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
   const sums = new Map<string, Float32Array>();
 
   const gradientOf = async (batch: Batch, microKey: Key): Promise<Record<string, number>> => {
-    await executable.run({ ...values, ...batchFeeds(program, batch), ...random.draw(microKey) }, { into });
+    const own = await prepared.feeds(batch, microKey);
+    await executable.run({ ...values, ...batchFeeds(program, batch), ...own, ...random.draw(microKey) }, { into });
     return Object.fromEntries(Object.entries(scalars).map(([name, [value]]) => [name, value!]));
   };
 
@@ -66,7 +69,10 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
     },
     download: async () => {},
     upload: async () => {},
-    [Symbol.asyncDispose]: () => executable.dispose(),
+    [Symbol.asyncDispose]: async () => {
+      await prepared[Symbol.asyncDispose]();
+      await executable.dispose();
+    },
   };
 }
 

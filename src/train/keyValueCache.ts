@@ -1,4 +1,4 @@
-import type { KeyValue, LanguageArchitecture } from "../nn/index.ts";
+import { type Context, following, type KeyValue, type LanguageArchitecture, plainContext, type View } from "../nn/index.ts";
 import { type HostArray, input, type Tensor } from "../tensor/index.ts";
 
 type CacheShape = Pick<LanguageArchitecture, "length" | "keyWidth">;
@@ -31,6 +31,22 @@ export function cacheInputs({ length, keyWidth }: CacheShape, batchSize: number)
       for (const part of parts) made[`made.${layer}.${part}`] = own[part];
     },
   };
+}
+
+/** A context in which each layer that is traced reads one more token behind its own past: the first is number 0. */
+export function behindCache(
+  shape: CacheShape,
+  batchSize: number,
+): { readonly context: Context; readonly made: Readonly<Record<string, Tensor>> } {
+  const cache = cacheInputs(shape, batchSize);
+  let count = 0;
+  let past: KeyValue;
+  const record = (made: KeyValue): void => {
+    past = cache.past(count);
+    cache.keep(count++, made);
+  };
+  const attend: View["attend"] = (...asked) => following(past, cache.isFilled, cache.positions).attend(...asked);
+  return { context: { ...plainContext, record, view: { positions: cache.positions, attend } }, made: cache.made };
 }
 
 /** The keys and values of some layers for each token that was read, on the host. */

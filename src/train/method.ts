@@ -55,6 +55,8 @@ export interface TrainingMethod {
   readonly averaging?: { readonly every: number; readonly groups: readonly (readonly string[])[] };
   /** Traces the objective of one unit. Nothing is computed here. */
   objective(unit: Unit, batch: TracedBatch, key: Key, options: ObjectiveOptions): Objective;
+  /** What an objective takes besides the batch, by the names of its inputs: made before each step by programs of the method, with the parameters as they then are. */
+  prepare?(unit: Unit, batch: Batch, key: Key, call: CallProgram): Promise<Readonly<Record<string, HostArray>>>;
   /** The graphs that prediction runs, by name, each with its outputs. */
   programs(batchSize: number): Readonly<Record<string, Readonly<Record<string, Tensor>>>>;
 }

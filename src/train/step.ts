@@ -1,6 +1,6 @@
 import type { Optimizer } from "../optim/index.ts";
 import { fold, type Key, key } from "../random.ts";
-import { createProgram, grad, type HostArray, hostArray, input, type Program, sizeOf, type Tensor } from "../tensor/index.ts";
+import { ancestors, createProgram, grad, type HostArray, hostArray, input, type Program, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Batch, Objective, TrainingMethod, Unit } from "./method.ts";
 
 export interface StepConfig {
@@ -50,8 +50,19 @@ export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number,
   const { dtype, shape } = method.inputType(batchSize);
   const batch = { input: input("input", shape, dtype), labels: input("labels", [batchSize], "int32") };
   const objective = method.objective(unit, batch, tracingKey, { checkpointing });
-  const gradients = grad(objective.loss, [...unit.trainable.values()]);
-  return { objective, gradients: new Map([...unit.trainable.keys()].map((path, i) => [path, gradients[i]!])) };
+  const trained = inOrderOfUse(objective.loss, unit.trainable);
+  const gradients = grad(
+    objective.loss,
+    trained.map(([, tensor]) => tensor),
+  );
+  return { objective, gradients: new Map(trained.map(([path], i) => [path, gradients[i]!])) };
+}
+
+/** Parameters in the order in which the forward pass first uses them: then every activation dies as early as it can (see `createProgram`). */
+function inOrderOfUse(loss: Tensor, parameters: ReadonlyMap<string, Tensor>): readonly (readonly [path: string, tensor: Tensor])[] {
+  const used = new Map<Tensor, number>();
+  for (const [i, { inputs }] of ancestors([loss]).entries()) for (const tensor of inputs) if (!used.has(tensor)) used.set(tensor, i);
+  return [...parameters].sort(([, a], [, b]) => (used.get(a) ?? 0) - (used.get(b) ?? 0));
 }
 
 /** Parameter names for programs. */
@@ -59,7 +70,7 @@ export function parameterNames(units: readonly Unit[]): Map<Tensor, string> {
   return new Map(units.flatMap((unit) => [...unit.trainable, ...unit.frozen].map(([path, tensor]) => [tensor, path] as const)));
 }
 
-/** The program of a step whose optimiser runs outside: loss, metrics, and one gradient for each trainable parameter, in forward order. */
+/** The program of a step whose optimiser runs outside: loss, metrics, and one gradient for each trainable parameter, in the order of their use. */
 export function gradientProgram(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): Program {
   const { objective, gradients } = traceStep(method, unit, batchSize, checkpointing);
   return createProgram({ ...scalarOutputs(objective), ...renamed(gradients, "gradient") }, { names: parameterNames([unit]) });

@@ -15,13 +15,20 @@ export interface ObjectiveResult {
   readonly gradientError: number;
 }
 
+export interface ObjectiveCheck {
+  readonly at?: ParameterAt;
+  readonly seed?: Key;
+  /** What the method would prepare for the step. */
+  readonly prepared?: Readonly<Record<string, HostArray>>;
+}
+
 /** The objective of a unit for one batch and one draw of what is random, at the initial parameters or what `at` makes of them. */
 export async function objectiveResult(
   device: Device,
   method: TrainingMethod,
   unit: Unit,
   batch: Batch,
-  { at = (_, initial) => initial, seed = key("objective check") }: { at?: ParameterAt; seed?: Key } = {},
+  { at = (_, initial) => initial, seed = key("objective check"), prepared = {} }: ObjectiveCheck = {},
 ): Promise<ObjectiveResult> {
   const program = gradientProgram(method, unit, batch.labels.length, false);
   const executable = await device.compile(encodeModel(program));
@@ -36,7 +43,7 @@ export async function objectiveResult(
   const wanted = [...parameters].filter(([path]) => program.inputs.some(({ name }) => name === path));
   const run = async (moved: (path: string, value: Float32Array) => Float32Array): Promise<Record<string, HostArray>> => {
     const values = Object.fromEntries(wanted.map(([path, value]) => [path, moved(path, value)]));
-    return (await executable.run({ ...values, ...batchFeeds(program, batch), ...random })) as Record<string, HostArray>;
+    return (await executable.run({ ...values, ...batchFeeds(program, batch), ...prepared, ...random })) as Record<string, HostArray>;
   };
   const scalar = (results: Record<string, HostArray>, name = "loss"): number => Number(results[name]![0]);
   try {

@@ -43,5 +43,5 @@ async function compareSystems(model: string, options: CompareCommandOptions): Pr
 
 /** Blocks of a diffusion model answer for other noise levels, not for the same question. */
 function hasTwin(model: string): boolean {
-  return !["dit", "masked-diffusion"].includes(model);
+  return !["dit", "masked-diffusion", "recurrent-depth"].includes(model);
 }

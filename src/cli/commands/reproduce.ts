@@ -1,10 +1,12 @@
 import { Argument, Command, Option } from "commander";
-import { recipes, type Scale, scales } from "../../experiments/index.ts";
+import { UsageError } from "../../errors.ts";
+import { type ComparedSystem, recipes, type Scale, scales } from "../../experiments/index.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
 import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
 
 interface ReproduceOptions extends Readonly<Record<string, unknown>> {
   readonly scale: Scale;
+  readonly only?: readonly string[];
   readonly seeds: number;
   readonly run?: string;
   readonly json?: boolean;
@@ -23,6 +25,7 @@ export function reproduceCommand(): Command {
         .choices(scales)
         .default("laptop"),
     )
+    .option("--only <row...>", "only these rows of the table, by name")
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option(
       "--run <folder>",
@@ -37,7 +40,7 @@ async function reproduce(table: keyof typeof recipes, options: ReproduceOptions)
   const base = await runConfigOf(options, { ...settings[options.scale], model });
   const comparison = {
     base,
-    systems: systems(options.scale),
+    systems: chosen(systems(options.scale), options.only),
     seeds: options.seeds,
     equalEvaluations,
     columns,
@@ -45,4 +48,13 @@ async function reproduce(table: keyof typeof recipes, options: ReproduceOptions)
     ...fidMeasure(options),
   };
   await runComparison({ ...comparison, path: options.run ?? `runs/reproduce-${table}` }, options.json ?? false);
+}
+
+/** @throws {UsageError} for a row that the table does not have. */
+function chosen(systems: readonly ComparedSystem[], only: readonly string[] | undefined): readonly ComparedSystem[] {
+  if (only === undefined) return systems;
+  const names = systems.map(({ name }) => name);
+  const unknown = only.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new UsageError("unknownRow", { unknown, names }, `--only ${unknown}: the rows are ${names.join("; ")}.`);
+  return systems.filter(({ name }) => only.includes(name));
 }
