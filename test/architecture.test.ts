@@ -10,7 +10,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   random: [],
   formats: [],
-  data: ["random"],
+  data: ["random", "formats"],
   diffusion: ["random"],
   tensor: ["random"],
   onnx: ["tensor"],

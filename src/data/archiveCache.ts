@@ -63,7 +63,10 @@ export async function writeDecoded(folder: string, archive: ArchiveIdentity, { t
   const parts = [
     length,
     json,
-    ...[train, test].flatMap(({ labels, images }) => [new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength), images]),
+    ...[train, test].flatMap(({ labels, images }) => [
+      new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength),
+      images as Uint8Array,
+    ]),
   ];
   const checksum = parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
   const path = fileOf(folder, archive);

@@ -18,7 +18,7 @@ export interface Normalisation {
   readonly std: readonly number[];
 }
 
-/** Writes image `item` to `out` from `offset` on, augmented by the draws of `key`, then normalised: (byte/255 - mean)/std. */
+/** Writes image `item` to `out` from `offset` on, augmented by the draws of `key`, then normalised: (byte/255 - mean)/std, or (number - mean)/std. */
 export type ImageWriter = (out: Float32Array, offset: number, item: number, key: Key) => void;
 
 const padding = 4;
@@ -31,7 +31,9 @@ const padding = 4;
 export function imageWriter(split: ImageSplit, augmentation: Augmentation, normalisation: Normalisation): ImageWriter {
   const { images, channels, height, width } = split;
   const pixels = channels * height * width;
-  const tables = normalisationTables(channels, normalisation);
+  checkNormalisation(channels, normalisation);
+  if (images instanceof Float32Array) return latentWriter(images, split, augmentation, normalisation);
+  const tables = normalisationTables(normalisation);
   if (augmentation === "none") return (out, offset, item) => writeThrough(tables, out, offset, images, item * pixels, split);
   if (augmentation === "flip")
     return (out, offset, item, key) => writeShifted(tables, out, offset, images, item * pixels, split, 0, 0, uniformAt(key, 2) < 0.5);
@@ -49,14 +51,41 @@ export function imageWriter(split: ImageSplit, augmentation: Augmentation, norma
   };
 }
 
+/** Latent numbers are not pixels: of the augmentations they allow the mirroring at most. */
+function latentWriter(
+  latents: Float32Array,
+  { channels, height, width }: ImageShape,
+  augmentation: Augmentation,
+  { mean, std }: Normalisation,
+): ImageWriter {
+  if (augmentation !== "none" && augmentation !== "flip") {
+    const message = `The augmentation ${augmentation} is for pixels, and these are latent images. Choose none or flip.`;
+    throw new DataError("latentAugmentation", { augmentation }, message);
+  }
+  const pixels = channels * height * width;
+  return (out, offset, item, key) => {
+    const flip = augmentation === "flip" && uniformAt(key, 2) < 0.5;
+    for (let channel = 0, i = 0; channel < channels; channel++) {
+      for (let row = 0; row < height; row++)
+        for (let column = 0; column < width; column++, i++) {
+          const from = flip ? i + width - 1 - 2 * column : i;
+          out[offset + i] = (latents[item * pixels + from]! - mean[channel]!) / std[channel]!;
+        }
+    }
+  };
+}
+
 /** The value of each byte for each channel. */
 type Tables<T> = readonly T[];
 
-function normalisationTables(channels: number, { mean, std }: Normalisation): Tables<Float32Array> {
+function checkNormalisation(channels: number, { mean, std }: Normalisation): void {
   if (mean.length !== channels || std.length !== channels) {
     const message = `Images of ${channels} channels need as many means and deviations; given are ${mean.length} and ${std.length}.`;
     throw new DataError("badNormalisation", { channels, mean, std }, message);
   }
+}
+
+function normalisationTables({ mean, std }: Normalisation): Tables<Float32Array> {
   return mean.map((m, channel) => Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - m) / std[channel]!));
 }
 

@@ -5,9 +5,9 @@ export interface ImageShape {
   readonly width: number;
 }
 
-/** Labelled images as bytes, planar: [count, channels, height, width]. */
+/** Labelled images as bytes, or latent images as the numbers that they are, planar: [count, channels, height, width]. */
 export interface ImageSplit extends ImageShape {
-  readonly images: Uint8Array;
+  readonly images: Uint8Array | Float32Array;
   readonly labels: Int32Array;
   readonly count: number;
 }
@@ -17,7 +17,9 @@ export interface ImageDataset {
   readonly name: string;
   readonly classNames: readonly string[];
   readonly numClasses: number;
-  /** Of pixels in [0, 1], for each channel: what normalisation subtracts and divides by. */
+  /** What an encoder made of images elsewhere: numbers to learn from, but nothing to look at. */
+  readonly isLatent?: boolean;
+  /** Of pixels in [0, 1], or of latent numbers, for each channel: what normalisation subtracts and divides by. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly train: ImageSplit;

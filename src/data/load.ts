@@ -7,10 +7,11 @@ import { generateEmbedded } from "./embedded.ts";
 import { archiveName, loadImageArchive } from "./imageArchive.ts";
 import type { Progress } from "./imageCollection.ts";
 import { loadImageFolder } from "./imageFolder.ts";
+import { loadLatents } from "./latents.ts";
 import { loadMnist, mnistNames } from "./mnist.ts";
 
 const accepted =
-  "a folder with CIFAR-10's or CIFAR-100's binary files, a folder with MNIST's IDX files, a folder or .tar(.gz) with train/CLASS/*.png|jpg and test/CLASS/…, or the word embedded";
+  "a folder with CIFAR-10's or CIFAR-100's binary files, a folder with MNIST's IDX files, a folder or .tar(.gz) with train/CLASS/*.png|jpg and test/CLASS/…, latent images as .safetensors, or the word embedded";
 
 export interface LoadOptions {
   /** Told of image folders and archives, where every file must be decoded. */
@@ -34,6 +35,7 @@ export async function loadImages(
   });
   if (info.isFile()) {
     if (archiveName.test(path)) return loadImageArchive(path, { onProgress, cacheFolder });
+    if (path.endsWith(".safetensors")) return loadLatents(path);
     throw new DataError("unknownFormat", { path }, `${path} is a file of unknown format. Give ${accepted}.`);
   }
   const files = await readdir(path);

@@ -86,13 +86,15 @@ function startCompiled(task: PrefetchTask): Worker {
 }
 
 function inSharedMemory(split: ImageSplit): ImageSplit {
-  const share = ({ buffer, byteOffset, byteLength }: Uint8Array | Int32Array): SharedArrayBuffer => {
+  const share = ({ buffer, byteOffset, byteLength }: Uint8Array | Float32Array | Int32Array): SharedArrayBuffer => {
     const shared = new SharedArrayBuffer(byteLength);
     new Uint8Array(shared).set(new Uint8Array(buffer, byteOffset, byteLength));
     return shared;
   };
-  const isShared = split.images.buffer instanceof SharedArrayBuffer;
-  return { ...split, images: isShared ? split.images : new Uint8Array(share(split.images)), labels: new Int32Array(share(split.labels)) };
+  const { images } = split;
+  const copy = (): ImageSplit["images"] =>
+    images instanceof Float32Array ? new Float32Array(share(images)) : new Uint8Array(share(images));
+  return { ...split, images: images.buffer instanceof SharedArrayBuffer ? images : copy(), labels: new Int32Array(share(split.labels)) };
 }
 
 interface Deferred<T> {

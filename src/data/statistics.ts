@@ -1,6 +1,6 @@
 import type { ImageSplit } from "./dataset.ts";
 
-/** Mean and standard deviation of the pixels in [0, 1], for each channel. A constant channel gets 1 as its deviation. */
+/** Mean and standard deviation of the pixels in [0, 1], or of the latent numbers, for each channel. A constant channel gets 1 as its deviation. */
 export function channelStatistics({ images, count, channels, height, width }: ImageSplit): { mean: number[]; std: number[] } {
   const plane = height * width;
   const sums = new Float64Array(channels);
@@ -18,7 +18,8 @@ export function channelStatistics({ images, count, channels, height, width }: Im
     }
   }
   const pixels = count * plane;
-  const mean = [...sums].map((sum) => sum / pixels / 255);
-  const std = [...squares].map((square, channel) => Math.sqrt(Math.max(0, square / pixels / 65_025 - mean[channel]! ** 2)) || 1);
+  const unit = images instanceof Float32Array ? 1 : 255;
+  const mean = [...sums].map((sum) => sum / pixels / unit);
+  const std = [...squares].map((square, channel) => Math.sqrt(Math.max(0, square / pixels / unit ** 2 - mean[channel]! ** 2)) || 1);
   return { mean, std };
 }

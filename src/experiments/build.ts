@@ -234,8 +234,12 @@ function batchOptions({ model, training: { batchSize, seed }, data: { augmentati
   return { batchSize, seed, augmentation, ...normalisationOf(model, data) };
 }
 
-/** How pixels become numbers: for classes with the data's mean and deviation, for images to be made as [−1, 1]. */
-export function normalisationOf(model: RunConfig["model"], { mean, std }: Pick<ImageDataset, "mean" | "std">): Normalisation {
+/** How pixels become numbers: for classes with the data's mean and deviation, for images to be made as [−1, 1], and latent ones to have EDM's deviation of 1/2. */
+export function normalisationOf(
+  model: RunConfig["model"],
+  { mean, std, isLatent = false }: Pick<ImageDataset, "mean" | "std" | "isLatent">,
+): Normalisation {
+  if (model === "dit" && isLatent) return { mean, std: std.map((deviation) => 2 * deviation) };
   return model === "dit" ? { mean: mean.map(() => 0.5), std: std.map(() => 0.5) } : { mean, std };
 }
 

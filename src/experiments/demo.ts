@@ -76,7 +76,7 @@ export async function demo({ path, overrides, ...listener }: DemoOptions): Promi
         heading: "Training",
         charts: [curve(records, "loss", "Loss", "loss"), curve(records, "accuracy", "Training accuracy", "accuracy")],
       },
-      { heading: "Data", images: [{ caption: `${data.numClasses} classes, drawn anew for every picture`, png: sampleSheet(data) }] },
+      { heading: "Data", images: [{ caption: `${data.numClasses} classes, drawn anew for every picture`, png: sampleSheet(data)! }] },
       configSection(config),
     ],
     footer: "Repeat it: npm start",

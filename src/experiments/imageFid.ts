@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.ts";
-import { DataError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
 import { openDevice } from "../runtime/index.ts";
 import { noImages, type SampledImages, type SampleRunOptions, sampleRun } from "./sampleRun.ts";
@@ -41,6 +41,12 @@ export async function imageFid({ features, samples, evaluations = 3, dataPath, o
   const { task, config } = await openTrainedRun(options.path, dataPath);
   if (task.kind !== "images") throw noImages(options.path, config.model);
   const { data } = task;
+  if (data.isLatent)
+    throw new UsageError(
+      "latentFid",
+      {},
+      `${options.path} makes latent images. Draw some (--out latents.safetensors), decode them, and measure the result.`,
+    );
   const device = await openDevice(options.device ?? "auto", options.threads === undefined ? {} : { threads: options.threads });
   try {
     await using network = await openFeatures(device, bytes, features);

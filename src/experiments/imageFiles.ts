@@ -24,6 +24,18 @@ const animated = 16;
  * @throws {UsageError} for another ending.
  */
 export function imageWriter(out: string): ImageWriter {
+  const writer = writerFor(out);
+  return {
+    ...writer,
+    start: (shape) => {
+      if (!shape.isLatent || out.endsWith(".safetensors")) return writer.start(shape);
+      const message = `--out ${out}: these are latent images, which only their decoder can show. Give a file that ends in .safetensors.`;
+      throw new UsageError("latentImages", { out }, message);
+    },
+  };
+}
+
+function writerFor(out: string): ImageWriter {
   if (out.endsWith("/")) return folderWriter(out);
   if (out.endsWith(".apng")) return pathWriter(out);
   if (/\.(png|safetensors)$/.test(out)) return wholeWriter(out);

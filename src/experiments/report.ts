@@ -29,10 +29,11 @@ export function curve(records: readonly MetricRecord[], metric: string, title: s
   return { title, xLabel: "step", yLabel, series: series.filter(({ points }) => points.length > 0) };
 }
 
-/** A sheet of training images: what the numbers are about. */
-export function sampleSheet({ train }: ImageDataset, count = 40): Uint8Array {
-  const { channels, height, width } = train;
-  return encodePngGrid(train.images, { count: Math.min(count, train.count), channels, height, width, columns: 20, scale: 1 });
+/** A sheet of training images: what the numbers are about. Latent ones are nothing to look at. */
+export function sampleSheet({ train }: ImageDataset, count = 40): Uint8Array | undefined {
+  const { channels, height, width, images } = train;
+  if (images instanceof Float32Array) return undefined;
+  return encodePngGrid(images, { count: Math.min(count, train.count), channels, height, width, columns: 20, scale: 1 });
 }
 
 /** A configuration as a folded section: one row for each setting, by its path as --set takes it. */
@@ -103,8 +104,10 @@ export function textSection(evaluation: TextEvaluation): Section {
 
 /** A sheet of images, and how many there are. */
 export function imageDataSection(data: ImageDataset): Section {
-  const caption = `${data.name}: ${data.train.count} training images, ${data.numClasses} classes`;
-  return { heading: "Data", images: [{ caption, png: sampleSheet(data) }] };
+  const { channels, height, width, count } = data.train;
+  const caption = `${data.name}: ${count} training images${data.isLatent ? `, latent, ${channels}×${height}×${width}` : ""}, ${data.numClasses} classes`;
+  const png = sampleSheet(data);
+  return { heading: "Data", ...(png === undefined ? { paragraphs: [caption] } : { images: [{ caption, png }] }) };
 }
 
 export function classSections(method: TrainingMethod, data: ImageDataset, evaluation: ClassEvaluation): Section[] {

@@ -1,9 +1,10 @@
 import { type ImageSampling, imageGrid, imagesPerWalk, sampleImages } from "../blocks/index.ts";
-import type { ImageDataset } from "../data/index.ts";
+import type { ImageDataset, Normalisation } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { fold, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { createCaller } from "../train/index.ts";
+import { normalisationOf } from "./build.ts";
 import type { RunConfig } from "./runConfig.ts";
 import { loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
 
@@ -32,9 +33,11 @@ export interface SampleShape {
   readonly channels: number;
   readonly size: number;
   readonly numBlocks: number;
+  /** Latent images are given as their encoder's numbers. */
+  readonly isLatent: boolean;
 }
 
-/** Some images of a run, as numbers in [−1, 1] for black and white, [count, channels, size, size]. */
+/** Some images of a run, as numbers in [−1, 1] for black and white, or latent ones in their own scale, [count, channels, size, size]. */
 export interface SampledImages {
   /** The number of the first. */
   readonly first: number;
@@ -95,7 +98,8 @@ async function sampleOpen(
   const parameters = await loadParameters(run);
   await using caller = createCaller(method, { device, values: (name) => parameters.get(name)!, batchSize });
   const [channels, size] = method.architecture.inputType(1).shape.slice(1) as [number, number];
-  await onStart?.({ channels, size, numBlocks: method.blocks.length });
+  const isLatent = data.isLatent ?? false;
+  await onStart?.({ channels, size, numBlocks: method.blocks.length, isLatent });
   const perWalk = imagesPerWalk(batchSize, sampling);
   const steps = imageGrid(method, sampling).length - 1;
   let done = 0;
@@ -111,10 +115,19 @@ async function sampleOpen(
       sampling,
       onStep: ({ step, ...rest }) => onStep?.({ done, step: step + 1, steps, ...rest }),
     });
+    if (isLatent) restoreScale(images, normalisationOf(config.model, data), size * size);
     await onImages({ first: done, images, labels, count: numbers.length, channels, size });
     done += numbers.length;
   }
   return done;
+}
+
+/** Undoes the normalisation, in place. */
+function restoreScale(images: Float32Array, { mean, std }: Normalisation, pixels: number): void {
+  for (let i = 0; i < images.length; i++) {
+    const channel = Math.floor(i / pixels) % mean.length;
+    images[i] = images[i]! * std[channel]! + mean[channel]!;
+  }
 }
 
 export function noImages(path: string, model: string): UsageError {
