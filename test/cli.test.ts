@@ -578,7 +578,106 @@ describe("text", () => {
       [trainText("d", "--heads", "16"), /16 heads must divide a width of 16 into even parts/],
       [trainText("e", "--method", "greedy"), /--method greedy cannot train masked-diffusion/],
       [dblocks("sample", join(folder, "text"), "--prompt", "The"), /"T" at character 0/],
-      [dblocks("sample", join(folder, "text"), "--prompt", "the fox runs over the dog"), /25 tokens are more than the 16/],
+      [dblocks("sample", join(folder, "text"), "--prompt", "the fox runs over the dog"), /25 tokens are more than there is room for/],
+    ];
+    for (const [outcome, message] of refused) {
+      const { code, stderr } = await outcome;
+      expect([code, stderr.trim().split("\n")]).toEqual([expect.any(Number), [expect.stringMatching(message)]]);
+      expect(code).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe("language models", () => {
+  const text = join(folder, "language.txt");
+  writeFileSync(text, "the quick brown fox jumps over the lazy dog and runs away from the hunter ".repeat(60));
+  const sizes = ["--width", "16", "--heads", "2", "--length", "16", "--batch", "8", "--threads", "1", "--lr", "1e-2"];
+  const trainLanguage = (model: string, run: string, ...more: string[]): Promise<Outcome> =>
+    dblocks("train", model, "--data", text, "--run", join(folder, run), ...sizes, "--epochs", "2", ...more);
+  const draw = async (run: string, ...more: string[]): Promise<string[]> => {
+    const { stdout } = await dblocks("sample", join(folder, run), "--count", "3", "--tokens", "9", "--json", ...more);
+    return (JSON.parse(stdout) as { text: string; tokens: number[] }[]).map((one) => one.text);
+  };
+
+  test.each([
+    ["autoregressive", "own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 1", "block 0", "diffusion"]],
+    ["autoregressive", "stacked", ["--layers", "4", "--blocks", "2", "--reading", "stacked"], ["block 1", "block 0", "diffusion"]],
+    ["autoregressive", "whole", ["--layers", "2", "--key-heads", "1", "--method", "end-to-end"], ["next token"]],
+    ["recurrent-depth", "denoiser", ["--layers", "1"], ["block 0", "diffusion"]],
+  ])("%s, %s: trains, tells its perplexity, and writes text that depends on the seed alone", async (model, run, more, likelihoods) => {
+    const trained = await trainLanguage(model, run, ...more);
+    expect([trained.code, trained.stdout]).toEqual([0, expect.stringMatching(/bits a token on .*; perplexity .* bits a byte/)]);
+    const measured = JSON.parse((await dblocks("evaluate", join(folder, run), "--json")).stdout);
+    expect(Object.keys(measured.likelihoods)).toEqual(likelihoods);
+    expect(measured.bits).toBeLessThan(measured.uniform);
+    expect(measured.perplexity).toBeCloseTo(2 ** measured.bits, 9);
+    expect((await dblocks("verify", join(folder, run))).code).toBe(0);
+    const texts = await draw(run, "--prompt", "the fox");
+    for (const one of texts) expect(one).toMatch(/^the fox[a-z ]{9}$/);
+    expect(await draw(run, "--prompt", "the fox", "--batch", "2")).toEqual(texts);
+    expect(await draw(run, "--prompt", "the fox", "--seed", "1")).not.toEqual(texts);
+  });
+
+  test("a text that is drawn alone appears as it grows, and ends before a stop string", async () => {
+    const one = (...more: string[]): Promise<Outcome> =>
+      dblocks("sample", join(folder, "own"), "--count", "1", "--prompt", "the", "--tokens", "12", ...more);
+    const whole = (await one()).stdout;
+    expect(whole).toMatch(/^the[a-z ]{12}\n$/);
+    const stop = whole.slice(6, 8);
+    const { stdout } = await dblocks(
+      "sample",
+      join(folder, "own"),
+      "--count",
+      "1",
+      "--prompt",
+      "the",
+      "--tokens",
+      "12",
+      "--stop",
+      stop,
+      "--json",
+    );
+    expect((JSON.parse(stdout) as { text: string }[])[0]!.text).toBe(whole.slice(0, 3 + whole.slice(3).indexOf(stop)));
+  });
+
+  test("rows of a table can be chosen by name", async () => {
+    const options = [
+      "--data",
+      text,
+      "--run",
+      join(folder, "table"),
+      ...sizes,
+      "--layers",
+      "3",
+      "--blocks",
+      "3",
+      "--epochs",
+      "1",
+      "--seeds",
+      "1",
+    ];
+    const { stdout } = await dblocks("reproduce", "language", ...options, "--only", "shallow-twin", "blocks, stacked", "--json");
+    const { runs } = JSON.parse(stdout) as { runs: { method: string; bits: number }[] };
+    expect(runs.map(({ method }) => method)).toEqual(["shallow-twin", "blocks, stacked"]);
+    const { code, stderr } = await dblocks("reproduce", "language", ...options, "--only", "nothing");
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/--only nothing: the rows are end-to-end; shallow-twin;/)]);
+  });
+
+  test("bad input is refused in one line", async () => {
+    const refused: [Promise<Outcome>, RegExp][] = [
+      [trainLanguage("autoregressive", "a", "--tokenizer", "nothing.json"), /There is no tokenizer at nothing\.json/],
+      [trainLanguage("autoregressive", "b", "--tokenizer", text), /language\.txt is no tokenizer\.json/],
+      [trainLanguage("autoregressive", "c", "--key-heads", "3"), /3 key heads must divide 2 heads/],
+      [
+        trainLanguage("autoregressive", "d", "--layers", "4", "--reading", "stacked", "--shared", "together"),
+        /stacked blocks read the finished blocks/,
+      ],
+      [trainLanguage("recurrent-depth", "e", "--blocks", "3"), /its one core denoises at all levels/],
+      [
+        dblocks("sample", join(folder, "own"), "--prompt", "the fox", "--tokens", "10"),
+        /7 \+ 10 tokens are more than there is room for in a sequence of 16/,
+      ],
+      [dblocks("sample", join(folder, "own"), "--prompt", "the fox runs over the dog"), /25 tokens are more than there is room for/],
     ];
     for (const [outcome, message] of refused) {
       const { code, stderr } = await outcome;

@@ -119,11 +119,13 @@ function tokenByToken(
   };
 }
 
-/** Takes off the text's end from a stop string on; whether there was one. */
+/** Takes off the text's end from the first stop string on; whether there was one. */
 function withoutStop(text: number[], promptLength: number, tokenizer: Tokenizer, stop: readonly string[]): boolean {
   if (stop.length === 0) return false;
-  const added = tokenizer.decode(text.slice(promptLength));
-  if (!stop.some((end) => added.includes(end))) return false;
-  while (text.length > promptLength && stop.some((end) => tokenizer.decode(text.slice(promptLength)).includes(end))) text.pop();
+  const added = (): string => tokenizer.decode(text.slice(promptLength));
+  const places = stop.map((end) => added().indexOf(end)).filter((at) => at >= 0);
+  if (places.length === 0) return false;
+  const end = Math.min(...places);
+  while (text.length > promptLength && added().length > end) text.pop();
   return true;
 }

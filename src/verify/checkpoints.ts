@@ -83,7 +83,9 @@ class CommonArrays {
       const known = this.#first.get(`value/${path}`);
       // What is trained together changes at every step: comparable only at the same one.
       if (known !== undefined && known.step !== step && !unit.frozen.has(path)) continue;
-      this.#compare(`value/${path}`, unit.name, step, tensors.get(`value/${path}`));
+      // Units that are trained on finished ones read what those answer with: the moving average, where one is kept.
+      const average = this.#method.inOrder ? tensors.get(`ema/${path}`) : undefined;
+      this.#compare(`value/${path}`, unit.name, step, average ?? tensors.get(`value/${path}`));
     }
   }
 
