@@ -40,6 +40,8 @@ export interface ImageDenoiserOptions {
   readonly lossWeighting?: LossWeighting;
   /** How often a label is hidden in training, so that the network also learns to do without: for classifier-free guidance (Ho & Salimans 2022). */
   readonly labelDropout?: number;
+  /** What a branch is multiplied with at the start: 0 makes each layer the identity (DiT), 1 the plain layer. */
+  readonly initialGate?: 0 | 1;
 }
 
 /** Some of a network's layers as a denoiser of images, D(z, σ; label). */
@@ -67,7 +69,7 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
   const { partition, shared = "owned", lossWeighting = "edm", labelDropout = 0.1 } = options;
   const { numClasses } = architecture;
   const ranges = assignLayers(architecture.numLayers, partition.ranges.length, options.layersPerBlock);
-  const networks = perBlock(partition.ranges.length, shared, () => conditioned(architecture), withStemOf);
+  const networks = perBlock(partition.ranges.length, shared, () => conditioned(architecture, options.initialGate ?? 0), withStemOf);
   const blocks = ranges.map((range, b) => createImageBlock(networks[b]!, range));
   const units = blocks.map((block, b) => blockUnit(b, block, shared));
   return {
@@ -131,9 +133,12 @@ interface ConditionedImages {
   readonly noise: ReturnType<typeof noiseEmbedding>;
 }
 
-function conditioned(architecture: ImageArchitecture): ConditionedImages {
+function conditioned(architecture: ImageArchitecture, initialGate: 0 | 1): ConditionedImages {
   const { condWidth, epsilon } = architecture;
-  return { network: architecture.build(adaLNZero({ condWidth, epsilon })), noise: noiseEmbedding(condWidth, { activated: false }) };
+  return {
+    network: architecture.build(adaLNZero({ condWidth, epsilon, initialGate })),
+    noise: noiseEmbedding(condWidth, { activated: false }),
+  };
 }
 
 function withStemOf(common: ConditionedImages, own: ConditionedImages): ConditionedImages {

@@ -144,8 +144,8 @@ export function buildImages(config: RunConfig, data: DataShape): ImageDenoiser {
   const { patchSize, numLayers, numHeads, mlpWidth } = network;
   const sizes = { patchSize, width: network.width, numLayers, numHeads, ...(mlpWidth !== undefined && { mlpWidth }) };
   const architecture = dit({ ...sizes, imageSize: height, channels, numClasses: images.conditional ? numClasses : 0 });
-  const { layersPerBlock, shared, lossWeighting } = blocks;
-  const options = { shared, lossWeighting, labelDropout: images.labelDropout };
+  const { layersPerBlock, shared, lossWeighting, initialGate } = blocks;
+  const options = { shared, lossWeighting, initialGate, labelDropout: images.labelDropout };
   if (method === "end-to-end") {
     const whole = { ...config, blocks: { ...blocks, numBlocks: 1, overlap: 0 } };
     return convertImages(architecture, { ...options, partition: buildPartition(whole) });

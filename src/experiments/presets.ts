@@ -12,7 +12,7 @@ const dit = Object.fromEntries(
     name,
     {
       network: { ...network, mlpWidth: 4 * network.width },
-      blocks: { numBlocks: 3, ...edmNoise, overlap: 0.05, lossWeighting: "edm" },
+      blocks: { numBlocks: 3, ...edmNoise, overlap: 0.05, lossWeighting: "edm", initialGate: 0 },
       training: {
         epochs: 100,
         batchSize: 512,

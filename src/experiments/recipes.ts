@@ -23,10 +23,10 @@ export const recipeNames = ["vit", "noprop", "dit", "table7", "table10", "overla
 const dit = {
   model: "dit",
   scales: {
-    laptop: { network: { width: 96, numLayers: 6, patchSize: 4 }, training: { epochs: 20 } },
+    laptop: { network: { width: 96, numLayers: 6, patchSize: 4 }, training: { epochs: 10 } },
     gpu: {
       network: { width: 384, numLayers: 12, numHeads: 6, patchSize: 4, mlpWidth: 1536 },
-      training: { epochs: 100, learningRate: 3e-4 },
+      training: { epochs: 100, batchSize: 128, learningRate: 3e-4 },
     },
     paper: presets["DiT-S/2"],
   },

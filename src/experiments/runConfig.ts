@@ -305,8 +305,8 @@ const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
   },
   dit: {
     network: { patchSize: 4, width: 128 },
-    blocks: { pMean: edmNoise.pMean, lossWeighting: "edm" },
-    training: { learningRate: 1e-3, weightDecay: 0, emaDecay: 0.999 },
+    blocks: { pMean: edmNoise.pMean, lossWeighting: "edm", initialGate: 0 },
+    training: { batchSize: 16, learningRate: 3e-3, weightDecay: 0, emaDecay: 0.999 },
     data: { augmentation: "flip" },
   },
   "masked-diffusion": {
