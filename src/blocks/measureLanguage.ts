@@ -143,7 +143,7 @@ async function diffusionBound({ model, call, batchSize, text, key }: LanguageMea
       const errors = (await call(`block-${b} measured`, { tokens, z, ...levelFeeds(sigmas, noise.sigmaData) }))
         .squaredError as Float32Array;
       for (const [row, { sequence, stratum }] of batch.entries()) {
-        const own = errors.subarray(row * length + text.from(sequence), (row + 1) * length);
+        const own = errors.subarray(row * length + text.from(sequence), row * length + (text.to ?? length));
         values[stratum] = (levels[stratum]!.weight / 2) * (own.reduce((sum, x) => sum + x, 0) / own.length);
       }
     }

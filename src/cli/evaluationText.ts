@@ -1,4 +1,12 @@
-import { accuracyText, bitsText, type Evaluation, type ImageFid, isOfClasses, isOfText } from "../experiments/index.ts";
+import {
+  accuracyText,
+  bitsText,
+  type Evaluation,
+  type GenerationQuality,
+  type ImageFid,
+  isOfClasses,
+  isOfText,
+} from "../experiments/index.ts";
 
 /** An evaluation as lines for people. */
 export function evaluationText(evaluation: Evaluation): string {
@@ -31,4 +39,22 @@ export function fidText({ name, samples, train, test }: ImageFid): string {
     return `${name} to the ${to} images: ${values.map((value) => value.toFixed(3)).join(", ")}; mean ${mean.toFixed(3)}, least ${Math.min(...values).toFixed(3)}`;
   };
   return `${line("training", train)}\n${line("test", test)}\n${samples} images in each of ${train.length} evaluations`;
+}
+
+/** Continuations of a language model beside the true ones. */
+export function generationText({
+  texts,
+  promptTokens,
+  tokens,
+  distinct2,
+  generativePerplexity,
+  millisecondsPerToken,
+}: GenerationQuality): string {
+  const both = ({ drawn, real }: { drawn: number; real: number }, digits: number): string =>
+    `${drawn.toFixed(digits)} (the true ones ${real.toFixed(digits)})`;
+  return [
+    `${texts} continuations of ${promptTokens} tokens by ${tokens}: distinct-2 ${both(distinct2, 3)}`,
+    ...(generativePerplexity ? [`perplexity under the teacher ${both(generativePerplexity, 2)}`] : []),
+    `${millisecondsPerToken.toFixed(2)} ms a token`,
+  ].join("\n");
 }

@@ -7,5 +7,6 @@ export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
 export type { Progress } from "./imageCollection.ts";
 export { type LoadOptions, loadImages } from "./load.ts";
 export { type PrefetchedBatches, prefetchBatches } from "./prefetch.ts";
-export { loadText, type TextBatches, type TextDataset, textBatches, unigramEntropy } from "./text.ts";
+export { type LoadTextOptions, loadText, type TextBatches, type TextDataset, textBatches, unigramEntropy } from "./text.ts";
+export { readTokens, type Tokens, tokensOf } from "./tokenFile.ts";
 export { byteTokenizer, loadTokenizer, type Tokenizer, text8Tokenizer } from "./tokenizer.ts";

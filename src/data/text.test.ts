@@ -1,11 +1,12 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { DataError, UsageError } from "../errors.ts";
-import { loadText, textBatches, unigramEntropy } from "./text.ts";
+import { type LoadTextOptions, loadText as loadTextOf, type TextDataset, textBatches, unigramEntropy } from "./text.ts";
+import { readTokens, tokensInFile, tokensOf } from "./tokenFile.ts";
 import { byteTokenizer, loadTokenizer, type Tokenizer, text8Tokenizer } from "./tokenizer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dblocks-text-"));
@@ -15,6 +16,10 @@ const file = (name: string, content: string | Uint8Array): string => {
   writeFileSync(path, content);
   return path;
 };
+
+const cacheFolder = join(folder, "cache");
+const loadText = (path: string, tokenizer?: string, options: LoadTextOptions = {}): Promise<TextDataset> =>
+  loadTextOf(path, tokenizer, { cacheFolder, ...options });
 
 describe("tokenizers", () => {
   test("give every text back that they can write", () => {
@@ -96,8 +101,73 @@ describe("loadText", () => {
   });
 });
 
+describe("text of any size", () => {
+  const decode = ({ tokenizer, train, validation, test: held }: TextDataset): string =>
+    tokenizer.decode([...readTokens(train), ...validation, ...held]);
+
+  test("chunks and pieces leave no trace: letters of several bytes across their borders", async () => {
+    const text = "größer € 😀 und weiter, ".repeat(60_000); // 1.9 MB
+    const told: number[] = [];
+    const data = await loadText(file("large.txt", text), "bytes", { onProgress: (_, fraction) => told.push(fraction) });
+    expect(decode(data)).toBe(text);
+    expect(told.length).toBeGreaterThan(10);
+    expect(told.at(-1)).toBe(1);
+    expect(told).toEqual([...told].sort((a, b) => a - b));
+  });
+
+  test("tokens are kept: the second time nothing is tokenised; another text or tokenizer is", async () => {
+    const path = file("kept.txt", "once upon a time ".repeat(50));
+    const count = async (tokenizer: string): Promise<number> => {
+      let pieces = 0;
+      await loadText(path, tokenizer, { onProgress: () => pieces++ });
+      return pieces;
+    };
+    expect([await count("text8"), await count("text8"), await count("bytes"), await count("bytes")]).toEqual([1, 0, 1, 0]);
+    file("kept.txt", "twice upon a time ".repeat(50));
+    expect([await count("text8"), await count("text8")]).toEqual([1, 0]);
+    const first = await loadText(path, "text8");
+    expect(decode(await loadText(path, "text8"))).toBe(decode(first));
+  });
+
+  test("where nothing can be kept, tokens are in memory", async () => {
+    const path = file("plain.txt", "no place to keep ".repeat(50));
+    const data = await loadText(path, "text8", { cacheFolder: join(path, "under a file") });
+    expect(decode(data)).toBe("no place to keep ".repeat(50));
+  });
+
+  test("a failure leaves nothing half done", async () => {
+    const bad = file("bad.txt", `${"fine words ".repeat(20_000)}Capital`);
+    await expect(loadText(bad, "text8")).rejects.toThrow(/bad\.txt has "C" at character 220000;/);
+    expect(readdirSync(cacheFolder).filter((name) => name.includes("unfinished"))).toEqual([]);
+  });
+
+  test("documents of a .jsonl file or a folder are each in one part, with line feeds between them", async () => {
+    const documents = Array.from({ length: 60 }, (_, i) => `document ${i}`);
+    const lines = file("documents.jsonl", documents.map((text) => `${JSON.stringify({ text })}\n`).join(""));
+    mkdirSync(join(folder, "documents"));
+    for (const [i, text] of documents.entries()) file(join("documents", `${String(i).padStart(3, "0")}.txt`), text);
+    for (const path of [lines, join(folder, "documents")]) {
+      const { train, validation, test: held, tokenizer } = await loadText(path);
+      expect(tokenizer.decode(validation)).toBe("document 18\ndocument 38\ndocument 58\n");
+      expect(tokenizer.decode(held)).toBe("document 19\ndocument 39\ndocument 59\n");
+      expect(tokenizer.decode(readTokens(train)).split("\n")).toHaveLength(55);
+    }
+    await expect(loadText(file("broken.jsonl", '{"text": "a"}\n{"body": "b"}\n'))).rejects.toThrow(/broken\.jsonl, line 2: expected is/);
+    mkdirSync(join(folder, "nothing here"));
+    await expect(loadText(join(folder, "nothing here"))).rejects.toThrow(/has no \.txt files/);
+  });
+
+  test("windows read from a file are those that memory gives", async () => {
+    const values = Int32Array.from({ length: 500 }, (_, i) => i * i);
+    const path = file("tokens.bin", new Uint8Array(values.buffer));
+    const options = { length: 10, batchSize: 4, seed: 1 };
+    const [inMemory, inFile] = [tokensOf(values.subarray(100, 400)), tokensInFile(path, 100, 300)];
+    for (let step = 0; step < 20; step++) expect(textBatches(inFile, options).at(step)).toEqual(textBatches(inMemory, options).at(step));
+  });
+});
+
 describe("textBatches", () => {
-  const tokens = Int32Array.from({ length: 1000 }, (_, i) => i);
+  const tokens = tokensOf(Int32Array.from({ length: 1000 }, (_, i) => i));
 
   test("windows are pieces of the text, functions of seed and step, and start everywhere", () => {
     const batches = textBatches(tokens, { length: 10, batchSize: 4, seed: 1 });

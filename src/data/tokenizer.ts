@@ -2,11 +2,14 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { Tokenizer as FileTokenizer } from "@huggingface/tokenizers";
 import { DataError } from "../errors.ts";
+import { cutAfter } from "./textSource.ts";
 
 /** Text as whole numbers and back. */
 export interface Tokenizer {
   readonly name: string;
   readonly vocabSize: number;
+  /** What stands between documents, where the tokenizer has a token for it. */
+  readonly endOfText?: Int32Array | undefined;
   /** @throws {DataError} if the text holds what it cannot write. */
   encode(text: string): Int32Array;
   decode(tokens: ArrayLike<number>): string;
@@ -64,14 +67,16 @@ export async function loadTokenizer(nameOrPath: string): Promise<Tokenizer> {
 /** The parts of the file that are read here. */
 interface TokenizerJson {
   readonly model: { readonly vocab: Readonly<Record<string, number>> };
-  readonly added_tokens?: readonly { readonly id: number }[];
+  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
 }
 
 function fromJson(json: TokenizerJson, name: string): Tokenizer {
   const ids = [...Object.values(json.model.vocab), ...(json.added_tokens ?? []).map(({ id }) => id)];
   const inner = new FileTokenizer(json, {});
+  const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
   return {
     name,
+    endOfText: end && Int32Array.of(end.id),
     vocabSize: 1 + ids.reduce((a, b) => Math.max(a, b), -1),
     encode: (text) => {
       const pieces = piecesOf(text).map((piece) => inner.encode(piece, { add_special_tokens: false }).ids);
@@ -89,15 +94,13 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
 
 const pieceLength = 20_000;
 
-/** A long text in pieces that are tokenised on their own, cut between a letter and a space, where no word goes on. */
+/** A long text in pieces that are tokenised on their own. */
 function piecesOf(text: string): readonly string[] {
   const pieces: string[] = [];
-  let start = 0;
-  while (text.length - start > pieceLength) {
-    const cut = text.slice(start + pieceLength).search(/(?<=[a-z]) (?=[a-z])/i);
-    if (cut < 0) break;
-    pieces.push(text.slice(start, start + pieceLength + cut));
-    start += pieceLength + cut;
+  let rest = text;
+  for (let cut = cutAfter(rest, pieceLength); cut !== undefined; cut = cutAfter(rest, pieceLength)) {
+    pieces.push(rest.slice(0, cut));
+    rest = rest.slice(cut);
   }
-  return [...pieces, text.slice(start)];
+  return [...pieces, rest];
 }

@@ -5,6 +5,7 @@ export * from "./crossEntropy.ts";
 export { type DataShape, dataShapeOf } from "./dataShape.ts";
 export * from "./demo.ts";
 export * from "./evaluate.ts";
+export { evaluateGeneration, type GenerationOptions, type GenerationQuality } from "./evaluateGeneration.ts";
 export * from "./evaluateImages.ts";
 export * from "./evaluateText.ts";
 export * from "./features.ts";

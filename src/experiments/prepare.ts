@@ -4,7 +4,7 @@ import { configHash, differingKeys, openRun, type RunFolder } from "../run/index
 import type { Unit } from "../train/index.ts";
 import { buildPartition, buildSchedule } from "./build.ts";
 import { isLanguageModel } from "./evaluateText.ts";
-import { identityOf, type RunConfig, runConfigSchema } from "./runConfig.ts";
+import { identityOf, type RunConfig, runConfigSchema, textModels } from "./runConfig.ts";
 import { loadData, type Task, taskOf } from "./task.ts";
 import { chosenUnits } from "./units.ts";
 
@@ -40,7 +40,7 @@ export interface PrepareOptions {
  *   {RunError} if the folder cannot be written.
  */
 export async function prepareRun({ path, config: given, unit, onNotice }: PrepareOptions): Promise<PreparedRun> {
-  const data = await loadData(given, { onProgress: decodingNotice(onNotice) });
+  const data = await loadData(given, { onProgress: readingNotice(onNotice, textModels.includes(given.model) ? "tokens" : "images") });
   const config: RunConfig = { ...given, data: { ...given.data, name: data.name } };
   const task = taskOf(config, data);
   const units = chosenUnits(task.method, config, unit);
@@ -73,12 +73,12 @@ function partitionFile(config: RunConfig, { kind, method }: Task): object {
   return { ...partitionToJSON(partition), ranges, trainingRanges, layersPerBlock };
 }
 
-/** Decoding an archive of images takes minutes: every ten seconds it says how far it is. */
-function decodingNotice(onNotice: ((message: string) => void) | undefined): (images: number, fraction: number) => void {
+/** Decoding an archive of images and tokenising a large text take minutes: every ten seconds they say how far they are. */
+function readingNotice(onNotice: ((message: string) => void) | undefined, what: string): (count: number, fraction: number) => void {
   let last = performance.now();
-  return (images, fraction) => {
+  return (count, fraction) => {
     if (performance.now() - last < 10_000) return;
     last = performance.now();
-    onNotice?.(`reading images: ${images}, ${(100 * fraction).toFixed(0)} %`);
+    onNotice?.(`reading ${what}: ${count}, ${(100 * fraction).toFixed(0)} %`);
   };
 }

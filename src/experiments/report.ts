@@ -1,4 +1,4 @@
-import { encodePngGrid, type ImageDataset, type TextDataset } from "../data/index.ts";
+import { encodePngGrid, type ImageDataset, readTokens, type TextDataset } from "../data/index.ts";
 import { type Cell, type Chart, formatNumber, renderReport, type Section } from "../report/index.ts";
 import type { MetricRecord } from "../run/index.ts";
 import type { TrainingMethod } from "../train/index.ts";
@@ -75,7 +75,7 @@ export function runReport({ config, method, dataName, result, data, records }: R
 /** How a text begins, and how long it is. */
 export function textDataSection({ name, tokenizer, train, validation, test }: TextDataset): Section {
   const sizes = `${name}: ${train.length} tokens for training, ${validation.length} for validation, ${test.length} for tests; ${tokenizer.name}, ${tokenizer.vocabSize} symbols.`;
-  return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(train.subarray(0, 400))} …`] };
+  return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(readTokens(train, 0, Math.min(400, train.length)))} …`] };
 }
 
 /** "1.234", or "at most 1.234 ± 0.056". */

@@ -76,7 +76,7 @@ export function loadData(
   { model, text, data }: RunConfig,
   { path = data.path, ...options }: LoadOptions & { readonly path?: string | undefined } = {},
 ): Promise<TaskData> {
-  return textModels.includes(model) ? loadText(path, text.tokenizer) : loadImages(path, options);
+  return textModels.includes(model) ? loadText(path, text.tokenizer, options) : loadImages(path, options);
 }
 
 /** The task of a run on its data. @throws {UsageError} if model, method and data do not fit together. */

@@ -31,7 +31,7 @@ export async function exactLikelihood(
   for (const { tokens, first, count } of batchesOfText(text, { length, batchSize })) {
     const nats = await natsOf(tokens, first);
     for (let row = 0; row < count; row++) {
-      for (let place = text.from(first + row); place < length; place++) {
+      for (let place = text.from(first + row); place < (text.to ?? length); place++) {
         sum += nats[row * length + place]!;
         counted++;
       }

@@ -91,6 +91,8 @@ export interface MeasuredText {
   readonly count: number;
   /** Tokens of a sequence before this one are context only. */
   readonly from: (sequence: number) => number;
+  /** Tokens from this one on are not counted; by default all are. */
+  readonly to?: number;
 }
 
 /** A method whose network says which token comes next. */

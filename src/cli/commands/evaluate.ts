@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { evaluationText, fidText } from "../evaluationText.ts";
+import { evaluationText, fidText, generationText } from "../evaluationText.ts";
 import { number, positiveNumber } from "../options.ts";
 import { print, printJson, say } from "../output.ts";
 
@@ -18,17 +18,33 @@ export function evaluateCommand(): Command {
     .option("--samples <n>", "images drawn for each of three FIDs", positiveNumber, 1000)
     .option("--guidance <s>", "classifier-free guidance of those images", number, 1)
     .option("--steps <n>", "steps of their walk", positiveNumber, 18)
+    .option("--texts <n>", "of a language model: draw so many continuations of test text and measure them", positiveNumber)
+    .option("--teacher <run>", "the run of another language model that judges those continuations")
+    .option("--temperature <x>", "of those continuations", number, 1)
+    .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
     .option("--json", "print the result as JSON")
-    .action(async (run: string, { data, seeds, perClass, device, threads, features, samples, guidance, steps, json }) => {
-      const { evaluateRun, imageFid, isOfClasses, isOfText } = await import("../../experiments/index.ts");
+    .action(async (run: string, { data, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text }) => {
+      const { evaluateGeneration, evaluateRun, imageFid, isOfClasses, isOfText } = await import("../../experiments/index.ts");
       const result = await evaluateRun({ path: run, dataPath: data, seeds, device, threads });
       const sampling = { guidance, numSteps: steps };
       const fid =
         features === undefined
           ? undefined
           : await imageFid({ path: run, features, samples, sampling, dataPath: data, device, threads, onNotice: say });
-      if (json) return printJson({ ...result, ...(fid && { fid }) });
+      const generation =
+        text.texts === undefined
+          ? undefined
+          : await evaluateGeneration({
+              path: run,
+              texts: text.texts,
+              teacher: text.teacher,
+              sampling: { temperature: text.temperature, topP: text.topP },
+              device,
+              threads,
+            });
+      if (json) return printJson({ ...result, ...(fid && { fid }), ...(generation && { generation }) });
       print(evaluationText(result));
+      if (generation) print(generationText(generation));
       if (fid) print(fidText(fid));
       else if (!isOfClasses(result) && !isOfText(result))
         say("FID needs features: --features FILE; dblocks features --data PATH makes some.");
