@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { device } from "../../test/support/devices.ts";
 import { evaluate } from "../../test/support/evaluate.ts";
-import { concat, constant, type Tensor } from "../tensor/index.ts";
+import { attention, cast, concat, constant, grad, greater, mean, mul, slice, type Tensor } from "../tensor/index.ts";
 import { beside, causal, everyToken, following, type KeyValue, type View } from "./view.ts";
 
 interface Mask {
@@ -84,4 +84,42 @@ test("key heads serve groups of query heads: as if each were repeated", async ()
     const { one, other } = await evaluate(cpu, { one: a, other: b });
     for (const [i, x] of one.entries()) expect(x).toBeCloseTo(other[i]!, 5);
   }
+});
+
+test("long sequences are attended to in parts: the same sums, and the same gradients", async () => {
+  const [batch, length, width, numHeads] = [2, 1600, 8, 2];
+  const numbers = (seed: number): Tensor =>
+    constant(
+      Float32Array.from({ length: batch * length * width }, (_, i) => Math.sin(seed + 0.37 * i)),
+      [batch, length, width],
+    );
+  const [q, k, v, readKey, readValue] = [1, 2, 3, 4, 5].map(numbers) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+  const rows = (shape: readonly number[]): Tensor =>
+    constant(
+      Int32Array.from({ length }, (_, i) => i),
+      shape,
+      "int32",
+    );
+  const later = mul(cast(greater(rows([1, length]), rows([length, 1])), "float32"), -1e9);
+  const loss = (x: Tensor): Tensor => mean(mul(x, numbers(6)));
+  const inParts = loss(causal(length).attend(q, { key: k, value: v }, { numHeads }));
+  const atOnce = loss(attention(q, k, v, { numHeads, mask: later }));
+  const [a, b] = [inParts, atOnce].map((one) => grad(one, [q, k, v])) as [readonly Tensor[], readonly Tensor[]];
+  const values = await evaluate(cpu, { a0: a[0]!, a1: a[1]!, a2: a[2]!, b0: b[0]!, b1: b[1]!, b2: b[2]!, one: inParts, other: atOnce });
+  expect(values.one[0]).toBeCloseTo(values.other[0]!, 6);
+  for (const [own, expected] of [
+    ["a0", "b0"],
+    ["a1", "b1"],
+    ["a2", "b2"],
+  ] as const) {
+    const scale = Math.max(...values[expected].map(Math.abs));
+    for (const [i, x] of values[own].entries()) if (i % 97 === 0) expect(Math.abs(x - values[expected][i]!)).toBeLessThan(1e-4 * scale);
+  }
+  // Beside a reading, what comes first is as in a short sequence.
+  const short = (x: Tensor): Tensor => slice(x, 1, 0, 50);
+  const long = beside({ key: readKey, value: readValue }).attend(q, { key: k, value: v }, { numHeads });
+  const start = beside({ key: short(readKey), value: short(readValue) }).attend(short(q), { key: short(k), value: short(v) }, { numHeads });
+  const { whole, first } = await evaluate(cpu, { whole: long, first: start });
+  for (let item = 0; item < batch; item++)
+    for (let i = 0; i < 50 * width; i++) expect(whole[item * length * width + i]).toBeCloseTo(first[item * 50 * width + i]!, 5);
 });

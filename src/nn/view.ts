@@ -11,6 +11,7 @@ import {
   mul,
   reduceSum,
   reshape,
+  slice,
   softmax,
   split,
   type Tensor,
@@ -47,7 +48,8 @@ const unseen = -1e9;
 /** [queries, keys]: 0 where the key's group is at most the query's, or less than it; where not, {@link unseen}. */
 function groupMask(ofQuery: Int32Array, ofKey: Int32Array, relation: "at most" | "less"): Tensor {
   const reach = relation === "at most" ? ofQuery : ofQuery.map((group) => group - 1);
-  const hidden = greater(constant(ofKey, [1, ofKey.length], "int32"), constant(reach, [ofQuery.length, 1], "int32"));
+  const groups = (values: Int32Array): Tensor => constant(values, [values.length], "int32");
+  const hidden = greater(reshape(groups(ofKey), [1, ofKey.length]), reshape(groups(reach), [ofQuery.length, 1]));
   return mul(cast(hidden, "float32"), unseen);
 }
 
@@ -56,22 +58,59 @@ function groupsRead(length: number, groupSize: number): Int32Array {
   return Int32Array.from({ length }, (_, i) => Math.floor((i - 1) / groupSize));
 }
 
-/** Weights that are much larger than what they are made of are made again in the backward pass. */
-function economically<A extends unknown[]>(f: (...inputs: A) => Tensor, weightsPerToken: number, width: number): (...inputs: A) => Tensor {
-  return weightsPerToken > 3 * width ? checkpoint(f) : f;
+/** Attention weights that are there at once, at most: 16 MB. */
+const mostWeights = 2 ** 22;
+
+interface InParts {
+  readonly numHeads: number;
+  /** Tensors [batch, length, …] of which a part takes its own rows: the queries first. */
+  readonly own: readonly Tensor[];
+  /** Of which it takes all rows up to `seenBy(to)`. */
+  readonly seen: readonly Tensor[];
+  readonly seenBy?: (to: number) => number;
+}
+
+/** Some queries, from `from` up to `to` of the sequence, with what belongs to them and what they see. */
+type QueryPart = (own: readonly Tensor[], seen: readonly Tensor[], from: number, to: number) => Tensor;
+
+/**
+ * Attention of queries that see what lies before them, some queries at a time where there are many: each part is compared with the keys up to its end alone, so that long sequences cost half of the square, and hold little of it.
+ * Weights that are much larger than what they are made of are made again in the backward pass.
+ */
+function inQueryParts({ numHeads, own, seen, seenBy = (to) => to }: InParts, attend: QueryPart): Tensor {
+  const [batch, length, width] = own[0]!.shape as [number, number, number];
+  const parts = Math.min(length, Math.ceil((batch * numHeads * length * length) / mostWeights));
+  if (parts === 1) {
+    const whole = (...all: Tensor[]): Tensor => attend(all.slice(0, own.length), all.slice(own.length), 0, length);
+    return (numHeads * length > 3 * width ? checkpoint(whole) : whole)(...own, ...seen);
+  }
+  // All in one tensor, so that the gradients of a part are made together, and its weights are not kept until those of all parts are.
+  const all = [...own, ...seen];
+  const widths = all.map((x) => x.shape[2]!);
+  const ownWidth = widths.slice(0, own.length).reduce((sum, one) => sum + one, 0);
+  const packed = concat(all, 2);
+  const ends = Array.from({ length: parts + 1 }, (_, i) => Math.floor((i * length) / parts));
+  const run = (x: Tensor, from: number, to: number): Tensor => {
+    const mine = split(slice(slice(x, 1, from, to), 2, 0, ownWidth), widths.slice(0, own.length), 2);
+    const before = split(slice(slice(x, 1, 0, seenBy(to)), 2, ownWidth, packed.shape[2]!), widths.slice(own.length), 2);
+    return attend(mine, before, from, to);
+  };
+  return concat(
+    ends.slice(1).map((to, i) => checkpoint((x: Tensor) => run(x, ends[i]!, to))(packed)),
+    1,
+  );
 }
 
 /** Every token sees itself and those before it; with `groupSize`, behind the start, all of its group of tokens and of the groups before. */
 export function causal(length: number, groupSize = 1): View {
   const groups = groupsRead(length, groupSize);
-  const mask = groupMask(groups, groups, "at most");
+  const seenBy = (to: number): number => Math.min(length, to + groupSize - 1); // of the last query's group
   return {
     attend: (query, { key, value }, heads) =>
-      economically((q: Tensor, k: Tensor, v: Tensor) => attention(q, k, v, { ...heads, mask }), heads.numHeads * length, query.shape[2]!)(
-        query,
-        key,
-        value,
-      ),
+      inQueryParts({ numHeads: heads.numHeads, own: [query], seen: [key, value], seenBy }, ([own], [k, v], from, to) => {
+        const mask = groupMask(groups.subarray(from, to), groups.subarray(0, seenBy(to)), "at most");
+        return attention(own!, k!, v!, { ...heads, mask });
+      }),
   };
 }
 
@@ -82,22 +121,25 @@ export function causal(length: number, groupSize = 1): View {
  */
 export function beside(read: KeyValue, groupSize = 1): View {
   const length = read.key.shape[1]!;
-  const own = Int32Array.from({ length }, (_, i) => Math.floor(i / groupSize));
-  const mask = groupMask(own, groupsRead(length, groupSize), "less");
-  const attend = (query: Tensor, own: KeyValue, { numHeads, change }: Heads): Tensor => {
+  const groups = Int32Array.from({ length }, (_, i) => Math.floor(i / groupSize));
+  const before = groupsRead(length, groupSize);
+  const attend = (query: Tensor, mine: KeyValue, seen: KeyValue, { numHeads, change }: Heads, from: number): Tensor => {
     const headWidth = query.shape[2]! / numHeads;
-    const before = add(attentionScores(query, read.key, { numHeads }), mask); // [batch, heads, tokens, tokens]
-    const weights = softmax(concat([before, ownScores(query, own.key, numHeads, groupSize)], 3));
-    const [ofRead, ofOwn] = split(change?.(weights) ?? weights, [length, groupSize], 3) as [Tensor, Tensor];
-    return add(attentionSum(ofRead, read.value, headWidth), ownSum(ofOwn, own.value, headWidth, groupSize));
+    const [queries, keys] = [query.shape[1]!, seen.key.shape[1]!];
+    const mask = groupMask(groups.subarray(from, from + queries), before.subarray(0, keys), "less");
+    const scores = add(attentionScores(query, seen.key, { numHeads }), mask); // [batch, heads, queries, keys]
+    const weights = softmax(concat([scores, ownScores(query, mine.key, numHeads, groupSize)], 3));
+    const [ofRead, ofOwn] = split(change?.(weights) ?? weights, [keys, groupSize], 3) as [Tensor, Tensor];
+    return add(attentionSum(ofRead, seen.value, headWidth), ownSum(ofOwn, mine.value, headWidth, groupSize));
   };
   return {
-    attend: (query, own, heads) =>
-      economically((q: Tensor, key: Tensor, value: Tensor) => attend(q, { key, value }, heads), heads.numHeads * length, query.shape[2]!)(
-        query,
-        own.key,
-        own.value,
-      ),
+    attend: (query, own, heads) => {
+      if (groupSize > 1) return attend(query, own, read, heads, 0); // groups stay whole
+      const tensors = { numHeads: heads.numHeads, own: [query, own.key, own.value], seen: [read.key, read.value] };
+      return inQueryParts(tensors, ([part, key, value], [readKey, readValue], from) =>
+        attend(part!, { key: key!, value: value! }, { key: readKey!, value: readValue! }, heads, from),
+      );
+    },
   };
 }
 

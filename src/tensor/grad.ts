@@ -18,7 +18,8 @@ export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[]
       `grad: the loss must be a float32 scalar, got ${loss}. Reduce it first, e.g. mean(loss).`,
     );
   }
-  const cotangents = new Map<Tensor, Tensor>([[loss, scalar(1)]]);
+  const cotangents = new Cotangents();
+  cotangents.add(loss, scalar(1));
   const active = dependents(loss, wanted);
   const recomputation = new Recomputation();
   for (const node of [...active.nodes].reverse()) {
@@ -32,8 +33,7 @@ export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[]
     for (const [i, gradient] of gradients.entries()) {
       const target = inputs[i]!;
       if (gradient === undefined || !active.tensors.has(target)) continue;
-      const known = cotangents.get(target);
-      cotangents.set(target, known === undefined ? gradient : add(known, gradient));
+      cotangents.add(target, gradient);
     }
   }
   return wanted.map((tensor) => {
@@ -45,6 +45,28 @@ export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[]
       `grad: the loss does not depend on ${tensor}${tensor.source ? ` (a ${tensor.source.kind})` : ""}; leave it out of the wanted tensors.`,
     );
   });
+}
+
+/**
+ * What each tensor receives from its consumers. It is added up when it is asked for and not before: nodes then stand behind all that they add, and the scheduler, which visits the last producer first, adds each part as soon
+ * as it is there instead of holding all of them (see `createProgram`).
+ */
+class Cotangents {
+  private readonly received = new Map<Tensor, Tensor[]>();
+
+  add(tensor: Tensor, cotangent: Tensor): void {
+    const parts = this.received.get(tensor);
+    if (parts === undefined) this.received.set(tensor, [cotangent]);
+    else parts.push(cotangent);
+  }
+
+  get(tensor: Tensor): Tensor | undefined {
+    const parts = this.received.get(tensor);
+    if (parts === undefined) return undefined;
+    const sum = parts.reduce((a, b) => add(a, b));
+    this.received.set(tensor, [sum]);
+    return sum;
+  }
 }
 
 /** Every node that `root` is computed from, producers first. */

@@ -41,7 +41,7 @@ export interface MemoryProfile {
 }
 
 /**
- * Simulates memory over a run: a value is born when its node runs and dies after its last consumer; reshapes share their operand's memory. No node
+ * Simulates memory over a run: a value is born when its node runs and dies after its last consumer, or never if it has none (one of several outputs that nobody wants); reshapes share their operand's memory. No node
  * writes over its operand: ONNX Runtime does so for few operators, and only where it knows shapes (see `EncodeOptions.hideShapes`).
  */
 export function memoryProfile(program: Program): MemoryProfile {
@@ -54,7 +54,6 @@ export function memoryProfile(program: Program): MemoryProfile {
   const lastUse = new Map<Tensor, number>();
   for (const [step, node] of order.entries()) {
     for (const tensor of node.inputs) lastUse.set(root(tensor), step);
-    for (const tensor of node.outputs) if (!lastUse.has(root(tensor))) lastUse.set(root(tensor), step);
   }
   const isHeld = (tensor: Tensor): boolean => root(tensor).producer !== undefined && !outside.has(tensor) && !outside.has(root(tensor));
 
@@ -66,7 +65,6 @@ export function memoryProfile(program: Program): MemoryProfile {
     const bornBytes = born.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
     liveBytes.push(live + bornBytes);
     live += bornBytes - dying.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
-    live -= born.filter((tensor) => lastUse.get(tensor) === step).reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   }
   const peakBytes = liveBytes.reduce((a, b) => Math.max(a, b), 0);
   return { peakBytes, liveBytes, peakNode: order[liveBytes.indexOf(peakBytes)] };
