@@ -23,6 +23,10 @@ export interface CompileOptions {
   readonly keep?: ReadonlySet<string>;
   /** Refuse to compile if an operator would fall back from the device to the CPU, with copies both ways. Default: false. */
   readonly strictPlacement?: boolean;
+  /**
+   * Whether idle threads wait for the next run by spinning, which is fastest for one program that runs again and again; where several take turns, the threads of one would spin while another runs. Default: true.
+   */
+  readonly spinning?: boolean;
 }
 
 export interface RunOptions {
@@ -228,7 +232,7 @@ class OrtExecutable implements Executable {
  * subexpressions (it undoes checkpointing), the arena on (it is faster), outputs placed as asked. Call it inside `serially`.
  */
 export async function createSession({ name, build }: Engine, bytes: Uint8Array, options: CompileOptions): Promise<InferenceSession> {
-  const { optimization = "disabled", keep = nothing, strictPlacement = false } = options;
+  const { optimization = "disabled", keep = nothing, strictPlacement = false, spinning = true } = options;
   try {
     return await build.ort.InferenceSession.create(bytes, {
       executionProviders: [name],
@@ -239,7 +243,10 @@ export async function createSession({ name, build }: Engine, bytes: Uint8Array, 
       ...(keep.size > 0 ? { preferredOutputLocation: Object.fromEntries([...keep].map((output) => [output, "gpu-buffer" as const])) } : {}),
       extra: {
         optimization: { disable_specified_optimizers: "CommonSubexpressionElimination" },
-        ...(strictPlacement ? { session: { disable_cpu_ep_fallback: "1" } } : {}),
+        session: {
+          ...(strictPlacement && { disable_cpu_ep_fallback: "1" }),
+          ...(build.native && !spinning && { intra_op: { allow_spinning: "0" } }),
+        },
       },
     });
   } catch (cause) {

@@ -28,7 +28,7 @@ export function createCaller(
     let found = compiled.get(name);
     if (found === undefined) {
       const program = createProgram(traced[name]!, { names, rewrites: rewritesFor(device.name) });
-      found = device.compile(encodeModel(program, { hideShapes: device.name !== "webgpu" }));
+      found = device.compile(encodeModel(program, { hideShapes: device.name !== "webgpu" }), { spinning: false });
       compiled.set(name, found);
     }
     return found;
