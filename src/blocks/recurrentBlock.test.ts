@@ -44,7 +44,7 @@ function callerOf(method: LanguageModel): Caller {
 
 const keys = Array.from({ length: batchSize }, (_, i) => fold(key("texts"), i));
 
-function before(tokens: Int32Array, place: number): Int32Array {
+function precedingOf(tokens: Int32Array, place: number): Int32Array {
   return Int32Array.from(keys, (_, i) => (place === 0 ? vocabSize : tokens[i * length + place - 1]!));
 }
 
@@ -80,7 +80,7 @@ describe("truncated backpropagation", () => {
     const { "6 recurrences": whole } = await method.likelihoods(caller.call, batchSize, text, key("texts"));
     const generation = method.generate(caller.call, batchSize, keys);
     const nats: number[] = [];
-    for (let place = 0; place < length; place++) nats.push(...natsOf(await generation.next(before(tokens, place)), tokens, place));
+    for (let place = 0; place < length; place++) nats.push(...natsOf(await generation.next(precedingOf(tokens, place)), tokens, place));
     expect(nats.reduce((a, b) => a + b) / nats.length).toBeCloseTo(whole!.nats, 4);
   });
 
@@ -160,7 +160,7 @@ describe("recurrence as denoising", () => {
     const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), noise.sigmaData);
     const whole = (await caller.call("block-0", { tokens, z: z.map((x) => x * sigma), ...levels })).evidence as Float32Array;
     for (let place = 0; place < length; place++) {
-      const scores = await generation.next(before(tokens, place));
+      const scores = await generation.next(precedingOf(tokens, place));
       for (const [i, score] of scores.entries())
         expect(score).toBeCloseTo(whole[(Math.floor(i / vocabSize) * length + place) * vocabSize + (i % vocabSize)]!, 4);
     }
@@ -175,7 +175,7 @@ describe("recurrence as denoising", () => {
       const generation = walking.generate(caller.call, batchSize, keys);
       const own: Float32Array[] = [];
       for (let place = 0; place < length; place++)
-        own.push(await generation.next(before(tokens, place).map((token) => (place === 3 ? (token + last) % vocabSize : token))));
+        own.push(await generation.next(precedingOf(tokens, place).map((token) => (place === 3 ? (token + last) % vocabSize : token))));
       said.push(own);
     }
     expect(said[1]).toEqual(said[0]);
