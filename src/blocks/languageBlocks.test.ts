@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { device } from "../../test/support/devices.ts";
 import { objectiveResult } from "../../test/support/objectiveCheck.ts";
+import { trainedValues } from "../../test/support/trained.ts";
 import { nextToken } from "../baselines/index.ts";
 import { classNoise, logNormalNoise, partition } from "../diffusion/index.ts";
 import { autoregressive } from "../models/index.ts";
-import { adamW, schedule } from "../optim/index.ts";
 import { fold, integer, key, normal } from "../random.ts";
-import { type Batch, type Caller, createCaller, type LanguageModel, overlappingText, train } from "../train/index.ts";
+import { type Batch, type Caller, createCaller, type LanguageModel, overlappingText } from "../train/index.ts";
 import { convertLanguage, type LanguageBlocks, type LanguageBlocksOptions } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
 
@@ -194,22 +194,14 @@ describe.each([
 ] as const)("trained %s on a small language", (_, build) => {
   test("every likelihood comes near to the language's entropy", async () => {
     const method = build();
-    const own = new Map<string, Float32Array>();
-    await train(method, {
+    const values = await trainedValues(method, {
       device: cpu,
-      batches: { stepsPerEpoch: 10, at: (index) => tinyText(index, 16) },
       batchSize: 16,
       steps: 400,
-      schedule: "sequential",
-      optimizer: adamW({ weightDecay: 0 }),
-      learningRate: schedule({ kind: "cosine", learningRate: 1e-2, warmupSteps: 20, totalSteps: 400, floor: 0.01 }),
-      clipNorm: 1,
-      seed: 1,
-      onUnitDone: ({ trainable }, learned) => {
-        for (const path of trainable.keys()) own.set(path, learned(path).slice());
-      },
+      learningRate: 1e-2,
+      at: (index) => tinyText(index, 16),
     });
-    await using caller = createCaller(method, { device: cpu, values: (path) => own.get(path)!, batchSize: 16 });
+    await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
     const count = 400;
     const text = { tokens: tinyText(900, count).input as Int32Array, count, from: () => 2 };
     const likelihoods = Object.values(await method.likelihoods(caller.call, 16, text, key(5)));

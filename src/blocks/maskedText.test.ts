@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { device } from "../../test/support/devices.ts";
 import { objectiveResult } from "../../test/support/objectiveCheck.ts";
+import { trainedValues } from "../../test/support/trained.ts";
 import { keptShare, maskingPartition, maskingWeight } from "../diffusion/index.ts";
 import { maskedDiffusion } from "../models/index.ts";
-import { adamW, schedule } from "../optim/index.ts";
 import { fold, integer, key } from "../random.ts";
-import { type Batch, createCaller, train } from "../train/index.ts";
+import { type Batch, createCaller } from "../train/index.ts";
 import { antithetic, convertMasked } from "./maskedText.ts";
 import { textBound } from "./measureText.ts";
 import { sampleText } from "./sampleText.ts";
@@ -75,22 +75,14 @@ function values({ units }: ReturnType<typeof convertMasked>, path: string): Floa
 
 describe("trained on a small language", async () => {
   const method = convertMasked(network, { partition: maskingPartition({ numBlocks: 3 }) });
-  const own = new Map<string, Float32Array>();
-  await train(method, {
+  const values = await trainedValues(method, {
     device: cpu,
-    batches: { stepsPerEpoch: 10, at: (index) => tinyText(index, 16) },
     batchSize: 16,
     steps: 500,
-    schedule: "sequential",
-    optimizer: adamW({ weightDecay: 0 }),
-    learningRate: schedule({ kind: "cosine", learningRate: 3e-3, warmupSteps: 20, totalSteps: 500, floor: 0.01 }),
-    clipNorm: 1,
-    seed: 1,
-    onUnitDone: ({ trainable }, learned) => {
-      for (const path of trainable.keys()) own.set(path, learned(path).slice());
-    },
+    learningRate: 3e-3,
+    at: (index) => tinyText(index, 16),
   });
-  const caller = createCaller(method, { device: cpu, values: (path) => own.get(path)!, batchSize: 16 });
+  const caller = createCaller(method, { device: cpu, values, batchSize: 16 });
   const tokens = tinyText(900, 600).input as Int32Array;
 
   test("the bound lies between the entropy of the language and that of uniform tokens", async () => {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { device } from "../../test/support/devices.ts";
 import { objectiveResult } from "../../test/support/objectiveCheck.ts";
+import { trainedValues } from "../../test/support/trained.ts";
 import { drawnRecurrence, recurrent } from "../baselines/index.ts";
 import { classNoise, logNormalNoise, partition } from "../diffusion/index.ts";
 import { recurrentDepth } from "../models/index.ts";
-import { adamW, schedule } from "../optim/index.ts";
+import { adamW } from "../optim/index.ts";
 import { fold, integer, key, normal } from "../random.ts";
-import { type Batch, type Caller, createCaller, createTrainer, type LanguageModel, train } from "../train/index.ts";
+import { type Batch, type Caller, createCaller, createTrainer, type LanguageModel } from "../train/index.ts";
 import { levelFeeds } from "./levels.ts";
 import { convertRecurrent } from "./recurrentBlock.ts";
 
@@ -184,22 +185,14 @@ describe("recurrence as denoising", () => {
   });
 
   test("trained on a small language it comes near to the language's entropy", async () => {
-    const own = new Map<string, Float32Array>();
-    await train(method, {
+    const values = await trainedValues(method, {
       device: cpu,
-      batches: { stepsPerEpoch: 10, at: (index) => tinyText(index, 16) },
       batchSize: 16,
       steps: 400,
-      schedule: "sequential",
-      optimizer: adamW({ weightDecay: 0 }),
-      learningRate: schedule({ kind: "cosine", learningRate: 1e-2, warmupSteps: 20, totalSteps: 400, floor: 0.01 }),
-      clipNorm: 1,
-      seed: 1,
-      onUnitDone: ({ trainable }, learned) => {
-        for (const path of trainable.keys()) own.set(path, learned(path).slice());
-      },
+      learningRate: 1e-2,
+      at: (index) => tinyText(index, 16),
     });
-    await using caller = createCaller(method, { device: cpu, values: (path) => own.get(path)!, batchSize: 16 });
+    await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
     const text = { tokens: tinyText(900, 320).input as Int32Array, count: 320, from: () => 2 };
     const entropy = -(7 / 8) * Math.log(7 / 8) - (1 / 8) * Math.log(1 / 8);
     for (const { nats, error = 0 } of Object.values(await method.likelihoods(caller.call, 16, text, key(5)))) {
