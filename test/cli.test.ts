@@ -600,10 +600,10 @@ describe("language models", () => {
   };
 
   test.each([
-    ["autoregressive", "own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 1", "block 0", "diffusion"]],
-    ["autoregressive", "stacked", ["--layers", "4", "--blocks", "2", "--reading", "stacked"], ["block 1", "block 0", "diffusion"]],
-    ["autoregressive", "whole", ["--layers", "2", "--key-heads", "1", "--method", "end-to-end"], ["next token"]],
-    ["recurrent-depth", "denoiser", ["--layers", "1"], ["block 0", "diffusion"]],
+    ["autoregressive", "language-own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 1", "block 0", "diffusion"]],
+    ["autoregressive", "language-stacked", ["--layers", "4", "--blocks", "2", "--reading", "stacked"], ["block 1", "block 0", "diffusion"]],
+    ["autoregressive", "language-whole", ["--layers", "2", "--key-heads", "1", "--method", "end-to-end"], ["next token"]],
+    ["recurrent-depth", "language-denoiser", ["--layers", "1"], ["block 0", "diffusion"]],
   ])("%s, %s: trains, tells its perplexity, and writes text that depends on the seed alone", async (model, run, more, likelihoods) => {
     const trained = await trainLanguage(model, run, ...more);
     expect([trained.code, trained.stdout]).toEqual([0, expect.stringMatching(/bits a token on .*; perplexity .* bits a byte/)]);
@@ -620,13 +620,13 @@ describe("language models", () => {
 
   test("a text that is drawn alone appears as it grows, and ends before a stop string", async () => {
     const one = (...more: string[]): Promise<Outcome> =>
-      dblocks("sample", join(folder, "own"), "--count", "1", "--prompt", "the", "--tokens", "12", ...more);
+      dblocks("sample", join(folder, "language-own"), "--count", "1", "--prompt", "the", "--tokens", "12", ...more);
     const whole = (await one()).stdout;
     expect(whole).toMatch(/^the[a-z ]{12}\n$/);
     const stop = whole.slice(6, 8);
     const { stdout } = await dblocks(
       "sample",
-      join(folder, "own"),
+      join(folder, "language-own"),
       "--count",
       "1",
       "--prompt",
@@ -674,10 +674,13 @@ describe("language models", () => {
       ],
       [trainLanguage("recurrent-depth", "e", "--blocks", "3"), /its one core denoises at all levels/],
       [
-        dblocks("sample", join(folder, "own"), "--prompt", "the fox", "--tokens", "10"),
+        dblocks("sample", join(folder, "language-own"), "--prompt", "the fox", "--tokens", "10"),
         /7 \+ 10 tokens are more than there is room for in a sequence of 16/,
       ],
-      [dblocks("sample", join(folder, "own"), "--prompt", "the fox runs over the dog"), /25 tokens are more than there is room for/],
+      [
+        dblocks("sample", join(folder, "language-own"), "--prompt", "the fox runs over the dog"),
+        /25 tokens are more than there is room for/,
+      ],
     ];
     for (const [outcome, message] of refused) {
       const { code, stderr } = await outcome;
