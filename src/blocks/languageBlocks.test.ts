@@ -185,6 +185,8 @@ test("every token is measured once, with at least half a sequence before it", ()
   );
   const counted = Array.from({ length: text.count }, (_, i) => [...text.tokens.subarray(i * 10 + text.from(i), (i + 1) * 10)]).flat();
   expect(counted).toEqual(Array.from({ length: 100 }, (_, i) => i));
+  const short = overlappingText(Int32Array.of(7, 8, 9), 10);
+  expect([short.count, short.from(0), short.to, ...short.tokens.subarray(0, 3)]).toEqual([1, 0, 3, 7, 8, 9]);
 });
 
 describe.each([

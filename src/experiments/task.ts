@@ -1,5 +1,6 @@
 import type { ImageDenoiser, MaskedText } from "../blocks/index.ts";
 import { type ImageDataset, type LoadOptions, loadImages, loadText, type TextDataset, textBatches } from "../data/index.ts";
+import { UsageError } from "../errors.ts";
 import type { Section } from "../report/index.ts";
 import type { Device } from "../runtime/index.ts";
 import type { BatchSource, Classifier, LanguageModel, ParameterValues, Unit } from "../train/index.ts";
@@ -126,7 +127,13 @@ function imageTask(config: RunConfig, data: ImageDataset): ImageTask {
 function textTask(config: RunConfig, data: TextDataset): TextTask {
   const method = buildText(config, data.tokenizer.vocabSize);
   const { batchSize, seed } = config.training;
-  const batches = textBatches(data.train, { length: config.text.length, batchSize, seed });
+  const { length } = config.text;
+  const batches = textBatches(data.train, { length, batchSize, seed });
+  if (data.test.length < length || data.validation.length < length) {
+    const shorter = Math.min(data.test.length, data.validation.length);
+    const message = `The text leaves ${shorter} tokens for validation or tests, fewer than a sequence of ${length}. Lower --length, or give more text.`;
+    throw new UsageError("textTooShort", { tokens: shorter, length }, message);
+  }
   const labels = new Int32Array(batchSize); // there are none
   return {
     kind: "text",

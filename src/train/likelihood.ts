@@ -40,8 +40,13 @@ export async function exactLikelihood(
   return { nats: sum / counted, kind: "exact" };
 }
 
-/** A text cut so that every token is measured once, and but for the first half-sequence with at least half a sequence before it. */
+/** A text cut so that every token is measured once, and but for the first half-sequence with at least half a sequence before it. What fills no half-sequence at the end is left out, but a text shorter than a sequence is measured whole. */
 export function overlappingText(tokens: Int32Array, length: number): MeasuredText {
+  if (tokens.length < length) {
+    const padded = new Int32Array(length);
+    padded.set(tokens);
+    return { tokens: padded, count: 1, from: () => 0, to: tokens.length };
+  }
   const stride = Math.max(1, Math.floor(length / 2));
   const count = Math.max(0, Math.floor((tokens.length - length) / stride) + 1);
   const out = new Int32Array(count * length);
