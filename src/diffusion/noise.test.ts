@@ -53,10 +53,10 @@ describe("cumulative and sigmaQuantile", () => {
     );
   });
 
-  test("rise together", () => {
+  test("rise together, but for the rounding of shares that nearly agree", () => {
     fc.assert(
       fc.property(aNoise, aShare, aShare, (noise, u, v) => {
-        expect(sigmaQuantile(noise, Math.min(u, v))).toBeLessThanOrEqual(sigmaQuantile(noise, Math.max(u, v)));
+        expect(sigmaQuantile(noise, Math.min(u, v))).toBeLessThanOrEqual(sigmaQuantile(noise, Math.max(u, v)) * (1 + 1e-14));
       }),
     );
   });
