@@ -69,8 +69,8 @@ async function fittingTokenizer(source: TextSource): Promise<Tokenizer> {
 }
 
 /** What a tokenizer is told apart by. */
-async function contentOf(nameOrPath: string, { name }: Tokenizer): Promise<string> {
-  if (name === text8Tokenizer.name || name === byteTokenizer.name) return name;
+async function contentOf(nameOrPath: string, tokenizer: Tokenizer): Promise<string> {
+  if (tokenizer === text8Tokenizer || tokenizer === byteTokenizer) return tokenizer.name;
   return createHash("sha256")
     .update(await readFile(nameOrPath))
     .digest("hex");
