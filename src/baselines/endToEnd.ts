@@ -5,10 +5,11 @@ import {
   namedParameters,
   plainConditioning,
   plainContext,
+  throughLayers,
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { checkpoint, crossEntropy, input, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
+import { crossEntropy, input, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
 import { type Classifier, classAccuracy, type Unit } from "../train/index.ts";
 
 /** The parameters of a whole network as one unit. */
@@ -20,8 +21,7 @@ function networkUnit(name: string, network: Network, numLayers: number): Unit {
 
 /** Class logits of the whole network. */
 function logitsOf({ stem, layers, head }: Network, images: Tensor, context: Context, checkpointing = false): Tensor {
-  const apply = (h: Tensor, layer: (typeof layers)[number]): Tensor => (checkpointing ? checkpoint(layer)(h, context) : layer(h, context));
-  return head(layers.reduce(apply, stem(images, undefined, context)), context);
+  return head(throughLayers(layers, stem(images, undefined, context), context, checkpointing), context);
 }
 
 /** Ordinary training: one unit, the gradient of the cross-entropy through all layers. */

@@ -3,25 +3,25 @@ import {
   inParts,
   type LanguageArchitecture,
   type LanguageNetwork,
-  type Layer,
   namedParameters,
   plainConditioning,
   plainContext,
   precedingTokens,
+  throughLayers,
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { checkpoint, crossEntropy, input, mean, reshape, type Tensor } from "../tensor/index.ts";
-import { behindCache, exactLikelihood, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
+import { crossEntropy, input, mean, reshape, type Tensor } from "../tensor/index.ts";
+import { behindCache, exactLikelihoods, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
 
 /** Ordinary training of a language model: the gradient of the next token's cross-entropy through all layers. */
 export function nextToken(architecture: LanguageArchitecture): LanguageModel {
   const { vocabSize, length, numLayers } = architecture;
   const network = architecture.build(plainConditioning(architecture.epsilon));
   const unit = networkUnit(network, numLayers);
-  const lossesOf = (tokens: Tensor, context: Context, run: (layer: Layer) => LayerCall = (layer) => layer): Tensor => {
+  const lossesOf = (tokens: Tensor, context: Context, checkpointing = false): Tensor => {
     const embedded = network.stem(precedingTokens(tokens, vocabSize), context);
-    const state = network.layers.reduce((h, layer) => run(layer)(h, context), embedded);
+    const state = throughLayers(network.layers, embedded, context, checkpointing);
     return inParts([state, tokens], vocabSize * (tokens.shape[0]! * length), (h, own) => crossEntropy(network.head(h!, context), own!));
   };
   return {
@@ -31,10 +31,10 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
     length,
     units: [unit],
     independentUnits: true,
-    objective: (_unit, { input: tokens }, key, { checkpointing }) => {
-      const run = (layer: Layer): LayerCall => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer);
-      return { loss: mean(lossesOf(tokens, trainingContext(fold(key, "dropout")), run)), metrics: {} };
-    },
+    objective: (_unit, { input: tokens }, key, { checkpointing }) => ({
+      loss: mean(lossesOf(tokens, trainingContext(fold(key, "dropout")), checkpointing)),
+      metrics: {},
+    }),
     programs: (batchSize) => ({
       network: { nats: lossesOf(input("tokens", [batchSize, length], "int32"), plainContext) },
       "network next": nextProgram(architecture, network, batchSize),
@@ -50,17 +50,12 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
         },
       };
     },
-    likelihoods: async (call, batchSize, text) => ({
-      "next token": await exactLikelihood(
-        text,
-        { length, batchSize },
-        async (tokens) => (await call("network", { tokens })).nats as Float32Array,
-      ),
-    }),
+    likelihoods: (call, batchSize, text) =>
+      exactLikelihoods(text, { length, batchSize }, async (tokens) => ({
+        "next token": (await call("network", { tokens })).nats as Float32Array,
+      })),
   };
 }
-
-type LayerCall = (h: Tensor, context: Context) => Tensor;
 
 /** End-to-end training of the first `numLayers` layers only: what the training memory of one block would buy. */
 export function shallowLanguageTwin(build: (numLayers: number) => LanguageArchitecture, numLayers: number): LanguageModel {
@@ -77,6 +72,6 @@ function nextProgram(architecture: LanguageArchitecture, network: LanguageNetwor
   const { context, made } = behindCache(architecture, batchSize);
   const before = input("before", [batchSize], "int32");
   const embedded = network.stem(reshape(before, [batchSize, 1]), context);
-  const state = network.layers.reduce((h, layer) => layer(h, context), embedded);
+  const state = throughLayers(network.layers, embedded, context);
   return { logits: reshape(network.head(state, context), [batchSize, architecture.vocabSize]), ...made };
 }

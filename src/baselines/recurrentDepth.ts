@@ -10,7 +10,7 @@ import {
 } from "../nn/index.ts";
 import { fold, type Key, normal, truncatedNormal, uniformAt } from "../random.ts";
 import { checkpoint, crossEntropy, input, mean, reshape, type Tensor } from "../tensor/index.ts";
-import { behindCache, type CallProgram, exactLikelihood, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
+import { behindCache, type CallProgram, exactLikelihoods, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
 
 export interface RecurrentTraining {
   /** Recurrences on average in training, and as many as there are in prediction. */
@@ -107,13 +107,12 @@ export function recurrent(
         },
       };
     },
-    likelihoods: async (call, batchSize, text, key) => ({
-      [`${meanRecurrence} recurrences`]: await exactLikelihood(text, { length, batchSize }, async (tokens, first) => {
+    likelihoods: (call, batchSize, text, key) =>
+      exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
         const keys = Array.from({ length: batchSize }, (_, i) => fold(key, first + i));
         const state = await recur(call, tokens, initialState(keys, 0, length), meanRecurrence);
-        return (await call("coda", { state, tokens })).nats as Float32Array;
+        return { [`${meanRecurrence} recurrences`]: (await call("coda", { state, tokens })).nats as Float32Array };
       }),
-    }),
   };
 }
 

@@ -1,5 +1,14 @@
-import { type Architecture, adaLN, type Context, type Network, namedParameters, noiseEmbedding } from "../nn/index.ts";
-import { add, checkpoint, div, matmul, mul, reshape, square, type Tensor } from "../tensor/index.ts";
+import {
+  type Architecture,
+  adaLN,
+  type Context,
+  layerParameters,
+  type Network,
+  namedParameters,
+  noiseEmbedding,
+  throughLayers,
+} from "../nn/index.ts";
+import { add, div, matmul, mul, reshape, square, type Tensor } from "../tensor/index.ts";
 import type { NoiseLevels } from "./levels.ts";
 import type { Targets } from "./targets.ts";
 
@@ -67,19 +76,29 @@ export function createBlock(
   return {
     parameters: {
       stem: namedParameters({ parts: { stem: network.stem, noise } }),
-      layers: new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)])),
+      layers: layerParameters(layers, first),
       head: namedParameters({ parts: { head: network.head } }),
     },
     numLayers: end - first,
     denoise: (input, z, levels, base, checkpointing = false) => {
       const context = { ...base, condition: noise(reshape(levels.cNoise, [z.shape[0]!])) };
       const embedded = network.stem(input, mul(levels.cIn, z), context);
-      const state = layers.reduce((h, layer) => (checkpointing ? checkpoint(layer)(h, context) : layer(h, context)), embedded);
+      const state = throughLayers(layers, embedded, context, checkpointing);
       const mix = (features: Tensor): Tensor => add(mul(levels.cOut, features), mul(levels.cSkip, z));
-      const read = network.head(state, context, headInput === "mixed" ? mix : undefined);
-      if (labelLikelihood === "learned") return { evidence: read, logits: read };
-      const likelihood = div(matmul(z, targets.table, { transB: true }), square(levels.sigma)); // [batch, classes]
-      return { evidence: read, logits: add(read, likelihood) };
+      const evidence = network.head(state, context, headInput === "mixed" ? mix : undefined);
+      return estimateOf(evidence, z, levels.sigma, { targets, labelLikelihood });
     },
   };
+}
+
+/** Evidence [batch, …, classes] together with what the noisy target z [batch, …, width] says by itself; sigma has one number for each item, of the rank of z. */
+export function estimateOf(
+  evidence: Tensor,
+  z: Tensor,
+  sigma: Tensor,
+  { targets, labelLikelihood }: { readonly targets: Targets; readonly labelLikelihood: LabelLikelihood },
+): Estimate {
+  if (labelLikelihood === "learned") return { evidence, logits: evidence };
+  const likelihood = div(matmul(z, targets.table, { transB: true }), square(sigma));
+  return { evidence, logits: add(evidence, likelihood) };
 }

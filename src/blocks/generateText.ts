@@ -58,6 +58,12 @@ export function generateText({ model, ranges, call, batchSize, keys }: TextGener
       this.states[block] = results.state!;
       return results;
     }
+
+    /** A grid may pass over the last blocks, which read the token all the same. */
+    async finish(z: Float32Array): Promise<void> {
+      const last = partition.ranges.length - 1;
+      if (this.states[last] === undefined) await this.ask(last, z, entryOf(last));
+    }
   }
 
   const entryOf = (block: number): number => entryLevel(partition.ranges[block]!, block);
@@ -90,8 +96,7 @@ export function generateText({ model, ranges, call, batchSize, keys }: TextGener
       const drawKeys = keys.map((own) => fold(fold(own, position), i));
       z = eulerStep({ z, denoised: bridgeEach(sampling.bridge, scores, table, vocabSize, drawKeys), sigma, sigmaNext });
     }
-    const last = partition.ranges.length - 1;
-    await place.ask(last, z, entryOf(last)); // a grid may pass over blocks, which read the token all the same
+    await place.finish(z);
     return scores;
   }
 

@@ -4,28 +4,16 @@ import {
   type Context,
   type DenoisingImageNetwork,
   type ImageArchitecture,
+  layerParameters,
   namedParameters,
   noiseEmbedding,
   plainContext,
   standardNormal,
+  throughLayers,
   trainingContext,
 } from "../nn/index.ts";
 import { bernoulli, fold, type Key } from "../random.ts";
-import {
-  add,
-  checkpoint,
-  constant,
-  input,
-  mean,
-  mul,
-  random,
-  reduceMean,
-  reshape,
-  square,
-  sub,
-  type Tensor,
-  where,
-} from "../tensor/index.ts";
+import { add, constant, input, mean, mul, random, reduceMean, reshape, square, sub, type Tensor, where } from "../tensor/index.ts";
 import { assignLayers, type TracedBatch, type TrainingMethod } from "../train/index.ts";
 import type { BlockParameters } from "./block.ts";
 import { drawnLevels, fedLevels, levelFeeds, type NoiseLevels } from "./levels.ts";
@@ -150,7 +138,7 @@ function createImageBlock({ network, noise }: ConditionedImages, [first, end]: r
   return {
     parameters: {
       stem: namedParameters({ parts: { stem: network.stem, noise, labels: network.labels } }),
-      layers: new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)])),
+      layers: layerParameters(layers, first),
       head: namedParameters({ parts: { head: network.head } }),
     },
     numLayers: end - first,
@@ -158,7 +146,7 @@ function createImageBlock({ network, noise }: ConditionedImages, [first, end]: r
       const level = noise(reshape(levels.cNoise, [z.shape[0]!]));
       const context = { ...base, condition: labels && network.labels ? add(level, network.labels(labels)) : level };
       const embedded = network.stem(mul(overPixels(levels.cIn), z), context);
-      const state = layers.reduce((h, layer) => (checkpointing ? checkpoint(layer)(h, context) : layer(h, context)), embedded);
+      const state = throughLayers(layers, embedded, context, checkpointing);
       return add(mul(overPixels(levels.cSkip), z), mul(overPixels(levels.cOut), network.head(state, context)));
     },
   };

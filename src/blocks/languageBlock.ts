@@ -5,14 +5,34 @@ import {
   type KeyValue,
   type LanguageArchitecture,
   type LanguageNetwork,
+  layerParameters,
   namedParameters,
   noiseEmbedding,
   plainContext,
+  standardNormal,
+  throughLayers,
   type View,
 } from "../nn/index.ts";
-import { add, checkpoint, constant, div, filled, matmul, mul, reshape, square, type Tensor } from "../tensor/index.ts";
-import type { BlockParameters, Estimate, LabelLikelihood } from "./block.ts";
+import type { Key } from "../random.ts";
+import {
+  add,
+  checkpoint,
+  constant,
+  filled,
+  gather,
+  matmul,
+  mul,
+  random,
+  reduceSum,
+  reshape,
+  softmax,
+  square,
+  sub,
+  type Tensor,
+} from "../tensor/index.ts";
+import { type BlockParameters, type Estimate, estimateOf, type LabelLikelihood } from "./block.ts";
 import type { NoiseLevels } from "./levels.ts";
+import { type LossWeighting, weightedMean } from "./objective.ts";
 import type { Targets } from "./targets.ts";
 
 /** What the estimate of a token starts from beside its noisy embedding: the reading's start at the token before, or nothing (the paper). */
@@ -117,14 +137,14 @@ export function createLanguageBlock(
   return {
     parameters: {
       stem: namedParameters({ parts: { ...(embeds && { stem: network.stem }), noise } }),
-      layers: new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)])),
+      layers: layerParameters(layers, first),
       head: namedParameters({ parts: { target: network.target, head: network.head } }),
     },
     numLayers: layers.length,
     embed: network.stem,
     read: (start, { context, checkpointing }) => {
       const own = { ...context, condition: readingCondition(start) };
-      const state = layers.reduce((h, layer) => (checkpointing ? checkpoint(layer as LayerCall)(h, own) : layer(h, own)), start);
+      const state = throughLayers(layers, start, own, checkpointing);
       return { state, condition: own.condition };
     },
     readAndEstimate: (start, noisy, { context, checkpointing }, views = wholeSequences) => {
@@ -142,17 +162,30 @@ export function createLanguageBlock(
       }
       return { reading: { state: states[0], condition: ofReading.condition }, estimate: { state: states[1], condition }, kept };
     },
-    answer: ({ state, condition }, z, sigma) => {
-      const evidence = network.head(state, { ...plainContext, condition });
-      if (labelLikelihood === "learned") return { evidence, logits: evidence };
-      const likelihood = div(matmul(z, targets.table, { transB: true }), square(overTokens(sigma)));
-      return { evidence, logits: add(evidence, likelihood) };
-    },
+    answer: ({ state, condition }, z, sigma) =>
+      estimateOf(network.head(state, { ...plainContext, condition }), z, overTokens(sigma), { targets, labelLikelihood }),
     say: ({ state, condition }) => network.head(state, { ...plainContext, condition }),
   };
 }
 
-type LayerCall = (h: Tensor, context: Context) => Tensor;
+/** Noisy embeddings of the tokens of a batch at these levels. */
+export function noisyEmbeddings(tokens: Tensor, sigma: Tensor, targets: Targets, key: Key): Tensor {
+  const y = gather(targets.table, tokens);
+  return add(y, mul(overTokens(sigma), random(key, standardNormal, y.shape)));
+}
+
+/** ‖D − y‖² of each token, D being the mean embedding under the softmax of its logits: [batch, tokens]. */
+export function embeddingErrors(logits: Tensor, tokens: Tensor, targets: Targets): Tensor {
+  const y = gather(targets.table, tokens);
+  const denoised = reshape(matmul(softmax(logits), targets.table), y.shape);
+  return reduceSum(square(sub(denoised, y)), -1);
+}
+
+/** The mean over tokens and batch of losses [batch, tokens], each item weighted by its level. */
+export function weightedTokenMean(losses: Tensor, { lossWeight }: Pick<NoiseLevels, "lossWeight">, weighting: LossWeighting): Tensor {
+  const [batch, tokens] = losses.shape as [number, number];
+  return weightedMean(mul(reduceSum(losses, -1), 1 / tokens), reshape(lossWeight, [batch]), weighting);
+}
 
 /** [batch, 1] -> [batch, 1, 1] */
 export function overTokens(x: Tensor): Tensor {

@@ -7,28 +7,10 @@ import {
   type LanguageArchitecture,
   plainContext,
   precedingTokens,
-  standardNormal,
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import {
-  add,
-  concat,
-  crossEntropy,
-  filled,
-  gather,
-  input,
-  matmul,
-  mean,
-  mul,
-  random,
-  reduceSum,
-  reshape,
-  softmax,
-  square,
-  sub,
-  type Tensor,
-} from "../tensor/index.ts";
+import { add, concat, crossEntropy, filled, input, mean, mul, reshape, type Tensor } from "../tensor/index.ts";
 import { assignLayers, cacheInputs, type LanguageModel, type Unit } from "../train/index.ts";
 import type { LabelLikelihood } from "./block.ts";
 import { generateText } from "./generateText.ts";
@@ -37,15 +19,17 @@ import {
   type ConditionedLanguage,
   conditionedLanguage,
   createLanguageBlock,
+  embeddingErrors,
   type LanguageBlock,
-  overTokens,
+  noisyEmbeddings,
   type Pass,
   plainPass,
   type QueryStart,
+  weightedTokenMean,
 } from "./languageBlock.ts";
 import { drawnLevels, fedLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
-import { type LossWeighting, weightedMean } from "./objective.ts";
+import type { LossWeighting } from "./objective.ts";
 import type { Sampling } from "./predict.ts";
 import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
@@ -148,15 +132,14 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
       const block = blocks[b]!;
       const batchSize = tokens.shape[0]!;
       const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[b]!, batchSize);
-      const y = gather(targets.table, tokens);
-      const z = add(y, mul(overTokens(levels.sigma), random(fold(key, "noise"), standardNormal, y.shape)));
+      const z = noisyEmbeddings(tokens, levels.sigma, targets, fold(key, "noise"));
       const pass: Pass = { context: trainingContext(fold(key, "dropout")), checkpointing };
       const { reading: read, estimate } = block.readAndEstimate(startOf(b, tokens, pass), { z, levels }, pass);
       const size = batchSize * length * vocabSize;
       const losses = inParts([estimate.state, estimate.condition, z, levels.sigma, tokens], size, (h, c, noisy, sigma, own) =>
         crossEntropy(block.answer({ state: h!, condition: c! }, noisy!, sigma!).logits, own!),
       );
-      const loss = weightedMean(mul(reduceSum(losses, -1), 1 / length), reshape(levels.lossWeight, [batchSize]), lossWeighting);
+      const loss = weightedTokenMean(losses, levels, lossWeighting);
       const metrics = { crossEntropy: mean(losses) };
       if (nextTokenWeight === 0) return { loss, metrics };
       const said = inParts([read.state, read.condition, tokens], size, (h, c, own) =>
@@ -171,11 +154,9 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
       const whole = blocks.flatMap((block, b) => {
         const { reading: read, estimate } = block.readAndEstimate(startOf(b, tokens, plainPass), { z, levels }, plainPass);
         const { evidence, logits } = block.answer(estimate, z, levels.sigma);
-        const denoised = reshape(matmul(softmax(logits), targets.table), z.shape);
-        const squaredError = reduceSum(square(sub(denoised, gather(targets.table, tokens))), -1);
         return [
           [`block-${b}`, { evidence, logits }],
-          [`block-${b} measured`, { squaredError }],
+          [`block-${b} measured`, { squaredError: embeddingErrors(logits, tokens, targets) }],
           ...(nextTokenWeight > 0 ? [[`block-${b} read`, { nats: crossEntropy(block.say(read), tokens) }] as const] : []),
         ] as const;
       });

@@ -2,17 +2,18 @@ import { keptShare, type MaskingPartition, maskingEpsilon, maskingWeight, type T
 import {
   adaLNZero,
   type Context,
+  layerParameters,
   namedParameters,
   noiseEmbedding,
   plainContext,
   type TokenArchitecture,
   type TokenNetwork,
+  throughLayers,
   trainingContext,
 } from "../nn/index.ts";
 import { fold, type Key, uniform, uniformAt } from "../random.ts";
 import {
   cast,
-  checkpoint,
   constant,
   crossEntropy,
   greater,
@@ -165,14 +166,14 @@ function createTextBlock({ network, time }: Conditioned, [first, end]: readonly 
   return {
     parameters: {
       stem: namedParameters({ parts: { stem: network.stem, noise: time } }),
-      layers: new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)])),
+      layers: layerParameters(layers, first),
       head: namedParameters({ parts: { head: network.head } }),
     },
     numLayers: end - first,
     denoise: (tokens, times, base, checkpointing = false) => {
       const context = { ...base, condition: time(mul(reshape(times, [tokens.shape[0]!]), 1000)) };
       const embedded = network.stem(tokens, context);
-      const state = layers.reduce((h, layer) => (checkpointing ? checkpoint(layer)(h, context) : layer(h, context)), embedded);
+      const state = throughLayers(layers, embedded, context, checkpointing);
       return network.head(state, context);
     },
   };

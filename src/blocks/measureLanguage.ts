@@ -1,9 +1,10 @@
 import { blockOfSigma } from "../diffusion/index.ts";
 import { fold, type Key, normal, uniformAt } from "../random.ts";
-import { type CallProgram, exactLikelihood, type Likelihood, type MeasuredText } from "../train/index.ts";
+import { type CallProgram, exactLikelihoods, type Likelihood, type MeasuredText } from "../train/index.ts";
 import { answeringBlocks } from "./generateText.ts";
 import type { LanguageBlocks } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
+import { shuffled } from "./measureText.ts";
 import { entryLevel } from "./predict.ts";
 
 /** What is measured: programs `block-b`, `block-b measured` and `targets`. */
@@ -35,37 +36,44 @@ export interface LanguageMeasure {
 export async function blockLikelihoods(measure: LanguageMeasure): Promise<Readonly<Record<string, Likelihood>>> {
   const { model, call, batchSize, text, block, hasReadingHead } = measure;
   const { length } = model;
-  const alone = async (b: number): Promise<Likelihood> => entryLikelihood(measure, [b]);
-  if (block !== undefined) return { [`block ${block}`]: await alone(block) };
-  const answering = answeringBlocks(model);
+  if (block !== undefined) return entryLikelihoods(measure, [block], []);
   const numbers = [...model.partition.ranges.keys()];
-  const result: Record<string, Likelihood> = {};
-  if (answering.length > 1) result["blocks together"] = await entryLikelihood(measure, answering);
-  for (const b of [...answering.slice(-1), ...numbers]) result[`block ${b}`] ??= await alone(b);
-  result.diffusion = await diffusionBound(measure);
+  const answering = answeringBlocks(model);
+  const last = answering.at(-1)!;
+  const entries = await entryLikelihoods(measure, [last, ...numbers.filter((b) => b !== last)], answering.length > 1 ? answering : []);
+  const result = { ...entries, diffusion: await diffusionBound(measure) };
   if (!hasReadingHead) return result;
-  for (const b of numbers) {
-    const natsOf = async (tokens: Int32Array): Promise<Float32Array> => (await call(`block-${b} read`, { tokens })).nats as Float32Array;
-    result[`reading ${b}`] = await exactLikelihood(text, { length, batchSize }, natsOf);
-  }
-  return result;
+  const readings = await exactLikelihoods(text, { length, batchSize }, async (tokens) => {
+    const named: Record<string, Float32Array> = {};
+    for (const b of numbers) named[`reading ${b}`] = (await call(`block-${b} read`, { tokens })).nats as Float32Array;
+    return named;
+  });
+  return { ...result, ...readings };
 }
 
-/** −ln p of the next token by the mean of what some blocks say from pure noise. */
-async function entryLikelihood({ model, call, batchSize, text, key }: LanguageMeasure, answering: readonly number[]): Promise<Likelihood> {
+/** −ln p of the next token by what each of some blocks says from pure noise, and before them by the mean of what some of those `together` say, where there are any. */
+async function entryLikelihoods(
+  { model, call, batchSize, text, key }: LanguageMeasure,
+  blocks: readonly number[],
+  together: readonly number[],
+): Promise<Readonly<Record<string, Likelihood>>> {
   const { length, vocabSize, partition, architecture } = model;
   const size = length * architecture.width;
-  return exactLikelihood(text, { length, batchSize }, async (tokens, first) => {
-    const sum = new Float32Array(batchSize * length * vocabSize);
-    for (const b of answering) {
+  return exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
+    const said = new Map<number, Float32Array>();
+    for (const b of blocks) {
       const sigma = entryLevel(partition.ranges[b]!, b);
       const z = new Float32Array(batchSize * size);
       for (let row = 0; row < batchSize; row++) normal(fold(fold(key, b), first + row), z.subarray(row * size, (row + 1) * size));
       const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), partition.noise.sigmaData);
-      const said = (await call(`block-${b}`, { tokens, z: z.map((x) => x * sigma), ...levels })).evidence as Float32Array;
-      for (const [i, score] of said.entries()) sum[i]! += score / answering.length;
+      said.set(b, (await call(`block-${b}`, { tokens, z: z.map((x) => x * sigma), ...levels })).evidence as Float32Array);
     }
-    return negativeLogs(sum, tokens, vocabSize);
+    const mean = new Float32Array(together.length > 0 ? batchSize * length * vocabSize : 0);
+    for (const b of together) for (const [i, score] of said.get(b)!.entries()) mean[i]! += score / together.length;
+    return {
+      ...(together.length > 0 && { "blocks together": negativeLogs(mean, tokens, vocabSize) }),
+      ...Object.fromEntries(blocks.map((b) => [`block ${b}`, negativeLogs(said.get(b)!, tokens, vocabSize)])),
+    };
   });
 }
 
@@ -117,11 +125,11 @@ async function diffusionBound({ model, call, batchSize, text, key }: LanguageMea
   const { length, partition, architecture, vocabSize, targetScale } = model;
   const { noise } = partition;
   const size = length * architecture.width;
-  const order = Array.from({ length: text.count }, (_, i) => ({ i, at: uniformAt(fold(key, "order"), i) })).sort((a, b) => a.at - b.at);
+  const order = shuffled([...Array(text.count).keys()], fold(key, "order"));
   const levels = integrationLevels({ partition, vocabSize, targetScale }, text.count, fold(key, "levels"));
   const table = (await call("targets", {})).table as Float32Array;
   const groups = partition.ranges.map((): { readonly sequence: number; readonly stratum: number }[] => []);
-  for (const [k, { i }] of order.entries()) {
+  for (const [k, i] of order.entries()) {
     const level = levels[k]!;
     groups[blockOfSigma(partition, Math.min(noise.sigmaMax, Math.max(noise.sigmaMin, level.sigma)))]!.push({ sequence: i, stratum: k });
   }

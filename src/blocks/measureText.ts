@@ -85,7 +85,8 @@ function hiddenFeeds(
   return feeds;
 }
 
-function shuffled(values: readonly number[], key: Key): readonly number[] {
+/** Values in an order of the key's. */
+export function shuffled(values: readonly number[], key: Key): readonly number[] {
   const order = Array.from(values, (value, i) => ({ value, at: uniformAt(key, i) }));
   return order.sort((a, b) => a.at - b.at).map(({ value }) => value);
 }

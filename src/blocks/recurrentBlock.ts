@@ -7,34 +7,17 @@ import {
   plainContext,
   precedingTokens,
   type RecurrentArchitecture,
-  standardNormal,
   trainingContext,
 } from "../nn/index.ts";
 import { fold, type Key, normal } from "../random.ts";
-import {
-  add,
-  crossEntropy,
-  div,
-  gather,
-  input,
-  matmul,
-  mean,
-  mul,
-  random,
-  reduceSum,
-  reshape,
-  softmax,
-  square,
-  sub,
-  type Tensor,
-} from "../tensor/index.ts";
+import { checkpoint, crossEntropy, input, mean, mul, reshape, type Tensor } from "../tensor/index.ts";
 import { behindCache, type CallProgram, type Generation, KeyValueCache, type LanguageModel } from "../train/index.ts";
-import type { Estimate, LabelLikelihood } from "./block.ts";
+import { type Estimate, estimateOf, type LabelLikelihood } from "./block.ts";
 import { bridgeEach } from "./bridge.ts";
-import { overTokens } from "./languageBlock.ts";
+import { embeddingErrors, noisyEmbeddings, overTokens, weightedTokenMean } from "./languageBlock.ts";
 import { drawnLevels, fedLevels, levelFeeds, type NoiseLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
-import { type LossWeighting, weightedMean } from "./objective.ts";
+import type { LossWeighting } from "./objective.ts";
 import { entryLevel, type Sampling, samplingGrid } from "./predict.ts";
 import { createTargets, type TargetEmbedding } from "./targets.ts";
 
@@ -70,12 +53,19 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
   ];
 
   /** Estimates of tokens from what stands before them, and their noisy embeddings [batch, tokens, width]. */
-  const estimate = (before: Tensor, z: Tensor, levels: Pick<NoiseLevels, "sigma" | "cIn" | "cNoise">, base: Context): Estimate => {
+  const estimate = (
+    before: Tensor,
+    z: Tensor,
+    levels: Pick<NoiseLevels, "sigma" | "cIn" | "cNoise">,
+    base: Context,
+    checkpointing = false,
+  ): Estimate => {
     const context = { ...base, condition: noise(reshape(levels.cNoise, [z.shape[0]!])) };
-    const evidence = coda(core(mul(overTokens(levels.cIn), z), prelude(before, context), context), context);
-    if (labelLikelihood === "learned") return { evidence, logits: evidence };
-    const likelihood = div(matmul(z, targets.table, { transB: true }), square(overTokens(levels.sigma)));
-    return { evidence, logits: add(evidence, likelihood) };
+    const [improve, read] = checkpointing
+      ? [checkpoint<Parameters<typeof core>, Tensor>(core), checkpoint<Parameters<typeof coda>, Tensor>(coda)]
+      : [core, coda];
+    const evidence = read(improve(mul(overTokens(levels.cIn), z), prelude(before, context), context), context);
+    return estimateOf(evidence, z, overTokens(levels.sigma), { targets, labelLikelihood });
   };
 
   const unit = {
@@ -94,29 +84,26 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
     length,
     units: [unit],
     independentUnits: true,
-    objective: (_unit, { input: tokens }, key) => {
+    objective: (_unit, { input: tokens }, key, { checkpointing }) => {
       const batchSize = tokens.shape[0]!;
       const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[0]!, batchSize);
-      const y = gather(targets.table, tokens);
-      const z = add(y, mul(overTokens(levels.sigma), random(fold(key, "noise"), standardNormal, y.shape)));
-      const { logits } = estimate(precedingTokens(tokens, vocabSize), z, levels, trainingContext(fold(key, "dropout")));
+      const z = noisyEmbeddings(tokens, levels.sigma, targets, fold(key, "noise"));
+      const { logits } = estimate(precedingTokens(tokens, vocabSize), z, levels, trainingContext(fold(key, "dropout")), checkpointing);
       const losses = crossEntropy(logits, tokens);
-      const loss = weightedMean(mul(reduceSum(losses, -1), 1 / length), reshape(levels.lossWeight, [batchSize]), lossWeighting);
-      return { loss, metrics: { crossEntropy: mean(losses) } };
+      return { loss: weightedTokenMean(losses, levels, lossWeighting), metrics: { crossEntropy: mean(losses) } };
     },
     programs: (batchSize) => {
       const tokens = input("tokens", [batchSize, length], "int32");
       const z = input("z", [batchSize, length, width]);
       const levels = fedLevels(batchSize);
       const whole = estimate(precedingTokens(tokens, vocabSize), z, levels, plainContext);
-      const denoised = reshape(matmul(softmax(whole.logits), targets.table), z.shape);
       const { context, made } = behindCache(architecture, batchSize);
       const before = reshape(input("before", [batchSize], "int32"), [batchSize, 1]);
       const next = estimate(before, input("z", [batchSize, 1, width]), fedLevels(batchSize), context);
       const flat = (x: Tensor): Tensor => reshape(x, [batchSize, vocabSize]);
       return {
         "block-0": { evidence: whole.evidence, logits: whole.logits },
-        "block-0 measured": { squaredError: reduceSum(square(sub(denoised, gather(targets.table, tokens))), -1) },
+        "block-0 measured": { squaredError: embeddingErrors(whole.logits, tokens, targets) },
         "block-0 next": { evidence: flat(next.evidence), logits: flat(next.logits), ...made },
         targets: { table: targets.table },
       };

@@ -1,9 +1,10 @@
-import { drawToken, type TokenDraw } from "../blocks/index.ts";
+import type { TokenDraw } from "../blocks/index.ts";
 import { UsageError } from "../errors.ts";
 import { distinct } from "../eval/index.ts";
-import { fold, integer, key, uniformAt } from "../random.ts";
+import { fold, integer, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { createCaller, type LanguageModel } from "../train/index.ts";
+import { continueTexts } from "./continueTexts.ts";
 import { isLanguageModel } from "./evaluateText.ts";
 import type { RunConfig } from "./runConfig.ts";
 import type { TextTask } from "./task.ts";
@@ -95,7 +96,7 @@ async function languageRun(path: string): Promise<LanguageRun> {
 
 const batchSize = 16;
 
-interface Continuing {
+interface ContinuedText {
   readonly prompts: readonly Int32Array[];
   readonly length: number;
   readonly sampling: TokenDraw;
@@ -105,31 +106,16 @@ interface Continuing {
 async function continuations(
   { run, method }: LanguageRun,
   device: Device,
-  { prompts, length, sampling, seed }: Continuing,
+  { prompts, length, sampling, seed }: ContinuedText,
 ): Promise<Int32Array[]> {
   const parameters = await loadParameters(run);
   await using caller = createCaller(method, { device, values: (name) => parameters.get(name)!, batchSize });
   const texts: Int32Array[] = [];
   for (let first = 0; first < prompts.length; first += batchSize) {
-    const own = prompts.slice(first, first + batchSize).map((prompt) => {
-      const text = new Int32Array(length);
-      text.set(prompt);
-      return text;
-    });
+    const own = prompts.slice(first, first + batchSize).map((prompt) => [...prompt]);
     const keys = own.map((_, i) => fold(fold(key(seed), "continuation"), first + i));
-    const generation = method.generate(caller.call, batchSize, keys);
-    for (let place = 0; place < length; place++) {
-      const before = Int32Array.from({ length: batchSize }, (_, i) => (place === 0 ? method.vocabSize : (own[i]?.[place - 1] ?? 0)));
-      const scores = await generation.next(before);
-      if (place < prompts[first]!.length) continue;
-      for (const [i, text] of own.entries())
-        text[place] = drawToken(
-          scores.subarray(i * method.vocabSize, (i + 1) * method.vocabSize),
-          sampling,
-          uniformAt(fold(keys[i]!, "token"), place),
-        );
-    }
-    texts.push(...own);
+    await continueTexts({ method, call: caller.call, batchSize, keys, texts: own, length, sampling });
+    texts.push(...own.map((text) => Int32Array.from(text)));
   }
   return texts;
 }

@@ -1,9 +1,10 @@
-import { drawToken, type MaskedText, sampleText, type TextSampling, type TokenDraw } from "../blocks/index.ts";
+import { type MaskedText, sampleText, type TextSampling, type TokenDraw } from "../blocks/index.ts";
 import type { Tokenizer } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
-import { fold, type Key, key, uniformAt } from "../random.ts";
+import { fold, type Key, key } from "../random.ts";
 import { openDevice } from "../runtime/index.ts";
 import { type CallProgram, createCaller, type LanguageModel } from "../train/index.ts";
+import { continueTexts } from "./continueTexts.ts";
 import { isLanguageModel } from "./evaluateText.ts";
 import type { RunConfig } from "./runConfig.ts";
 import { loadParameters, openTrainedRun } from "./trainedRun.ts";
@@ -91,22 +92,11 @@ function tokenByToken(
   prompt: Int32Array,
   { tokens, stop = [], sampling = { temperature: 1 }, onPiece, signal }: SampleTextRunOptions & { readonly tokens: number },
 ): Write {
-  const { vocabSize } = method;
   return async (call, batchSize, keys) => {
     const texts = keys.map(() => [...prompt]);
-    const ended = new Set<number>();
-    const generation = method.generate(call, batchSize, keys);
-    const last = prompt.length + tokens;
     let shown = "";
-    for (let place = 0; place < last && ended.size < keys.length && !signal?.aborted; place++) {
-      const before = Int32Array.from({ length: batchSize }, (_, i) => (place === 0 ? vocabSize : (texts[i]?.[place - 1] ?? 0)));
-      const scores = await generation.next(before);
-      if (place < prompt.length) continue;
-      for (const [i, own] of keys.entries()) {
-        if (ended.has(i)) continue;
-        texts[i]!.push(drawToken(scores.subarray(i * vocabSize, (i + 1) * vocabSize), sampling, uniformAt(fold(own, "token"), place)));
-        if (withoutStop(texts[i]!, prompt.length, tokenizer, stop)) ended.add(i);
-      }
+    const onToken = (i: number): boolean => {
+      const isOver = withoutStop(texts[i]!, prompt.length, tokenizer, stop);
       if (onPiece && keys.length === 1) {
         const whole = tokenizer.decode(texts[0]!);
         if (!whole.endsWith("\uFFFD")) {
@@ -114,7 +104,9 @@ function tokenByToken(
           shown = whole;
         }
       }
-    }
+      return isOver;
+    };
+    await continueTexts({ method, call, batchSize, keys, texts, length: prompt.length + tokens, sampling, signal, onToken });
     return texts.map((text) => Int32Array.from(text));
   };
 }

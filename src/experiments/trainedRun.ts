@@ -14,6 +14,11 @@ export interface TrainedRun {
   readonly hash: string;
 }
 
+/** What a run was configured as, without its data. @throws {RunError} if there is none. */
+export async function readRunConfig(path: string): Promise<RunConfig> {
+  return (await openRun(path)).readConfig(runConfigSchema);
+}
+
 /**
  * Opens a run that was trained, or is in training; nothing in its folder is changed.
  *

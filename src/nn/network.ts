@@ -1,10 +1,20 @@
-import { concat, constant, slice, type Tensor, type TensorType } from "../tensor/index.ts";
+import { checkpoint, concat, constant, slice, type Tensor, type TensorType } from "../tensor/index.ts";
 import type { Context } from "./context.ts";
-import type { Module } from "./module.ts";
+import { type Module, namedParameters } from "./module.ts";
 import type { Conditioning } from "./norm.ts";
 
 /** One residual unit: [batch, tokens, width], same out as in. */
 export type Layer = Module<(h: Tensor, context: Context) => Tensor>;
+
+/** A state brought through layers one after another; with checkpointing only the input of each is kept for the backward pass. */
+export function throughLayers(layers: readonly Layer[], start: Tensor, context: Context, checkpointing = false): Tensor {
+  return layers.reduce((h, layer) => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer)(h, context), start);
+}
+
+/** Parameters of consecutive layers by path, the first of them being number `first` of its network. */
+export function layerParameters(layers: readonly Layer[], first: number): Map<string, Tensor> {
+  return new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)]));
+}
 
 /** A network with its parameters: a stem that embeds the input, layers, and a head that reads the answer. */
 export interface Network {

@@ -21,23 +21,24 @@ export function* batchesOfText(
   }
 }
 
-/** The mean of −ln p over the tokens that count, of which `natsOf` says the one of each place: [batch, length]. */
-export async function exactLikelihood(
+/** Means of −ln p over the tokens that count, of which `natsOf` says by name the ones of each place: [batch, length]. */
+export async function exactLikelihoods(
   text: MeasuredText,
   { length, batchSize }: { readonly length: number; readonly batchSize: number },
-  natsOf: (tokens: Int32Array, first: number) => Promise<Float32Array>,
-): Promise<Likelihood> {
-  let [sum, counted] = [0, 0];
+  natsOf: (tokens: Int32Array, first: number) => Promise<Readonly<Record<string, Float32Array>>>,
+): Promise<Readonly<Record<string, Likelihood>>> {
+  const sums: Record<string, number> = {};
+  let counted = 0;
   for (const { tokens, first, count } of batchesOfText(text, { length, batchSize })) {
-    const nats = await natsOf(tokens, first);
+    const named = Object.entries(await natsOf(tokens, first));
     for (let row = 0; row < count; row++) {
       for (let place = text.from(first + row); place < (text.to ?? length); place++) {
-        sum += nats[row * length + place]!;
+        for (const [name, nats] of named) sums[name] = (sums[name] ?? 0) + nats[row * length + place]!;
         counted++;
       }
     }
   }
-  return { nats: sum / counted, kind: "exact" };
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, { nats: sum / counted, kind: "exact" }]));
 }
 
 /** A text cut so that every token is measured once, and but for the first half-sequence with at least half a sequence before it. What fills no half-sequence at the end is left out, but a text shorter than a sequence is measured whole. */

@@ -51,9 +51,9 @@ export function sampleCommand(): Command {
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
     .option("--stop <text...>", "of a language model: end a text before any of these")
     .action(async (path: string, options: SampleOptions) => {
-      const { openTrainedRun } = await import("../../experiments/index.ts");
-      const { task } = await openTrainedRun(path);
-      await (task.kind === "text" ? sampleTexts : sampleImages)(path, options);
+      const { readRunConfig, textModels } = await import("../../experiments/index.ts");
+      const { model } = await readRunConfig(path);
+      await (textModels.includes(model) ? sampleTexts : sampleImages)(path, options);
     });
 }
 
