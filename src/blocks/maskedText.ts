@@ -36,6 +36,8 @@ export interface MaskedTextOptions {
   /** How many layers each block gets; equal shares by default. */
   readonly layersPerBlock?: readonly number[];
   readonly shared?: SharedPolicy;
+  /** Gate of the residual branches at initialisation. */
+  readonly initialGate?: 0 | 1;
 }
 
 /** Some of a network's layers as a denoiser of tokens. */
@@ -64,12 +66,12 @@ export interface MaskedText extends TrainingMethod {
  */
 export function convertMasked(
   architecture: TokenArchitecture,
-  { partition, layersPerBlock, shared = "owned" }: MaskedTextOptions,
+  { partition, layersPerBlock, shared = "owned", initialGate = 0 }: MaskedTextOptions,
 ): MaskedText {
   const { ranges: times, trainingRanges } = partition;
   const { length, vocabSize } = architecture;
   const ranges = assignLayers(architecture.numLayers, times.length, layersPerBlock);
-  const networks = perBlock(times.length, shared, () => conditioned(architecture), withStemOf);
+  const networks = perBlock(times.length, shared, () => conditioned(architecture, initialGate), withStemOf);
   const blocks = ranges.map((range, b) => createTextBlock(networks[b]!, range));
   const units = blocks.map((block, b) => blockUnit(b, block, shared));
   const boundOf = (
@@ -152,9 +154,9 @@ interface Conditioned {
   readonly time: ReturnType<typeof noiseEmbedding>;
 }
 
-function conditioned(architecture: TokenArchitecture): Conditioned {
+function conditioned(architecture: TokenArchitecture, initialGate: 0 | 1): Conditioned {
   const { condWidth, epsilon } = architecture;
-  return { network: architecture.build(adaLNZero({ condWidth, epsilon })), time: noiseEmbedding(condWidth, { activated: false }) };
+  return { network: architecture.build(adaLNZero({ condWidth, epsilon, initialGate })), time: noiseEmbedding(condWidth, { activated: false }) };
 }
 
 function withStemOf(common: Conditioned, own: Conditioned): Conditioned {

@@ -120,12 +120,12 @@ function buildMasked({ model, method, network, blocks, text }: RunConfig, vocabS
   const { width, numLayers, numHeads, mlpWidth, dropout } = network;
   const sizes = { width, numLayers, numHeads, dropout, ...(mlpWidth !== undefined && { mlpWidth }) };
   const architecture = maskedDiffusion({ ...sizes, vocabSize, length: text.length });
-  const { numBlocks, overlap, layersPerBlock, shared } = blocks;
+  const { numBlocks, overlap, layersPerBlock, shared, initialGate } = blocks;
   if (method === "end-to-end")
-    return convertMasked(architecture, { partition: maskingPartition({ numBlocks: 1, schedule: text.masking, overlap: 0 }) });
+    return convertMasked(architecture, { initialGate, partition: maskingPartition({ numBlocks: 1, schedule: text.masking, overlap: 0 }) });
   if (method !== "blocks") throw unfit(model, method, "it answers with text and not with classes", "blocks or end-to-end");
   const partition = maskingPartition({ numBlocks, schedule: text.masking, overlap });
-  return convertMasked(architecture, { partition, shared, ...(layersPerBlock && { layersPerBlock }) });
+  return convertMasked(architecture, { partition, shared, initialGate, ...(layersPerBlock && { layersPerBlock }) });
 }
 
 /** The same for models that answer with a class. */

@@ -45,12 +45,22 @@ export const everyToken: View = { attend: (query, { key, value }, heads) => atte
 /** Added to the score of a key that is not seen: its weight is 0 to the last bit. */
 const unseen = -1e9;
 
+/** Masks that were made, each once for all layers: a layer's own would be kept beside the others' by ONNX Runtime, which folds what depends on constants alone. */
+const masks = new Map<string, Tensor>();
+
 /** [queries, keys]: 0 where the key's group is at most the query's, or less than it; where not, {@link unseen}. */
 function groupMask(ofQuery: Int32Array, ofKey: Int32Array, relation: "at most" | "less"): Tensor {
-  const reach = relation === "at most" ? ofQuery : ofQuery.map((group) => group - 1);
+  const first = ofQuery[0]!;
+  const [queries, keys] = [ofQuery, ofKey].map((groups) => groups.map((group) => group - first)) as [Int32Array, Int32Array];
+  const name = `${queries} ${relation} ${keys}`;
+  const known = masks.get(name);
+  if (known !== undefined) return known;
+  const reach = relation === "at most" ? queries : queries.map((group) => group - 1);
   const groups = (values: Int32Array): Tensor => constant(values, [values.length], "int32");
-  const hidden = greater(reshape(groups(ofKey), [1, ofKey.length]), reshape(groups(reach), [ofQuery.length, 1]));
-  return mul(cast(hidden, "float32"), unseen);
+  const hidden = greater(reshape(groups(keys), [1, keys.length]), reshape(groups(reach), [queries.length, 1]));
+  const mask = mul(cast(hidden, "float32"), unseen);
+  masks.set(name, mask);
+  return mask;
 }
 
 /** Token i of a sequence is preceded by those of the groups before that of `i`; number 0 of what a network reads is the start, and token i − 1 is number i. */
@@ -63,6 +73,7 @@ const mostWeights = 2 ** 22;
 
 interface InParts {
   readonly numHeads: number;
+  readonly groupSize: number;
   /** Tensors [batch, length, …] of which a part takes its own rows: the queries first. */
   readonly own: readonly Tensor[];
   /** Of which it takes all rows up to `seenBy(to)`. */
@@ -70,18 +81,18 @@ interface InParts {
   readonly seenBy?: (to: number) => number;
 }
 
-/** Some queries, from `from` up to `to` of the sequence, with what belongs to them and what they see. */
-type QueryPart = (own: readonly Tensor[], seen: readonly Tensor[], from: number, to: number) => Tensor;
+/** Some queries, from `from` on, with what belongs to them and what they see. */
+type QueryPart = (own: readonly Tensor[], seen: readonly Tensor[], from: number) => Tensor;
 
 /**
  * Attention of queries that see what lies before them, some queries at a time where there are many: each part is compared with the keys up to its end alone, so that long sequences cost half of the square, and hold little of it.
  * Weights that are much larger than what they are made of are made again in the backward pass.
  */
-function inQueryParts({ numHeads, own, seen, seenBy = (to) => to }: InParts, attend: QueryPart): Tensor {
+function inQueryParts({ numHeads, groupSize, own, seen, seenBy = (to) => to }: InParts, attend: QueryPart): Tensor {
   const [batch, length, width] = own[0]!.shape as [number, number, number];
   const parts = Math.min(length, Math.ceil((batch * numHeads * length * length) / mostWeights));
   if (parts === 1) {
-    const whole = (...all: Tensor[]): Tensor => attend(all.slice(0, own.length), all.slice(own.length), 0, length);
+    const whole = (...all: Tensor[]): Tensor => attend(all.slice(0, own.length), all.slice(own.length), 0);
     return (numHeads * length > 3 * width ? checkpoint(whole) : whole)(...own, ...seen);
   }
   // All in one tensor, so that the gradients of a part are made together, and its weights are not kept until those of all parts are.
@@ -89,16 +100,25 @@ function inQueryParts({ numHeads, own, seen, seenBy = (to) => to }: InParts, att
   const widths = all.map((x) => x.shape[2]!);
   const ownWidth = widths.slice(0, own.length).reduce((sum, one) => sum + one, 0);
   const packed = concat(all, 2);
-  const ends = Array.from({ length: parts + 1 }, (_, i) => Math.floor((i * length) / parts));
-  const run = (x: Tensor, from: number, to: number): Tensor => {
+  const step = groupSize * Math.ceil(length / parts / groupSize);
+  const starts = Array.from({ length: Math.ceil(length / step) }, (_, i) => i * step);
+  const run = (x: Tensor, from: number): Tensor => {
+    const to = Math.min(length, from + step);
     const mine = split(slice(slice(x, 1, from, to), 2, 0, ownWidth), widths.slice(0, own.length), 2);
     const before = split(slice(slice(x, 1, 0, seenBy(to)), 2, ownWidth, packed.shape[2]!), widths.slice(own.length), 2);
-    return attend(mine, before, from, to);
+    return attend(mine, before, from);
   };
   return concat(
-    ends.slice(1).map((to, i) => checkpoint((x: Tensor) => run(x, ends[i]!, to))(packed)),
+    starts.map((from) => checkpoint((x: Tensor) => run(x, from))(packed)),
     1,
   );
+}
+
+/** Scores [batch, heads, queries, keys] of queries from number `from` on: all of them see the keys before that number, and of the others those of a mask. In pieces along the keys. */
+function scoresSeen(query: Tensor, key: Tensor, from: number, mask: Tensor, numHeads: number): Tensor[] {
+  const scores = (of: Tensor): Tensor => attentionScores(query, of, { numHeads });
+  if (from === 0) return [add(scores(key), mask)];
+  return [scores(slice(key, 1, 0, from)), add(scores(slice(key, 1, from, key.shape[1]!)), mask)];
 }
 
 /** Every token sees itself and those before it; with `groupSize`, behind the start, all of its group of tokens and of the groups before. */
@@ -106,10 +126,11 @@ export function causal(length: number, groupSize = 1): View {
   const groups = groupsRead(length, groupSize);
   const seenBy = (to: number): number => Math.min(length, to + groupSize - 1); // of the last query's group
   return {
-    attend: (query, { key, value }, heads) =>
-      inQueryParts({ numHeads: heads.numHeads, own: [query], seen: [key, value], seenBy }, ([own], [k, v], from, to) => {
-        const mask = groupMask(groups.subarray(from, to), groups.subarray(0, seenBy(to)), "at most");
-        return attention(own!, k!, v!, { ...heads, mask });
+    attend: (query, { key, value }, { numHeads, change }) =>
+      inQueryParts({ numHeads, groupSize, own: [query], seen: [key, value], seenBy }, ([own], [k, v], from) => {
+        const mask = groupMask(groups.subarray(from, from + own!.shape[1]!), groups.subarray(from, k!.shape[1]!), "at most");
+        const weights = softmax(concat(scoresSeen(own!, k!, from, mask, numHeads), 3));
+        return attentionSum(change?.(weights) ?? weights, v!, query.shape[2]! / numHeads);
       }),
   };
 }
@@ -123,22 +144,18 @@ export function beside(read: KeyValue, groupSize = 1): View {
   const length = read.key.shape[1]!;
   const groups = Int32Array.from({ length }, (_, i) => Math.floor(i / groupSize));
   const before = groupsRead(length, groupSize);
-  const attend = (query: Tensor, mine: KeyValue, seen: KeyValue, { numHeads, change }: Heads, from: number): Tensor => {
-    const headWidth = query.shape[2]! / numHeads;
-    const [queries, keys] = [query.shape[1]!, seen.key.shape[1]!];
-    const mask = groupMask(groups.subarray(from, from + queries), before.subarray(0, keys), "less");
-    const scores = add(attentionScores(query, seen.key, { numHeads }), mask); // [batch, heads, queries, keys]
-    const weights = softmax(concat([scores, ownScores(query, mine.key, numHeads, groupSize)], 3));
-    const [ofRead, ofOwn] = split(change?.(weights) ?? weights, [keys, groupSize], 3) as [Tensor, Tensor];
-    return add(attentionSum(ofRead, seen.value, headWidth), ownSum(ofOwn, mine.value, headWidth, groupSize));
-  };
   return {
-    attend: (query, own, heads) => {
-      if (groupSize > 1) return attend(query, own, read, heads, 0); // groups stay whole
-      const tensors = { numHeads: heads.numHeads, own: [query, own.key, own.value], seen: [read.key, read.value] };
-      return inQueryParts(tensors, ([part, key, value], [readKey, readValue], from) =>
-        attend(part!, { key: key!, value: value! }, { key: readKey!, value: readValue! }, heads, from),
-      );
+    attend: (query, own, { numHeads, change }) => {
+      const headWidth = query.shape[2]! / numHeads;
+      const tensors = { numHeads, groupSize, own: [query, own.key, own.value], seen: [read.key, read.value] };
+      return inQueryParts(tensors, ([part, key, value], [readKey, readValue], from) => {
+        const [queries, keys] = [part!.shape[1]!, readKey!.shape[1]!];
+        const mask = groupMask(groups.subarray(from, from + queries), before.subarray(from, keys), "less");
+        const ofGroup = ownScores(part!, key!, numHeads, groupSize);
+        const weights = softmax(concat([...scoresSeen(part!, readKey!, from, mask, numHeads), ofGroup], 3)); // [batch, heads, queries, keys + group]
+        const [ofRead, ofOwn] = split(change?.(weights) ?? weights, [keys, groupSize], 3) as [Tensor, Tensor];
+        return add(attentionSum(ofRead, readValue!, headWidth), ownSum(ofOwn, value!, headWidth, groupSize));
+      });
     },
   };
 }

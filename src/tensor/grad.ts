@@ -94,7 +94,7 @@ function dependents(loss: Tensor, wanted: readonly Tensor[]): { tensors: Set<Ten
 
 /** Copies of nodes that the backward pass computes again, made as it asks for them: of checkpointed regions, and of cheap operators. */
 class Recomputation {
-  private readonly copies = new Map<Node, Node>();
+  private readonly copies = new Map<Region, Map<Node, Node>>();
   private readonly cheapCopies = new Map<Node, Node>();
 
   /** The same value for the backward pass: computed again if it is cheap, or a reshape of what is. */
@@ -109,32 +109,41 @@ class Recomputation {
   }
 
   of(node: Node): Pick<Node, "inputs" | "outputs" | "customGradient"> {
-    return node.region === undefined ? node : this.copy(node);
+    return node.region === undefined ? node : this.copy(node, node.region);
   }
 
-  private copy(node: Node): Node {
-    let copy = this.copies.get(node);
+  /** A node as it is computed again for the backward pass of a region in which it lies, directly or in one further in: there it will be computed once more. */
+  private copy(node: Node, region: Region): Node {
+    const known = this.copies.get(region) ?? new Map<Node, Node>();
+    this.copies.set(region, known);
+    let copy = known.get(node);
     if (copy === undefined) {
-      const fresh = (tensor: Tensor): Tensor => this.tensor(tensor, node.region!);
+      const fresh = (tensor: Tensor): Tensor => this.tensor(tensor, region);
       copy = new Node(node.operator, node.inputs.map(fresh), node.attributes, node.outputs, { region: undefined, isCheap: node.isCheap });
       copy.customGradient = node.customGradient && { ...node.customGradient, inputs: node.customGradient.inputs.map(fresh) };
-      this.copies.set(node, copy);
+      known.set(node, copy);
     }
     return copy;
   }
 
+  /** What a region sees of a tensor: computed again with it, or with the innermost region around it in which the tensor lies, or as it was. */
   private tensor(tensor: Tensor, region: Region): Tensor {
-    return tensor.producer?.region === region ? this.copy(tensor.producer).outputs[tensor.index]! : tensor;
+    const { producer } = tensor;
+    for (let around: Region | undefined = region; around !== undefined; around = around.parent)
+      if (liesIn(producer?.region, around)) return this.copy(producer!, around).outputs[tensor.index]!;
+    return tensor;
   }
+}
+
+function liesIn(region: Region | undefined, around: Region): boolean {
+  return region !== undefined && (region === around || liesIn(region.parent, around));
 }
 
 /**
  * Activation checkpointing (Chen et al. 2016): `checkpoint(f)(...inputs)` computes what f does, keeps only f's inputs and
  * outputs for the backward pass, and computes the rest again there. Random tensors that f uses are drawn once: the second
- * pass sees the same numbers. Inside another checkpoint it adds nothing.
+ * pass sees the same numbers. What lies in a checkpoint inside another one is computed three times, and not kept by either.
  */
 export function checkpoint<A extends unknown[], R>(f: (...args: A) => R): (...args: A) => R {
-  return (...args) => traceInRegion({ id: regionCount++ }, () => f(...args));
+  return (...args) => traceInRegion(() => f(...args));
 }
-
-let regionCount = 0;

@@ -107,15 +107,22 @@ describe("checkpoint", () => {
     expect(program.inputs.filter(({ tensor }) => tensor.source?.kind === "random")).toHaveLength(1);
   });
 
-  test("inside another checkpoint adds nothing", async () => {
-    const w = T.parameter([4, 4], noInit);
-    const f = (h: T.Tensor): T.Tensor => T.square(T.linear(h, w));
+  test("inside another checkpoint: the same gradients, and what lies there is not kept while the outer one is computed again", async () => {
+    const [w, v] = [T.parameter([4, 4], noInit), T.parameter([4, 4], noInit)];
+    const inner = (h: T.Tensor): T.Tensor =>
+      Array.from({ length: 8 }).reduce<T.Tensor>((x) => T.log(T.add(T.square(T.linear(x, w)), 1)), h);
+    const outer = (f: (h: T.Tensor) => T.Tensor) => (h: T.Tensor) => T.linear(T.exp(f(T.linear(h, v))), v);
     const gradient = (g: (h: T.Tensor) => T.Tensor): T.Program => {
-      const loss = T.mean(g(T.input("x", [2, 4])));
-      return T.createProgram({ g: T.grad(loss, [w])[0]! });
+      const loss = T.mean(T.square(g(T.input("x", [64, 4]))));
+      const [dw, dv] = T.grad(loss, [w, v]) as [T.Tensor, T.Tensor];
+      return T.createProgram({ dw, dv });
     };
-    const nested = gradient(T.checkpoint((h: T.Tensor) => T.exp(T.checkpoint(f)(h))));
-    expect((await run(nested)).g).toEqual((await run(gradient((h) => T.exp(f(h))))).g);
+    const nested = gradient(T.checkpoint(outer(T.checkpoint(inner))));
+    const [kept, once] = [gradient(outer(inner)), gradient(T.checkpoint(outer(inner)))];
+    expect(await run(nested)).toEqual(await run(kept));
+    const count = ({ nodes }: T.Program, name: string): number => nodes.filter(({ operator }) => operator.name === name).length;
+    expect([kept, once, nested].map((program) => count(program, "exp"))).toEqual([1, 2, 2]);
+    expect([kept, once, nested].map((program) => count(program, "log"))).toEqual([8, 16, 23]); // the last one is not needed for its own gradient
   });
 });
 

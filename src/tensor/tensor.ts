@@ -110,7 +110,8 @@ export interface CustomGradient {
 
 /** A stretch of the graph whose inner values are computed again in the backward pass instead of kept. */
 export interface Region {
-  readonly id: number;
+  /** The stretch in which this one lies. */
+  readonly parent: Region | undefined;
 }
 
 /** One application of an operator. */
@@ -162,14 +163,14 @@ export function cheaply<T>(trace: () => T): T {
   }
 }
 
-/** Runs `trace` with every node that it creates marked as belonging to `region`. An outer region holds: inner ones add nothing. */
-export function traceInRegion<T>(region: Region, trace: () => T): T {
-  if (currentRegion !== undefined) return trace();
-  currentRegion = region;
+/** Runs `trace` with every node that it creates marked as belonging to a region of its own, within the present one if there is one. */
+export function traceInRegion<T>(trace: () => T): T {
+  const parent = currentRegion;
+  currentRegion = { parent };
   try {
     return trace();
   } finally {
-    currentRegion = undefined;
+    currentRegion = parent;
   }
 }
 
