@@ -22,7 +22,8 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
   const lossesOf = (tokens: Tensor, context: Context, checkpointing = false): Tensor => {
     const embedded = network.stem(precedingTokens(tokens, vocabSize), context);
     const state = throughLayers(network.layers, embedded, context, checkpointing);
-    return inParts([state, tokens], vocabSize * (tokens.shape[0]! * length), (h, own) => crossEntropy(network.head(h!, context), own!));
+    const size = vocabSize * (tokens.shape[0]! * length);
+    return inParts({ tokens: [state, tokens] }, size, ([h, own]) => crossEntropy(network.head(h!, context), own!));
   };
   return {
     name: "end-to-end",
@@ -43,6 +44,7 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
       const cache = new KeyValueCache(architecture, batchSize, [...network.layers.keys()]);
       let position = 0;
       return {
+        groupSize: 1,
         next: async (before) => {
           const results = await call("network next", { before, ...cache.feeds(position) });
           cache.store(results, position++);

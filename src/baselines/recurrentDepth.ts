@@ -95,6 +95,7 @@ export function recurrent(
         return results;
       };
       return {
+        groupSize: 1,
         next: async (before) => {
           const { embedded } = await ask("prelude next", prelude, { before });
           let state: Float32Array = new Float32Array(batchSize * width);

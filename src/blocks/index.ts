@@ -7,6 +7,7 @@ export type { LanguageBlock, QueryStart } from "./languageBlock.ts";
 export * from "./languageBlocks.ts";
 export * from "./levels.ts";
 export * from "./maskedText.ts";
+export { crossEntropyOfLevel } from "./measureLanguage.ts";
 export * from "./measureText.ts";
 export * from "./objective.ts";
 export * from "./official.ts";

@@ -2,6 +2,7 @@ import {
   adaLNZero,
   beside,
   type Context,
+  causal,
   type KeyValue,
   type LanguageArchitecture,
   type LanguageNetwork,
@@ -17,6 +18,7 @@ import type { Key } from "../random.ts";
 import {
   add,
   checkpoint,
+  concat,
   constant,
   filled,
   gather,
@@ -25,6 +27,7 @@ import {
   random,
   reduceSum,
   reshape,
+  slice,
   softmax,
   square,
   sub,
@@ -77,10 +80,34 @@ export interface BlockViews {
   readonly reading: (layer: number) => View | undefined;
   /** The estimates, given what the reading made in the same layer. */
   readonly estimate: (layer: number, made: KeyValue) => View;
+  /** Of each estimate, where the reading of the token before its group started. */
+  readonly before: (start: Tensor) => Tensor;
 }
 
 /** Whole sequences: a causal reading, and estimates beside it. */
-const wholeSequences: BlockViews = { reading: () => undefined, estimate: (_, made) => beside(made) };
+function wholeSequences(length: number, groupSize: number): BlockViews {
+  const reading = groupSize === 1 ? undefined : causal(length, groupSize);
+  return { reading: () => reading, estimate: (_, made) => beside(made, groupSize), before: (start) => firstOfGroups(start, groupSize) };
+}
+
+/** The first of each group in the place of all: [batch, tokens, width], same out as in. */
+function firstOfGroups(x: Tensor, groupSize: number): Tensor {
+  if (groupSize === 1) return x;
+  const [batch, tokens, width] = x.shape as [number, number, number];
+  return ofWholeGroups(slice(reshape(x, [batch, tokens / groupSize, groupSize, width]), 2, 0, 1), groupSize);
+}
+
+/** What groups have in common, for each of their tokens: [batch, groups, 1, width] -> [batch, groups · groupSize, width] */
+export function ofWholeGroups(x: Tensor, groupSize: number): Tensor {
+  const [batch, groups, , width] = x.shape as [number, number, number, number];
+  return reshape(
+    concat(
+      Array.from({ length: groupSize }, () => x),
+      2,
+    ),
+    [batch, groups * groupSize, width],
+  );
+}
 
 /** Some of a network's layers as a denoiser of the next token's embedding. The same layers read the tokens before and estimate those that come next. */
 export interface LanguageBlock {
@@ -104,6 +131,8 @@ export interface LanguageBlockOptions {
   /** cNoise of the conditioning that reads. */
   readonly cleanLevel: number;
   readonly query: QueryStart;
+  /** Tokens that are estimated together, each seeing the noisy embeddings of all of them. */
+  readonly groupSize: number;
   readonly labelLikelihood: LabelLikelihood;
   /** Whether the block embeds tokens itself. */
   readonly embeds: boolean;
@@ -124,14 +153,14 @@ export function conditionedLanguage(architecture: LanguageArchitecture, initialG
 export function createLanguageBlock(
   { network, noise }: ConditionedLanguage,
   [first, end]: readonly [number, number],
-  { vocabSize, targets, cleanLevel, query, labelLikelihood, embeds }: LanguageBlockOptions,
+  { vocabSize, targets, cleanLevel, query, groupSize, labelLikelihood, embeds }: LanguageBlockOptions,
 ): LanguageBlock {
   const layers = network.layers.slice(first, end);
   const readingCondition = (start: Tensor): Tensor => noise(filled(cleanLevel, [start.shape[0]!]));
-  const queryOf = (start: Tensor, { z, levels }: NoisyTokens, context: Context): Tensor => {
-    const [batch, tokens] = start.shape as [number, number];
+  const queryOf = (before: Tensor, { z, levels }: NoisyTokens, context: Context): Tensor => {
+    const [batch, tokens] = z.shape as [number, number];
     const blank = constant(new Int32Array(batch * tokens).fill(vocabSize), [batch, tokens], "int32");
-    const own = query === "previous" ? start : network.stem(blank, context);
+    const own = query === "previous" ? before : network.stem(blank, context);
     return add(own, network.target!(mul(overTokens(levels.cIn), z)));
   };
   return {
@@ -143,15 +172,16 @@ export function createLanguageBlock(
     numLayers: layers.length,
     embed: network.stem,
     read: (start, { context, checkpointing }) => {
-      const own = { ...context, condition: readingCondition(start) };
+      const view = wholeSequences(start.shape[1]!, groupSize).reading(0);
+      const own = { ...context, condition: readingCondition(start), view };
       const state = throughLayers(layers, start, own, checkpointing);
       return { state, condition: own.condition };
     },
-    readAndEstimate: (start, noisy, { context, checkpointing }, views = wholeSequences) => {
+    readAndEstimate: (start, noisy, { context, checkpointing }, views = wholeSequences(start.shape[1]!, groupSize)) => {
       const condition = noise(reshape(noisy.levels.cNoise, [start.shape[0]!]));
       const ofReading = { ...context, condition: readingCondition(start) };
       const kept: KeyValue[] = [];
-      let states: readonly [Tensor, Tensor] = [start, queryOf(start, noisy, context)];
+      let states: readonly [Tensor, Tensor] = [start, queryOf(views.before(start), noisy, context)];
       for (const [i, layer] of layers.entries()) {
         const both = (read: Tensor, estimated: Tensor): readonly [Tensor, Tensor] => {
           const record = (made: KeyValue): void => void kept.push(made);
@@ -174,11 +204,14 @@ export function noisyEmbeddings(tokens: Tensor, sigma: Tensor, targets: Targets,
   return add(y, mul(overTokens(sigma), random(key, standardNormal, y.shape)));
 }
 
-/** ‖D − y‖² of each token, D being the mean embedding under the softmax of its logits: [batch, tokens]. */
+/** The mean embedding D under the softmax of logits: [batch, tokens, vocabSize] -> [batch, tokens, width]. */
+export function meanEmbedding(logits: Tensor, targets: Targets): Tensor {
+  return matmul(softmax(logits), targets.table);
+}
+
+/** ‖D − y‖² of each token: [batch, tokens]. */
 export function embeddingErrors(logits: Tensor, tokens: Tensor, targets: Targets): Tensor {
-  const y = gather(targets.table, tokens);
-  const denoised = reshape(matmul(softmax(logits), targets.table), y.shape);
-  return reduceSum(square(sub(denoised, y)), -1);
+  return reduceSum(square(sub(meanEmbedding(logits, targets), gather(targets.table, tokens))), -1);
 }
 
 /** The mean over tokens and batch of losses [batch, tokens], each item weighted by its level. */

@@ -3,12 +3,14 @@ import { device } from "../../test/support/devices.ts";
 import { objectiveResult } from "../../test/support/objectiveCheck.ts";
 import { trainedValues } from "../../test/support/trained.ts";
 import { nextToken } from "../baselines/index.ts";
-import { classNoise, logNormalNoise, partition } from "../diffusion/index.ts";
+import { blockOfSigma, classNoise, eulerStep, logNormalNoise, partition } from "../diffusion/index.ts";
 import { autoregressive } from "../models/index.ts";
 import { fold, integer, key, normal } from "../random.ts";
 import { type Batch, type Caller, createCaller, type LanguageModel, overlappingText } from "../train/index.ts";
+import { bridge } from "./bridge.ts";
 import { convertLanguage, type LanguageBlocks, type LanguageBlocksOptions } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
+import { samplingGrid } from "./predict.ts";
 
 const cpu = await device("cpu");
 const [batchSize, length, vocabSize, width] = [4, 10, 5, 16];
@@ -51,17 +53,41 @@ const ways: readonly (readonly [string, Partial<LanguageBlocksOptions>])[] = [
   ["stacked readings", { reading: "stacked" }],
   ["as published", { query: "blank", labelLikelihood: "learned", targetEmbedding: "learned", lossWeighting: "edm", initialGate: 0 }],
   ["with the next token's cross-entropy", { reading: "stacked", nextTokenWeight: 0.5 }],
+  ["in turn on the whole network", { reading: "stacked", nextTokenWeight: 2, nextTokenPlace: "network" }],
+  ["what others hand over", { handedOver: 0.5 }],
+  ["groups of tokens", { groupSize: 2 }],
+  ["stacked groups of tokens, blank at first", { groupSize: 5, reading: "stacked", query: "blank" }],
 ];
+
+const noiseOf = (name: string, count: number): Float32Array => {
+  const out = new Float32Array(count);
+  normal(key(name), out);
+  return out;
+};
 
 describe.each(ways)("blocks with %s", (_, options) => {
   const method = inBlocks(options);
+  const { groupSize } = method;
 
   test("gradients agree with central differences, in blocks that read frozen ones too", async () => {
-    for (const unit of method.units)
-      expect((await objectiveResult(cpu, method, unit, tinyText(0), { at: shaken })).gradientError).toBeLessThan(1e-2);
+    for (const unit of method.units) {
+      const prepared = method.prepare && unit.name !== "block-0" ? { handed: noiseOf("handed", batchSize * length * width) } : {};
+      const { gradientError } = await objectiveResult(cpu, method, unit, tinyText(0), { at: shaken, prepared });
+      expect(gradientError).toBeLessThan(1e-2);
+    }
   });
 
-  test("estimates depend on the tokens before and on their own noisy embedding, and on nothing else, to the last bit", async () => {
+  test("what readings say depends on the tokens before, and on nothing else, to the last bit", async () => {
+    await using caller = callerOf(method);
+    const tokens = tinyText(1).input as Int32Array;
+    const later = tokens.map((token, i) => (i % length > 5 ? (token + 2) % vocabSize : token));
+    for (const b of method.speaking) {
+      const [before, after] = [await caller.call(`block-${b} read`, { tokens }), await caller.call(`block-${b} read`, { tokens: later })];
+      for (let i = 0; i < tokens.length; i++) if (i % length <= 5) expect(after.nats![i]).toBe(before.nats![i]);
+    }
+  });
+
+  test("estimates depend on the tokens before their group and on the noisy embeddings in it, and on nothing else, to the last bit", async () => {
     await using caller = callerOf(method);
     const tokens = tinyText(1).input as Int32Array;
     const z = new Float32Array(batchSize * length * width);
@@ -69,7 +95,8 @@ describe.each(ways)("blocks with %s", (_, options) => {
     const levels = levelFeeds(new Float32Array(batchSize).fill(3), noise.sigmaData);
     const ask = async (program: string, own: Int32Array, noisy: Float32Array): Promise<Float32Array> =>
       (await caller.call(program, { tokens: own, z: noisy, ...levels })).logits as Float32Array;
-    const at = 6;
+    const at = groupSize === 5 ? 0 : 6; // the first of its group
+    const end = at + groupSize;
     const rows = (logits: Float32Array, from: number, to: number): Float32Array => logits.slice(from * vocabSize, to * vocabSize);
     for (const program of ["block-0", "block-1"]) {
       const before = await ask(program, tokens, z);
@@ -78,68 +105,140 @@ describe.each(ways)("blocks with %s", (_, options) => {
       const elsewhere = await ask(
         program,
         tokens,
-        z.map((x, i) => (Math.floor(i / width) % length === at ? x : x + 1)),
+        z.map((x, i) => (Math.floor(i / width) % length >= at && Math.floor(i / width) % length < end ? x : x + 1)),
+      );
+      const inGroup = await ask(
+        program,
+        tokens,
+        z.map((x, i) => (Math.floor(i / width) % length === end - 1 ? x + 1 : x)),
       );
       for (let row = 0; row < batchSize; row++) {
         const first = row * length;
-        expect(rows(after, first, first + at + 1)).toEqual(rows(before, first, first + at + 1));
-        expect(rows(after, first + at + 1, first + at + 2)).not.toEqual(rows(before, first + at + 1, first + at + 2));
-        expect(rows(elsewhere, first + at, first + at + 1)).toEqual(rows(before, first + at, first + at + 1));
-        expect(rows(elsewhere, first + at + 1, first + at + 2)).not.toEqual(rows(before, first + at + 1, first + at + 2));
+        expect(rows(after, first, first + end)).toEqual(rows(before, first, first + end));
+        expect(rows(after, first + end, first + end + 1)).not.toEqual(rows(before, first + end, first + end + 1));
+        expect(rows(elsewhere, first + at, first + end)).toEqual(rows(before, first + at, first + end));
+        expect(rows(elsewhere, first + end, first + end + 1)).not.toEqual(rows(before, first + end, first + end + 1));
+        const others = rows(before, first + at, first + end - 1);
+        if (groupSize > 1) expect(rows(inGroup, first + at, first + end - 1)).not.toEqual(others);
       }
     }
   });
 
-  test.each(["evidence", "last"] as const)(
+  const readouts = (["evidence", "last", "reading"] as const).filter((readout) => readout !== "reading" || method.speaking.length > 0);
+  test.each(groupSize > 1 ? (["last"] as const) : readouts)(
     "generation with kept keys and values gives what reading the whole gives (%s)",
     async (readout) => {
-      const walked = inBlocks({ ...options, sampling: { readout, bridge: "hard" } });
-      await using caller = callerOf(walked);
+      const model = inBlocks({ ...options, sampling: { readout, numSteps: 3 } });
+      await using caller = callerOf(model);
       const keys = Array.from({ length: batchSize }, (_, i) => fold(key("texts"), i));
       const tokens = tinyText(2).input as Int32Array;
-      const generation = walked.generate(caller.call, batchSize, keys);
-      const kept: Float32Array[] = [];
-      for (let place = 0; place < length; place++)
-        kept.push(await generation.next(Int32Array.from(keys, (_, i) => (place === 0 ? vocabSize : tokens[i * length + place - 1]!))));
-      // Anew for each place: a generation that is told all at once knows the same tokens, however it came to them.
-      const again = walked.generate(caller.call, batchSize, keys);
-      for (let place = 0; place < length; place++) {
-        const scores = await again.next(Int32Array.from(keys, (_, i) => (place === 0 ? vocabSize : tokens[i * length + place - 1]!)));
-        expect(scores).toEqual(kept[place]);
-      }
-      if (readout === "last") return;
-      const whole = await wholeEvidence(walked, caller, keys, tokens);
-      for (const [place, scores] of kept.entries())
+      const generation = model.generate(caller.call, batchSize, keys);
+      const whole = readout === "last" ? await wholeWalk(model, caller, keys, tokens) : await wholeOpinions(model, caller, keys, tokens);
+      for (let place = 0; place < length; place += groupSize) {
+        const scores = await generation.next(groupBefore(tokens, place, groupSize));
         for (const [i, score] of scores.entries()) {
-          const [row, token] = [Math.floor(i / vocabSize), i % vocabSize];
-          expect(score).toBeCloseTo(whole[(row * length + place) * vocabSize + token]!, 4);
+          const [row, own, token] = [Math.floor(i / groupSize / vocabSize), Math.floor(i / vocabSize) % groupSize, i % vocabSize];
+          expect(score).toBeCloseTo(whole[(row * length + place + own) * vocabSize + token]!, 3);
         }
+      }
     },
   );
 });
 
+/** The group before a place, as a generation is told it. */
+function groupBefore(tokens: Int32Array, place: number, groupSize: number): Int32Array {
+  return Int32Array.from({ length: batchSize * groupSize }, (_, i) =>
+    place === 0 ? vocabSize : tokens[Math.floor(i / groupSize) * length + place - groupSize + (i % groupSize)]!,
+  );
+}
+
+type Keys = readonly ReturnType<typeof key>[];
+
+/** Of each place, the normal numbers of this name. */
+function placeNoise(keys: Keys, name: string): Float32Array {
+  const z = new Float32Array(batchSize * length * width);
+  for (const [i, own] of keys.entries())
+    for (let place = 0; place < length; place++)
+      normal(fold(fold(own, place), name), z.subarray((i * length + place) * width, (i * length + place + 1) * width));
+  return z;
+}
+
 /** What `generate` says at each place, from the programs that read the whole text at once. */
-async function wholeEvidence(
-  method: LanguageBlocks,
-  caller: Caller,
-  keys: readonly ReturnType<typeof key>[],
-  tokens: Int32Array,
-): Promise<Float32Array> {
+async function wholeOpinions(method: LanguageBlocks, caller: Caller, keys: Keys, tokens: Int32Array): Promise<Float32Array> {
   const answering = method.reading === "stacked" ? [1] : [0, 1];
   const sum = new Float32Array(batchSize * length * vocabSize);
   for (const b of answering) {
     const [low, high] = method.partition.ranges[b]!;
     const sigma = b === 0 ? high : high * (low / high) ** 0.01;
-    const z = new Float32Array(batchSize * length * width);
-    for (const [i, own] of keys.entries())
-      for (let place = 0; place < length; place++)
-        normal(fold(fold(own, place), `entry ${b}`), z.subarray((i * length + place) * width, (i * length + place + 1) * width));
     const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), noise.sigmaData);
-    const said = (await caller.call(`block-${b}`, { tokens, z: z.map((x) => x * sigma), ...levels })).evidence as Float32Array;
+    const z = placeNoise(keys, `entry ${b}`).map((x) => x * sigma);
+    const said =
+      method.sampling.readout === "reading"
+        ? ((await caller.call(`block-${b} said`, { tokens })).scores as Float32Array)
+        : ((await caller.call(`block-${b}`, { tokens, z, ...levels })).evidence as Float32Array);
     for (const [i, score] of said.entries()) sum[i]! += score / answering.length;
   }
   return sum;
 }
+
+/** The same of the walk down the noise levels, which each place makes by itself. */
+async function wholeWalk(method: LanguageBlocks, caller: Caller, keys: Keys, tokens: Int32Array): Promise<Float32Array> {
+  const grid = samplingGrid(method.sampling, method.partition);
+  const table = (await caller.call("targets", {})).table as Float32Array;
+  let z: Float32Array = placeNoise(keys, "start").map((x) => x * Math.sqrt(1 + grid[0]! ** 2));
+  let logits: Float32Array = z;
+  for (const [i, sigma] of grid.entries()) {
+    const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), noise.sigmaData);
+    logits = (await caller.call(`block-${blockOfSigma(method.partition, sigma)}`, { tokens, z, ...levels })).logits as Float32Array;
+    const denoised = bridge("soft", logits, table, vocabSize, key(0));
+    if (i + 1 < grid.length) z = eulerStep({ z, denoised, sigma, sigmaNext: grid[i + 1]! });
+  }
+  return logits;
+}
+
+test("what blocks hand over is where their walk from pure noise enters the next block; the first is handed nothing", async () => {
+  const method = inBlocks({ handedOver: 0.5 });
+  await using caller = callerOf(method);
+  const batch = tinyText(4);
+  expect(await method.prepare!(method.units[0]!, batch, key(3), caller.call)).toEqual({});
+  const { handed } = await method.prepare!(method.units[1]!, batch, key(3), caller.call);
+  const [high, entry] = samplingGrid({ grid: "block-entry", numSteps: undefined }, method.partition) as [number, number];
+  const start = new Float32Array(batchSize * length * width);
+  normal(fold(key(3), "walk"), start);
+  const z = start.map((x) => x * Math.sqrt(1 + high ** 2));
+  const levels = levelFeeds(new Float32Array(batchSize).fill(high), noise.sigmaData);
+  const { logits } = await caller.call("block-0", { tokens: batch.input as Int32Array, z, ...levels });
+  const table = (await caller.call("targets", {})).table as Float32Array;
+  const denoised = bridge("soft", logits as Float32Array, table, vocabSize, key(0));
+  const expected = eulerStep({ z, denoised, sigma: high, sigmaNext: entry });
+  for (const [i, x] of (handed as Float32Array).entries()) expect(Math.abs(x - expected[i]!)).toBeLessThan(1e-4 * entry);
+});
+
+test("tokens of a group that are known decide what the others are estimated from", async () => {
+  const method = inBlocks({ groupSize: 2 });
+  await using caller = callerOf(method);
+  const keys = Array.from({ length: batchSize }, (_, i) => fold(key("texts"), i));
+  const first = groupBefore(new Int32Array(0), 0, 2);
+  const scores = await Promise.all(
+    [undefined, Int32Array.of(1, -1, 1, -1, 1, -1, 1, -1), Int32Array.of(2, -1, 2, -1, 2, -1, 2, -1)].map((known) =>
+      method.generate(caller.call, batchSize, keys).next(first, known),
+    ),
+  );
+  const second = scores.map((all) => all.slice(vocabSize, 2 * vocabSize));
+  expect(second[0]).not.toEqual(second[1]);
+  expect(second[1]).not.toEqual(second[2]);
+});
+
+test.each([
+  ["stackedSharing", { reading: "stacked", shared: "together" }],
+  ["stackedSharing", { handedOver: 0.5, shared: "together" }],
+  ["throughNetwork", { nextTokenWeight: 1, nextTokenPlace: "network" }],
+  ["groupSize", { groupSize: 3 }],
+  ["groupsSeen", { groupSize: 2, nextTokenWeight: 1 }],
+  ["silentReading", { sampling: { readout: "reading" } }],
+] as const)("options that do not go together are refused: %s", (code, options) => {
+  expect(() => inBlocks(options)).toThrow(expect.objectContaining({ code }));
+});
 
 test("end-to-end training: gradients, no leak, and generation with kept keys and values", async () => {
   const method = nextToken(network);
@@ -193,6 +292,11 @@ describe.each([
   ["end to end", () => nextToken(network)],
   ["in blocks", () => inBlocks()],
   ["in stacked blocks", () => inBlocks({ reading: "stacked" })],
+  [
+    "in turn on the whole network",
+    () => inBlocks({ reading: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "reading" } }),
+  ],
+  ["in blocks that hand over", () => inBlocks({ handedOver: 0.5 })],
 ] as const)("trained %s on a small language", (_, build) => {
   test("every likelihood comes near to the language's entropy", async () => {
     const method = build();
@@ -206,10 +310,33 @@ describe.each([
     await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
     const count = 400;
     const text = { tokens: tinyText(900, count).input as Int32Array, count, from: () => 2 };
-    const likelihoods = Object.values(await method.likelihoods(caller.call, 16, text, key(5)));
-    for (const { nats, error = 0 } of likelihoods) {
+    const likelihoods = Object.entries(await method.likelihoods(caller.call, 16, text, key(5)));
+    // Blocks that take turns on the whole network's loss have readings made for it.
+    const wanted = "sampling" in method ? likelihoods.filter(([name]) => name.startsWith("reading")) : likelihoods;
+    for (const [, { nats, error = 0 }] of wanted.length > 0 ? wanted : likelihoods) {
       expect(nats).toBeGreaterThan(entropy - 0.05 - 4 * error);
       expect(nats).toBeLessThan(entropy + 0.25 + 4 * error); // ln 5 = 1.61 knows nothing
     }
   });
+});
+
+test("trained on groups of two: tokens that are independent within a group have their own entropy, and the bound comes first", async () => {
+  const method = inBlocks({ groupSize: 2 });
+  const values = await trainedValues(method, {
+    device: cpu,
+    batchSize: 16,
+    steps: 400,
+    learningRate: 1e-2,
+    at: (index) => tinyText(index, 16),
+  });
+  await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
+  const text = { tokens: tinyText(900, 400).input as Int32Array, count: 400, from: () => 2 };
+  const likelihoods = await method.likelihoods(caller.call, 16, text, key(5));
+  expect(Object.keys(likelihoods)).toEqual(["diffusion", "blocks together", "block 0", "block 1"]);
+  const { diffusion, "blocks together": together } = likelihoods;
+  // Two surprises decide the second token of a group, by itself 0.602 nats: the mean of both is entropy + 0.112.
+  expect(together!.nats).toBeGreaterThan(entropy + 0.112 - 0.05);
+  expect(together!.nats).toBeLessThan(entropy + 0.112 + 0.25);
+  expect(diffusion!.nats).toBeGreaterThan(entropy - 4 * diffusion!.error!);
+  expect(diffusion!.nats).toBeLessThan(together!.nats + 0.2 + 4 * diffusion!.error!);
 });

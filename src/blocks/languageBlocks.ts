@@ -1,33 +1,27 @@
 import { type Partition, precondition } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
-import {
-  following,
-  inParts,
-  type KeyValue,
-  type LanguageArchitecture,
-  plainContext,
-  precedingTokens,
-  trainingContext,
-} from "../nn/index.ts";
-import { fold } from "../random.ts";
-import { add, concat, crossEntropy, filled, input, mean, mul, reshape, type Tensor } from "../tensor/index.ts";
-import { assignLayers, cacheInputs, type LanguageModel, type Unit } from "../train/index.ts";
-import type { LabelLikelihood } from "./block.ts";
+import { inParts, type LanguageArchitecture, plainContext, precedingTokens, trainingContext } from "../nn/index.ts";
+import { fold, type Key } from "../random.ts";
+import { add, crossEntropy, mean, mul, type Tensor } from "../tensor/index.ts";
+import { assignLayers, type LanguageModel, type Unit } from "../train/index.ts";
+import type { Estimate, LabelLikelihood } from "./block.ts";
 import { generateText } from "./generateText.ts";
+import { handedTokens, handOver } from "./handOver.ts";
 import {
-  type BlockViews,
+  type Conditioned,
   type ConditionedLanguage,
   conditionedLanguage,
   createLanguageBlock,
-  embeddingErrors,
   type LanguageBlock,
+  type NoisyTokens,
   noisyEmbeddings,
   type Pass,
   plainPass,
   type QueryStart,
   weightedTokenMean,
 } from "./languageBlock.ts";
-import { drawnLevels, fedLevels } from "./levels.ts";
+import { languagePrograms } from "./languagePrograms.ts";
+import { drawnLevels, type NoiseLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
 import type { LossWeighting } from "./objective.ts";
 import type { Sampling } from "./predict.ts";
@@ -39,6 +33,17 @@ import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts"
  * the blocks before it brought the text; they are finished and only run forward, blocks are trained in order, and the last one reads with all layers.
  */
 export type ReadingDepth = "own" | "stacked";
+
+/**
+ * Where the next-token cross-entropy of the readings is taken. `block`: right behind the block's own layers, by its own head. `network`: of stacked readings, behind all layers, by the last head; the layers of the other blocks stand still while
+ * the gradient passes through them, so that blocks take turns on the loss of ordinary training (block-coordinate descent).
+ */
+export type NextTokenPlace = "block" | "network";
+
+/** As for classes, or what the readings say of the next token, where they were trained to. */
+export type LanguageReadout = Sampling["readout"] | "reading";
+
+export type LanguageSampling = Omit<Sampling, "readout"> & { readonly readout: LanguageReadout };
 
 export interface LanguageBlocksOptions {
   readonly partition: Partition;
@@ -54,15 +59,17 @@ export interface LanguageBlocksOptions {
   readonly initialGate?: 0 | 1;
   readonly reading?: ReadingDepth;
   readonly query?: QueryStart;
-  /** Weight of the reading's own cross-entropy of the next token, beside the denoising loss. */
+  /** Tokens that are estimated together: 1 in the paper, more as in Block Diffusion (Arriola et al. 2025). */
+  readonly groupSize?: number;
+  /** Weight of the readings' own cross-entropy of the next token, beside the denoising loss, and where it is taken. */
   readonly nextTokenWeight?: number;
-  readonly sampling?: Partial<Sampling>;
+  readonly nextTokenPlace?: NextTokenPlace;
+  /** Share of the texts whose noisy embeddings are what a walk through the finished blocks before hands over, in place of the true ones with noise: training against exposure bias. */
+  readonly handedOver?: number;
+  readonly sampling?: Partial<LanguageSampling>;
 }
 
-/**
- * A language model in blocks. Program `block-b` maps tokens, z and levels to what the block says of each token from its noisy embedding and the tokens before it; `block-b next` reads one token behind those whose keys and
- * values are fed and estimates the next; `targets` gives the table of embeddings.
- */
+/** A language model in blocks. Its programs are those of {@link languagePrograms}. */
 export interface LanguageBlocks extends LanguageModel {
   readonly architecture: LanguageArchitecture;
   readonly partition: Partition;
@@ -70,47 +77,101 @@ export interface LanguageBlocks extends LanguageModel {
   readonly targets: Targets;
   /** Length of a token's embedding. */
   readonly targetScale: number;
-  readonly sampling: Sampling;
+  readonly sampling: LanguageSampling;
   readonly reading: ReadingDepth;
+  readonly groupSize: number;
+  /** Blocks whose readings say something of the next token. */
+  readonly speaking: readonly number[];
 }
 
-const defaultSampling: Sampling = { numSteps: undefined, grid: "equi-probability", bridge: "soft", readout: "evidence" };
+/** What the programs of a language model in blocks are made of. */
+export interface LanguageParts {
+  readonly architecture: LanguageArchitecture;
+  /** First layer and end of each block. */
+  readonly ranges: readonly (readonly [first: number, end: number])[];
+  readonly blocks: readonly LanguageBlock[];
+  readonly targets: Targets;
+  readonly reading: ReadingDepth;
+  readonly groupSize: number;
+  readonly speaking: readonly number[];
+  /** What block b's reading of these tokens starts from. */
+  startOf(b: number, tokens: Tensor, pass: Pass): Tensor;
+  /** A function of what block b answers for each token, a few at a time. */
+  answered(b: number, estimate: Conditioned, noisy: NoisyTokens, tokens: Tensor, f: (answer: Estimate, tokens: Tensor) => Tensor): Tensor;
+  /** −ln p of each token by what a reading says behind block b. */
+  spoken(b: number, read: Conditioned, tokens: Tensor): Tensor;
+}
+
+const defaultSampling: LanguageSampling = { numSteps: undefined, grid: "equi-probability", bridge: "soft", readout: "evidence" };
 
 /**
  * Cuts a language model into blocks that learn alone (DiffusionBlocks, Appendices B and E.4): D_b(z_i, x_<i, σ) estimates the embedding of token i from a noisy one, for σ in the block's range, and the clean tokens before it,
  * with the cross-entropy of its logits as the loss. The clean tokens are read by the same layers under the conditioning of σ_min, so that their keys and values are the same at every noise level and are kept in generation.
  * Reading and estimates are two passes through each layer rather than one over a sequence of twice the length: no score is computed that the mask would hide, and the last layer's reading ends at its keys and values.
  *
- * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if stacked blocks are to share what goes on learning.
+ * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if options do not go together.
  */
 export function convertLanguage(architecture: LanguageArchitecture, options: LanguageBlocksOptions): LanguageBlocks {
-  const { partition, shared = "owned", lossWeighting = "none", reading = "own", query = "previous", targetScale = 1 } = options;
-  const { nextTokenWeight = 0, labelLikelihood = "exact", initialGate = 1 } = options;
-  if (reading === "stacked" && shared !== "owned" && shared !== "frozen") {
-    const message =
-      "convertLanguage: stacked blocks read the finished blocks before them, so nothing that they share can go on learning. Choose shared: owned or frozen.";
-    throw new UsageError("stackedSharing", { shared }, message);
-  }
+  checkOptions(architecture, options);
+  const { partition, shared = "owned", lossWeighting = "none", reading = "own", query = "previous", groupSize = 1 } = options;
+  const { nextTokenWeight = 0, nextTokenPlace = "block", handedOver = 0 } = options;
+  const { labelLikelihood = "exact", initialGate = 1, targetScale = 1 } = options;
   const { vocabSize, length, width } = architecture;
+  const { noise } = partition;
   const numBlocks = partition.ranges.length;
   const ranges = assignLayers(architecture.numLayers, numBlocks, options.layersPerBlock);
   const targets = createTargets(options.targetEmbedding ?? "orthonormal", vocabSize, width, targetScale);
   const networks = perBlock(numBlocks, shared, () => conditionedLanguage(architecture, initialGate), withStemOf);
-  const cleanLevel = precondition(partition.noise.sigmaMin, partition.noise.sigmaData).cNoise;
+  const cleanLevel = precondition(noise.sigmaMin, noise.sigmaData).cNoise;
   const blocks = ranges.map((range, b) => {
     const embeds = reading === "own" || b === 0 || query === "blank";
-    return createLanguageBlock(networks[b]!, range, { vocabSize, targets, cleanLevel, query, labelLikelihood, embeds });
+    return createLanguageBlock(networks[b]!, range, { vocabSize, targets, cleanLevel, query, groupSize, labelLikelihood, embeds });
   });
-  const units = unitsOf(blocks, { shared, reading, targets });
-  const sampling: Sampling = { ...defaultSampling, ...options.sampling };
+  const isThrough = nextTokenWeight > 0 && nextTokenPlace === "network";
+  const units = unitsOf(blocks, { shared, targets, isStacked: reading === "stacked", isThrough, isHanded: handedOver > 0 });
+  const sampling: LanguageSampling = { ...defaultSampling, ...options.sampling };
+  const all = [...blocks.keys()];
+  const speaking = nextTokenWeight === 0 ? [] : isThrough ? all.slice(-1) : all;
+  if (sampling.readout === "reading" && speaking.length === 0) {
+    const message = "convertLanguage: readings say nothing of the next token unless they are trained to. Give a nextTokenWeight above 0.";
+    throw new UsageError("silentReading", {}, message);
+  }
 
-  /** What block b's reading of these tokens starts from: an embedding, or the states of the blocks before. */
-  const startOf = (b: number, tokens: Tensor, { context }: Pass): Tensor => {
-    const preceding = precedingTokens(tokens, vocabSize);
-    if (reading === "own" || b === 0) return blocks[b]!.embed(preceding, context);
-    const embedded = blocks[0]!.embed(preceding, plainContext);
-    return blocks.slice(0, b).reduce((h, before) => before.read(h, plainPass).state, embedded);
+  const sizeOf = (tokens: Tensor): number => tokens.shape[0]! * tokens.shape[1]! * vocabSize;
+  const parts: LanguageParts = {
+    architecture,
+    ranges,
+    blocks,
+    targets,
+    reading,
+    groupSize,
+    speaking,
+    startOf: (b, tokens, { context }) => {
+      const preceding = precedingTokens(tokens, vocabSize);
+      if (reading === "own" || b === 0) return blocks[b]!.embed(preceding, context);
+      const embedded = blocks[0]!.embed(preceding, plainContext);
+      return blocks.slice(0, b).reduce((h, before) => before.read(h, plainPass).state, embedded);
+    },
+    answered: (b, { state, condition }, { z, levels }, tokens, f) =>
+      inParts({ tokens: [state, z, tokens], items: [condition, levels.sigma] }, sizeOf(tokens), ([h, noisy, own], [c, sigma]) =>
+        f(blocks[b]!.answer({ state: h!, condition: c! }, noisy!, sigma!), own!),
+      ),
+    spoken: (b, { state, condition }, tokens) =>
+      inParts({ tokens: [state, tokens], items: [condition] }, sizeOf(tokens), ([h, own], [c]) =>
+        crossEntropy(blocks[b]!.say({ state: h!, condition: c! }), own!),
+      ),
   };
+
+  /** The noisy embeddings that block b learns from. */
+  const trainingTokens = (b: number, tokens: Tensor, key: Key): NoisyTokens & { readonly levels: NoiseLevels } => {
+    const levels = drawnLevels(fold(key, "sigma"), noise, partition.trainingRanges[b]!, tokens.shape[0]!);
+    const drawn = { z: noisyEmbeddings(tokens, levels.sigma, targets, fold(key, "noise")), levels };
+    return handedOver > 0 && b > 0 ? handedTokens(drawn, { partition, block: b, share: handedOver, key }) : drawn;
+  };
+
+  /** A reading behind block b, brought to where it says the next token. */
+  const behind = (b: number, read: Conditioned, pass: Pass): Conditioned =>
+    blocks.slice(b + 1).reduce((before, block) => block.read(before.state, pass), read);
 
   return {
     name: numBlocks === 1 ? "diffusion" : "diffusion-blocks",
@@ -124,78 +185,72 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
     targetScale,
     sampling,
     reading,
+    groupSize,
+    speaking,
     units,
     ...sharingOf(shared, units),
-    ...(reading === "stacked" && { independentUnits: false, inOrder: true }),
+    ...((reading === "stacked" || handedOver > 0) && { independentUnits: false, inOrder: !isThrough }),
+    ...(handedOver > 0 && {
+      prepare: async (unit, { input: tokens }, key, call) =>
+        handOver({
+          partition,
+          bridge: sampling.bridge,
+          targets,
+          vocabSize,
+          call,
+          tokens: tokens as Int32Array,
+          length,
+          block: units.indexOf(unit),
+          key,
+        }),
+    }),
     objective: (unit, { input: tokens }, key, { checkpointing }) => {
       const b = units.indexOf(unit);
-      const block = blocks[b]!;
-      const batchSize = tokens.shape[0]!;
-      const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[b]!, batchSize);
-      const z = noisyEmbeddings(tokens, levels.sigma, targets, fold(key, "noise"));
       const pass: Pass = { context: trainingContext(fold(key, "dropout")), checkpointing };
-      const { reading: read, estimate } = block.readAndEstimate(startOf(b, tokens, pass), { z, levels }, pass);
-      const size = batchSize * length * vocabSize;
-      const losses = inParts([estimate.state, estimate.condition, z, levels.sigma, tokens], size, (h, c, noisy, sigma, own) =>
-        crossEntropy(block.answer({ state: h!, condition: c! }, noisy!, sigma!).logits, own!),
-      );
-      const loss = weightedTokenMean(losses, levels, lossWeighting);
+      const noisy = trainingTokens(b, tokens, key);
+      const { reading: read, estimate } = blocks[b]!.readAndEstimate(parts.startOf(b, tokens, pass), noisy, pass);
+      const losses = parts.answered(b, estimate, noisy, tokens, ({ logits }, own) => crossEntropy(logits, own));
+      const loss = weightedTokenMean(losses, noisy.levels, lossWeighting);
       const metrics = { crossEntropy: mean(losses) };
       if (nextTokenWeight === 0) return { loss, metrics };
-      const said = inParts([read.state, read.condition, tokens], size, (h, c, own) =>
-        crossEntropy(block.say({ state: h!, condition: c! }), own!),
-      );
+      const said = isThrough
+        ? parts.spoken(numBlocks - 1, behind(b, read, { ...plainPass, checkpointing }), tokens)
+        : parts.spoken(b, read, tokens);
       return { loss: add(loss, mul(mean(said), nextTokenWeight)), metrics: { ...metrics, nextToken: mean(said) } };
     },
-    programs: (batchSize) => {
-      const tokens = input("tokens", [batchSize, length], "int32");
-      const z = input("z", [batchSize, length, width]);
-      const levels = fedLevels(batchSize);
-      const whole = blocks.flatMap((block, b) => {
-        const { reading: read, estimate } = block.readAndEstimate(startOf(b, tokens, plainPass), { z, levels }, plainPass);
-        const { evidence, logits } = block.answer(estimate, z, levels.sigma);
-        return [
-          [`block-${b}`, { evidence, logits }],
-          [`block-${b} measured`, { squaredError: embeddingErrors(logits, tokens, targets) }],
-          ...(nextTokenWeight > 0 ? [[`block-${b} read`, { nats: crossEntropy(block.say(read), tokens) }] as const] : []),
-        ] as const;
-      });
-      const next = blocks.map((_, b) => [`block-${b} next`, nextProgram(b, batchSize)] as const);
-      return { targets: { table: targets.table }, ...Object.fromEntries([...whole, ...next]) };
-    },
+    programs: (batchSize) => languagePrograms(parts, batchSize),
     generate(call, batchSize, keys) {
       return generateText({ model: this, ranges, call, batchSize, keys });
     },
     likelihoods(call, batchSize, text, key, unit) {
       const block = unit === undefined ? undefined : units.indexOf(unit);
-      return blockLikelihoods({ model: this, call, batchSize, text, key, block, hasReadingHead: nextTokenWeight > 0 });
+      return blockLikelihoods({ model: this, call, batchSize, text, key, block });
     },
   };
-
-  /** One more token read by block b, and the next one estimated. Where blocks are stacked, all but the first read the state of the one below. */
-  function nextProgram(b: number, batchSize: number): Record<string, Tensor> {
-    const block = blocks[b]!;
-    const first = ranges[b]![0];
-    const cache = cacheInputs(architecture, batchSize);
-    const before = reshape(input("before", [batchSize], "int32"), [batchSize, 1]);
-    const start = reading === "stacked" && b > 0 ? input("below", [batchSize, 1, width]) : block.embed(before, plainContext);
-    const pasts = Array.from({ length: block.numLayers }, (_, i) => cache.past(first + i));
-    const isFilled = concat([cache.isFilled, filled(1, [1])], 0);
-    const views: BlockViews = {
-      reading: (i) => following(pasts[i]!, cache.isFilled, cache.positions),
-      estimate: (i, made) => following(joined(pasts[i]!, made), isFilled, cache.positions),
-    };
-    const noisy = { z: input("z", [batchSize, 1, width]), levels: fedLevels(batchSize) };
-    const { reading: read, estimate, kept } = block.readAndEstimate(start, noisy, plainPass, views);
-    for (const [i, made] of kept.entries()) cache.keep(first + i, made);
-    const { evidence, logits } = block.answer(estimate, noisy.z, noisy.levels.sigma);
-    const flat = (x: Tensor): Tensor => reshape(x, [batchSize, vocabSize]);
-    return { evidence: flat(evidence), logits: flat(logits), state: read.state, ...cache.made };
-  }
 }
 
-function joined(a: KeyValue, b: KeyValue): KeyValue {
-  return { key: concat([a.key, b.key], 1), value: concat([a.value, b.value], 1) };
+function checkOptions({ length }: LanguageArchitecture, options: LanguageBlocksOptions): void {
+  const { shared = "owned", reading = "own", groupSize = 1, nextTokenWeight = 0, nextTokenPlace = "block", handedOver = 0 } = options;
+  const refuse = (code: string, data: object, what: string): never => {
+    throw new UsageError(code, { ...data }, `convertLanguage: ${what}`);
+  };
+  if ((reading === "stacked" || handedOver > 0) && shared !== "owned" && shared !== "frozen") {
+    const why =
+      "stacked blocks, and blocks that hand over, are finished before the next one learns, so nothing that they share can go on learning";
+    refuse("stackedSharing", { shared }, `${why}. Choose shared: owned or frozen.`);
+  }
+  if (nextTokenWeight > 0 && nextTokenPlace === "network" && (reading !== "stacked" || handedOver > 0)) {
+    const why = "the next token's cross-entropy behind the whole network is that of stacked readings, all of which go on learning";
+    refuse("throughNetwork", { reading, handedOver }, `${why}. Choose reading: stacked, and handedOver: 0.`);
+  }
+  if (!(Number.isInteger(groupSize) && groupSize >= 1 && length % groupSize === 0))
+    refuse("groupSize", { groupSize, length }, `groups of ${groupSize} tokens do not divide a sequence of ${length}.`);
+  if (groupSize > 1 && nextTokenWeight > 0)
+    refuse(
+      "groupsSeen",
+      { groupSize },
+      "the reading of a token sees its whole group, and so the next one; there is no next-token loss of groups.",
+    );
 }
 
 /** A network of its own but for another's embedding of tokens and of noise. */
@@ -205,19 +260,33 @@ function withStemOf(common: ConditionedLanguage, own: ConditionedLanguage): Cond
 
 interface UnitOptions {
   readonly shared: SharedPolicy;
-  readonly reading: ReadingDepth;
   readonly targets: Targets;
+  readonly isStacked: boolean;
+  readonly isThrough: boolean;
+  readonly isHanded: boolean;
 }
 
-/** One unit for each block. A sample passes twice through its layers, and where blocks are stacked once through those of the blocks before. */
-function unitsOf(blocks: readonly LanguageBlock[], { shared, reading, targets }: UnitOptions): readonly Unit[] {
+/**
+ * One unit for each block, with what it reads of the others. A sample passes twice through its layers; once through those of the blocks before where readings are stacked, and of the blocks behind where the gradient comes through them; and twice
+ * through those before where they hand over.
+ */
+function unitsOf(blocks: readonly LanguageBlock[], { shared, targets, isStacked, isThrough, isHanded }: UnitOptions): readonly Unit[] {
   const table = { constant: targets.parameter ? undefined : targets.table, learned: targets.parameter };
   const units = blocks.map(({ parameters, numLayers }, b) => blockUnit(b, { parameters, numLayers: 2 * numLayers }, shared, table));
-  if (reading === "own") return units;
+  const last = blocks.length - 1;
   return units.map((unit, b) => {
-    const read = new Set(blocks.slice(0, b).flatMap(({ parameters: { stem, layers } }) => [...stem.values(), ...layers.values()]));
-    const before = units.slice(0, b).flatMap(({ trainable, frozen }) => [...trainable, ...frozen].filter(([, tensor]) => read.has(tensor)));
-    const layersBefore = blocks.slice(0, b).reduce((sum, { numLayers }) => sum + numLayers, 0);
-    return { ...unit, frozen: new Map([...unit.frozen, ...before]), numLayers: unit.numLayers + layersBefore };
+    const read = new Set<Tensor>();
+    let numLayers = unit.numLayers;
+    for (const [other, { parameters, numLayers: layers }] of blocks.entries()) {
+      const passes = other < b ? (isStacked ? 1 : 0) + (isHanded ? 2 : 0) : other > b && isThrough ? 1 : 0;
+      if (passes === 0) continue;
+      numLayers += passes * layers;
+      const speaks = isHanded || (isThrough && other === last);
+      for (const tensor of [...parameters.stem.values(), ...parameters.layers.values(), ...(speaks ? parameters.head.values() : [])])
+        read.add(tensor);
+    }
+    const others = units.filter((other) => other !== unit);
+    const frozen = others.flatMap((other) => [...other.trainable, ...other.frozen].filter(([, tensor]) => read.has(tensor)));
+    return { ...unit, frozen: new Map([...unit.frozen, ...frozen]), numLayers };
   });
 }

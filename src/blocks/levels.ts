@@ -1,6 +1,13 @@
-import { type LogNormalNoise, type Preconditioning, preconditionBatch, type SigmaRange, sampleSigmas } from "../diffusion/index.ts";
+import {
+  type LogNormalNoise,
+  type Preconditioning,
+  precondition,
+  preconditionBatch,
+  type SigmaRange,
+  sampleSigmas,
+} from "../diffusion/index.ts";
 import type { Key } from "../random.ts";
-import { type HostArray, input, random, type Tensor } from "../tensor/index.ts";
+import { filled, type HostArray, input, random, type Tensor } from "../tensor/index.ts";
 
 /** The noise levels of a batch and what the preconditioning makes of them: each [batch, 1]. */
 export interface NoiseLevels extends Preconditioning<Tensor> {
@@ -27,6 +34,12 @@ export function drawnLevels(key: Key, noise: LogNormalNoise, range: SigmaRange, 
     };
     return random(key, { name: `${name} in [${range.join(", ")}]`, fill }, [batchSize, 1]);
   });
+}
+
+/** The same level for all, fixed when it is traced. */
+export function levelsAt(sigma: number, sigmaData: number, batchSize: number): NoiseLevels {
+  const at = precondition(sigma, sigmaData);
+  return levels((name) => filled(name === "sigma" ? sigma : at[name], [batchSize, 1]));
 }
 
 /** Levels that the caller feeds: see `levelFeeds`. */

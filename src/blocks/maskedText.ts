@@ -156,7 +156,10 @@ interface Conditioned {
 
 function conditioned(architecture: TokenArchitecture, initialGate: 0 | 1): Conditioned {
   const { condWidth, epsilon } = architecture;
-  return { network: architecture.build(adaLNZero({ condWidth, epsilon, initialGate })), time: noiseEmbedding(condWidth, { activated: false }) };
+  return {
+    network: architecture.build(adaLNZero({ condWidth, epsilon, initialGate })),
+    time: noiseEmbedding(condWidth, { activated: false }),
+  };
 }
 
 function withStemOf(common: Conditioned, own: Conditioned): Conditioned {

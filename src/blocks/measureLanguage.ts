@@ -1,15 +1,19 @@
 import { blockOfSigma } from "../diffusion/index.ts";
 import { fold, type Key, normal, uniformAt } from "../random.ts";
 import { type CallProgram, exactLikelihoods, type Likelihood, type MeasuredText } from "../train/index.ts";
-import { answeringBlocks } from "./generateText.ts";
+import { answeringBlocks, speakingBlocks } from "./generateText.ts";
 import type { LanguageBlocks } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
 import { shuffled } from "./measureText.ts";
 import { entryLevel } from "./predict.ts";
 
-/** What is measured: programs `block-b`, `block-b measured` and `targets`. */
-export type MeasuredLanguage = Pick<LanguageBlocks, "length" | "vocabSize" | "partition" | "targetScale" | "reading"> & {
+/** What is measured, by the programs of `languagePrograms`. */
+export type MeasuredLanguage = Pick<
+  LanguageBlocks,
+  "length" | "vocabSize" | "partition" | "targetScale" | "reading" | "groupSize" | "speaking"
+> & {
   readonly architecture: Pick<LanguageBlocks["architecture"], "width">;
+  readonly sampling: Pick<LanguageBlocks["sampling"], "readout">;
 };
 
 export interface LanguageMeasure {
@@ -20,61 +24,104 @@ export interface LanguageMeasure {
   readonly key: Key;
   /** Only this block's own likelihood. */
   readonly block: number | undefined;
-  /** Whether the reading says something of the next token itself. */
-  readonly hasReadingHead: boolean;
 }
 
 /**
  * Likelihoods of text under a language model in blocks, three kinds:
  *
  * - `block b`: what the block says of the next token from the tokens before and a z of pure noise at the noisy end of its range. z knows nothing of the token, so this is an ordinary next-token distribution, and exact.
- *   `blocks together`: the same of the mean of what they say.
+ *   `blocks together`: the same of the mean of what they say. Of groups of tokens these are likelihoods of tokens that are independent within a group.
  * - `diffusion`: of the diffusion model over all noise levels, −ln p = ½ ∫ E‖y − D(y + σε, σ)‖² ds, s = 1/σ², from 0 to ∞ (Kong et al. 2023), where each level asks the block that owns it. It holds with equality for the best D;
  *   for any other the average over texts is at least the true one: a bound. Estimated at one level for each sequence. Beyond σ_max, below s = 1/σ_max², the error is at most that of the mean embedding, which is added.
- * - `reading b`: what the reading of the tokens before says of the next, where it was trained to.
+ * - `reading b`: what the reading of the tokens before says of the next, where it was trained to; `readings together` of the mean of what they say.
+ *
+ * The first is what generation draws from.
  */
 export async function blockLikelihoods(measure: LanguageMeasure): Promise<Readonly<Record<string, Likelihood>>> {
-  const { model, call, batchSize, text, block, hasReadingHead } = measure;
-  const { length } = model;
-  if (block !== undefined) return entryLikelihoods(measure, [block], []);
-  const numbers = [...model.partition.ranges.keys()];
-  const answering = answeringBlocks(model);
-  const last = answering.at(-1)!;
-  const entries = await entryLikelihoods(measure, [last, ...numbers.filter((b) => b !== last)], answering.length > 1 ? answering : []);
-  const result = { ...entries, diffusion: await diffusionBound(measure) };
-  if (!hasReadingHead) return result;
-  const readings = await exactLikelihoods(text, { length, batchSize }, async (tokens) => {
-    const named: Record<string, Float32Array> = {};
-    for (const b of numbers) named[`reading ${b}`] = (await call(`block-${b} read`, { tokens })).nats as Float32Array;
-    return named;
+  const { model, block } = measure;
+  const { groupSize, sampling, speaking, partition } = model;
+  if (block !== undefined)
+    return sampling.readout === "reading" && speaking.includes(block) ? readingLikelihood(measure, block) : entryLikelihood(measure, block);
+  const entries = await opinions(measure, {
+    name: "block",
+    blocks: [...partition.ranges.keys()],
+    together: answeringBlocks(model),
+    ask: askEntry,
   });
-  return { ...result, ...readings };
+  const readings = await opinions(measure, { name: "reading", blocks: speaking, together: speakingBlocks(model), ask: askReading });
+  const bound = { diffusion: await diffusionBound(measure) };
+  if (groupSize > 1) return { ...bound, ...entries };
+  return sampling.readout === "reading" ? { ...readings, ...entries, ...bound } : { ...entries, ...bound, ...readings };
 }
 
-/** −ln p of the next token by what each of some blocks says from pure noise, and before them by the mean of what some of those `together` say, where there are any. */
-async function entryLikelihoods(
-  { model, call, batchSize, text, key }: LanguageMeasure,
-  blocks: readonly number[],
-  together: readonly number[],
-): Promise<Readonly<Record<string, Likelihood>>> {
-  const { length, vocabSize, partition, architecture } = model;
-  const size = length * architecture.width;
-  return exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
-    const said = new Map<number, Float32Array>();
-    for (const b of blocks) {
-      const sigma = entryLevel(partition.ranges[b]!, b);
-      const z = new Float32Array(batchSize * size);
-      for (let row = 0; row < batchSize; row++) normal(fold(fold(key, b), first + row), z.subarray(row * size, (row + 1) * size));
-      const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), partition.noise.sigmaData);
-      said.set(b, (await call(`block-${b}`, { tokens, z: z.map((x) => x * sigma), ...levels })).evidence as Float32Array);
-    }
-    const mean = new Float32Array(together.length > 0 ? batchSize * length * vocabSize : 0);
-    for (const b of together) for (const [i, score] of said.get(b)!.entries()) mean[i]! += score / together.length;
-    return {
-      ...(together.length > 0 && { "blocks together": negativeLogs(mean, tokens, vocabSize) }),
-      ...Object.fromEntries(blocks.map((b) => [`block ${b}`, negativeLogs(said.get(b)!, tokens, vocabSize)])),
-    };
+/** Of a block's evidence at the noisy end of its range, without its scores: these are many. */
+function entryLikelihood(measure: LanguageMeasure, block: number): Promise<Readonly<Record<string, Likelihood>>> {
+  return exactLikelihoods(measure.text, sizesOf(measure), async (tokens, first) => {
+    const { nats } = await measure.call(`block-${block} entry`, entryFeeds(measure, block, tokens, first));
+    return { [`block ${block}`]: nats as Float32Array };
   });
+}
+
+function readingLikelihood(measure: LanguageMeasure, block: number): Promise<Readonly<Record<string, Likelihood>>> {
+  return exactLikelihoods(measure.text, sizesOf(measure), async (tokens) => ({
+    [`reading ${block}`]: (await measure.call(`block-${block} read`, { tokens })).nats as Float32Array,
+  }));
+}
+
+interface Opinions {
+  readonly name: "block" | "reading";
+  readonly blocks: readonly number[];
+  /** Those whose mean is an answer. */
+  readonly together: readonly number[];
+  /** The scores of a batch of texts, of which the first has this number: [batch, length, vocabSize]. */
+  readonly ask: (measure: LanguageMeasure, block: number, tokens: Int32Array, first: number) => Promise<Float32Array>;
+}
+
+/** −ln p of the next token by what each of some blocks says, and by the mean of what those say that answer together. First comes what they answer together, or the one that answers alone. */
+async function opinions(
+  measure: LanguageMeasure,
+  { name, blocks, together, ask }: Opinions,
+): Promise<Readonly<Record<string, Likelihood>>> {
+  const { vocabSize } = measure.model;
+  const size = measure.batchSize * measure.model.length * vocabSize;
+  const inOrder = [...blocks].sort((a, b) => Number(together.includes(b)) - Number(together.includes(a)) || a - b);
+  return exactLikelihoods(measure.text, sizesOf(measure), async (tokens, first) => {
+    const mean = new Float32Array(together.length > 1 ? size : 0);
+    const alone: Record<string, Float32Array> = {};
+    for (const b of inOrder) {
+      const scores = await ask(measure, b, tokens, first);
+      alone[`${name} ${b}`] = negativeLogs(scores, tokens, vocabSize);
+      if (together.includes(b)) for (const i of mean.keys()) mean[i]! += scores[i]! / together.length;
+    }
+    return { ...(together.length > 1 && { [`${name}s together`]: negativeLogs(mean, tokens, vocabSize) }), ...alone };
+  });
+}
+
+async function askEntry(measure: LanguageMeasure, block: number, tokens: Int32Array, first: number): Promise<Float32Array> {
+  return (await measure.call(`block-${block}`, entryFeeds(measure, block, tokens, first))).evidence as Float32Array;
+}
+
+async function askReading({ call }: LanguageMeasure, block: number, tokens: Int32Array): Promise<Float32Array> {
+  return (await call(`block-${block} said`, { tokens })).scores as Float32Array;
+}
+
+function sizesOf({ model: { length }, batchSize }: LanguageMeasure): { readonly length: number; readonly batchSize: number } {
+  return { length, batchSize };
+}
+
+/** Tokens, and z of pure noise at the noisy end of a block's range. */
+function entryFeeds(
+  { model: { length, partition, architecture }, batchSize, key }: LanguageMeasure,
+  block: number,
+  tokens: Int32Array,
+  first: number,
+): Record<string, Float32Array | Int32Array> {
+  const size = length * architecture.width;
+  const sigma = entryLevel(partition.ranges[block]!, block);
+  const z = new Float32Array(batchSize * size);
+  for (let row = 0; row < batchSize; row++) normal(fold(fold(key, block), first + row), z.subarray(row * size, (row + 1) * size));
+  for (let i = 0; i < z.length; i++) z[i]! *= sigma;
+  return { tokens, z, ...levelFeeds(new Float32Array(batchSize).fill(sigma), partition.noise.sigmaData) };
 }
 
 /** −ln softmax(scores)[token] of each row. */
@@ -161,6 +208,22 @@ async function diffusionBound({ model, call, batchSize, text, key }: LanguageMea
   const differences = values.subarray(1).map((x, i) => (x - values[i]!) ** 2);
   const variance = differences.reduce((sum, x) => sum + x, 0) / (2 * Math.max(1, differences.length));
   return { nats: mean + targetScale ** 2 / (2 * noise.sigmaMax ** 2), error: Math.sqrt(variance / values.length), kind: "bound" };
+}
+
+/** E[−ln p(token | tokens before, y + σε)] at one noise level, by the block that owns it: what training minimises there. */
+export async function crossEntropyOfLevel({ model, call, batchSize, text, key }: LanguageMeasure, sigma: number): Promise<number> {
+  const { length, partition, architecture } = model;
+  const size = length * architecture.width;
+  const table = (await call("targets", {})).table as Float32Array;
+  const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), partition.noise.sigmaData);
+  const { loss } = await exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
+    const z = new Float32Array(batchSize * size);
+    for (let row = 0; row < batchSize; row++) normal(fold(key, first + row), z.subarray(row * size, (row + 1) * size));
+    addEmbeddings(z, tokens, table, sigma);
+    const { nats } = await call(`block-${blockOfSigma(partition, sigma)} loss`, { tokens, z, ...levels });
+    return { loss: nats as Float32Array };
+  });
+  return loss!.nats;
 }
 
 /** z = y + σε in place of ε. */

@@ -38,7 +38,7 @@ export function predictionPrograms(
 }
 
 /** The noise levels of a walk, descending. */
-export function samplingGrid({ grid, numSteps }: Sampling, { noise, ranges }: Partition): readonly number[] {
+export function samplingGrid({ grid, numSteps }: Pick<Sampling, "grid" | "numSteps">, { noise, ranges }: Partition): readonly number[] {
   const steps = numSteps ?? ranges.length;
   if (grid === "karras") return karrasGrid(noise, steps);
   if (grid === "equi-probability") return equiProbabilityGrid(noise, steps);

@@ -75,7 +75,17 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
     constants: new Map(targets.parameter ? [] : [["targets", targets.table] as const]),
     numLayers,
   };
-  const measured = { length, vocabSize, partition, targetScale, reading: "own", architecture } as const;
+  const measured = {
+    length,
+    vocabSize,
+    partition,
+    targetScale,
+    reading: "own",
+    groupSize: 1,
+    speaking: [],
+    sampling,
+    architecture,
+  } as const;
 
   return {
     name: "diffusion-blocks",
@@ -109,8 +119,7 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
       };
     },
     generate: (call, batchSize, keys) => generateRecurrent({ architecture, partition, sampling, call, batchSize, keys }),
-    likelihoods: (call, batchSize, text, key) =>
-      blockLikelihoods({ model: measured, call, batchSize, text, key, block: undefined, hasReadingHead: false }),
+    likelihoods: (call, batchSize, text, key) => blockLikelihoods({ model: measured, call, batchSize, text, key, block: undefined }),
   };
 }
 
@@ -180,6 +189,7 @@ function generateRecurrent({ architecture, partition, sampling, call, batchSize,
   };
 
   return {
+    groupSize: 1,
     next: async (before) => {
       let scores: Float32Array;
       if (walks) scores = await walk(before);

@@ -26,6 +26,10 @@ function wholeNumbers(text: string): number[] {
   return text.split(",").map(wholeNumber);
 }
 
+function numbers(text: string): number[] {
+  return text.split(",").map(number);
+}
+
 /** "owned", "frozen", "together", or "average:50". */
 function sharedPolicy(text: string): string | { averageEvery: number } {
   const every = /^average:(\d+)$/.exec(text)?.[1];
@@ -104,6 +108,12 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
       choices: ["equi-probability", "uniform", "uniform-log"],
       path: "blocks.strategy",
     },
+    {
+      flags: "--boundaries <list>",
+      description: "sigmas to cut at instead, from sigma-max down to sigma-min, e.g. 80,9,3,0.002 (see dblocks partition --measured)",
+      parse: numbers,
+      path: "blocks.boundaries",
+    },
     { flags: "--p-mean <x>", description: "mean of ln sigma in training", parse: number, path: "blocks.pMean" },
     { flags: "--p-std <x>", description: "standard deviation of ln sigma in training", parse: number, path: "blocks.pStd" },
     {
@@ -146,8 +156,8 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
     },
     {
       flags: "--readout <kind>",
-      description: "the answer: last evaluation, or evidence of the whole walk",
-      choices: ["last", "evidence"],
+      description: "the answer: last evaluation, evidence of the whole walk, or readings that were trained to say the next token",
+      choices: ["last", "evidence", "reading"],
       path: "blocks.sampling.readout",
     },
   ],
@@ -176,6 +186,25 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
       description: "weight of the reading's own next-token cross-entropy beside the denoising loss",
       parse: number,
       path: "text.nextTokenWeight",
+    },
+    {
+      flags: "--next-token-place <place>",
+      description:
+        "where that is taken: behind the block's own layers, or with stacked readings behind the whole network, blocks taking turns",
+      choices: ["block", "network"],
+      path: "text.nextTokenPlace",
+    },
+    {
+      flags: "--group <tokens>",
+      description: "tokens of a language model in blocks that are estimated together",
+      parse: positiveNumber,
+      path: "text.groupSize",
+    },
+    {
+      flags: "--handed-over <share>",
+      description: "share of the texts in which a language model's block learns from what the finished blocks before hand over",
+      parse: number,
+      path: "text.handedOver",
     },
   ],
   "Training:": [

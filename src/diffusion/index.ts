@@ -1,4 +1,4 @@
-export { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
+export { equalLoss, equiProbability, type LevelLoss, uniformLogSigma, uniformSigma } from "./boundaries.ts";
 export {
   blockOfTime,
   keptShare,

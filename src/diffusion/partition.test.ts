@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PartitionError } from "../errors.ts";
-import { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
-import { cumulative, edmNoise, logNormalNoise } from "./noise.ts";
+import { equalLoss, equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
+import { cumulative, edmNoise, logNormalNoise, sigmaQuantile } from "./noise.ts";
 import {
   blockOfSigma,
   type Partition,
@@ -59,6 +59,47 @@ describe("boundaries", () => {
 });
 
 describe("partition", () => {
+  test("ranges of equal loss hold equal shares of loss times noise; where it is the same everywhere, those of equal probability", () => {
+    const numBlocks = 4;
+    const equal = equiProbability(numBlocks, edmNoise);
+    for (const [i, sigma] of equalLoss(numBlocks, edmNoise, [{ sigma: 1, loss: 3 }]).entries()) expect(sigma / equal[i]!).toBeCloseTo(1, 9);
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ u: fc.double({ min: 0.01, max: 0.99, noNaN: true }), loss: fc.double({ min: 0.01, max: 10, noNaN: true }) }), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        (points) => {
+          const losses = points.map(({ u, loss }) => ({ sigma: sigmaQuantile(edmNoise, u), loss }));
+          const shares = equalLoss(numBlocks, edmNoise, losses).map((sigma) => cumulative(edmNoise, sigma));
+          const sorted = losses.map(({ sigma, loss }) => [cumulative(edmNoise, sigma), loss] as const).sort(([a], [b]) => a - b);
+          const line = [[0, sorted[0]![1]], ...sorted, [1, sorted.at(-1)![1]]] as const;
+          const at = (u: number): number => {
+            const i = Math.min(
+              line.length - 1,
+              Math.max(
+                1,
+                line.findIndex(([share]) => share >= u),
+              ),
+            );
+            const [[from, a], [to, b]] = [line[i - 1]!, line[i]!];
+            return to === from ? b : a + ((b - a) * (u - from)) / (to - from);
+          };
+          const area = (from: number, to: number): number => {
+            let sum = 0;
+            for (let k = 0; k < 4000; k++) sum += (at(from + ((k + 0.5) / 4000) * (to - from)) * (to - from)) / 4000;
+            return sum;
+          };
+          const whole = area(0, 1);
+          for (let b = 0; b < numBlocks; b++) expect(Math.abs(area(shares[b + 1]!, shares[b]!) / whole - 1 / numBlocks)).toBeLessThan(5e-3);
+        },
+      ),
+      { numRuns: 30 },
+    );
+    for (const losses of [[], [{ sigma: 1, loss: 0 }], [{ sigma: 1, loss: Number.NaN }], [{ sigma: -1, loss: 1 }]])
+      expect(() => equalLoss(2, edmNoise, losses)).toThrow(expect.objectContaining({ code: "badLosses" }));
+  });
+
   test("the ranges descend and cover the noise range without gaps", () => {
     fc.assert(
       fc.property(aPartition, ({ boundaries, ranges }) => {

@@ -17,9 +17,10 @@ import {
   convertRecurrent,
   type ImageDenoiser,
   type MaskedText,
+  type Sampling,
 } from "../blocks/index.ts";
 import { type ImageBatch, type ImageDataset, type Normalisation, prefetchBatches, text8Tokenizer, trainBatches } from "../data/index.ts";
-import { logNormalNoise, maskingPartition, type Partition, partition } from "../diffusion/index.ts";
+import { logNormalNoise, maskingPartition, type Partition, partition, partitionFromBoundaries } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { autoregressive, dit, maskedDiffusion, mlpClassifier, noPropCnn, recurrentDepth, vit } from "../models/index.ts";
 import type { Architecture, LanguageArchitecture } from "../nn/index.ts";
@@ -49,8 +50,12 @@ export function buildArchitecture(
 }
 
 export function buildPartition({ blocks }: RunConfig): Partition {
-  const { numBlocks, strategy, overlap, pMean, pStd, sigmaMin, sigmaMax, sigmaData } = blocks;
-  return partition({ numBlocks, strategy, overlap, noise: logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData }) });
+  const { numBlocks, strategy, boundaries, overlap, pMean, pStd, sigmaMin, sigmaMax, sigmaData } = blocks;
+  const noise = logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData });
+  if (boundaries === undefined) return partition({ numBlocks, strategy, overlap, noise });
+  if (boundaries.length === numBlocks + 1) return partitionFromBoundaries({ boundaries, overlap, noise });
+  const message = `boundaries: ${numBlocks} blocks have ${numBlocks + 1} of them, sigmaMax and sigmaMin included; given are ${boundaries.length}.`;
+  throw new UsageError("boundaryCount", { numBlocks, boundaries }, message);
 }
 
 /** The training method of a run. @throws {UsageError} if this model cannot be trained in this way, or the sizes do not fit. */
@@ -82,7 +87,8 @@ function buildRecurrent(config: RunConfig, vocabSize: number): LanguageModel {
       { numBlocks: blocks.numBlocks },
       `${model}: its one core denoises at all levels, so there is 1 block; leave --blocks out.`,
     );
-  const { targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate, sampling } = blocks;
+  const { targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate } = blocks;
+  const sampling = walkSampling(config);
   const options = { targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate, sampling };
   return convertRecurrent(architecture, { ...options, partition: buildPartition(config) });
 }
@@ -99,7 +105,7 @@ function buildLanguage(config: RunConfig, vocabSize: number): LanguageModel {
   if (method === "shallow-twin") return shallowLanguageTwin(build, Math.max(1, Math.floor(numLayers / blocks.numBlocks)));
   if (method !== "blocks") throw unfit(model, method, "it answers with text and not with classes", "blocks, end-to-end or shallow-twin");
   const { layersPerBlock, shared, targetEmbedding, targetScale, lossWeighting, labelLikelihood, initialGate, sampling } = blocks;
-  const { reading, query, nextTokenWeight } = text;
+  const { reading, query, groupSize, nextTokenWeight, nextTokenPlace, handedOver } = text;
   const options = {
     shared,
     targetEmbedding,
@@ -109,7 +115,10 @@ function buildLanguage(config: RunConfig, vocabSize: number): LanguageModel {
     initialGate,
     reading,
     query,
+    groupSize,
     nextTokenWeight,
+    nextTokenPlace,
+    handedOver,
     sampling,
   };
   return convertLanguage(build(numLayers), { ...options, partition: buildPartition(config), ...(layersPerBlock && { layersPerBlock }) });
@@ -147,7 +156,7 @@ export function buildImages(config: RunConfig, data: DataShape): ImageDenoiser {
   const { layersPerBlock, shared, lossWeighting, initialGate } = blocks;
   const options = { shared, lossWeighting, initialGate, labelDropout: images.labelDropout };
   if (method === "end-to-end") {
-    const whole = { ...config, blocks: { ...blocks, numBlocks: 1, overlap: 0 } };
+    const whole = { ...config, blocks: { ...blocks, numBlocks: 1, boundaries: undefined, overlap: 0 } };
     return convertImages(architecture, { ...options, partition: buildPartition(whole) });
   }
   if (method !== "blocks") throw unfit(model, method, "it makes images and knows no classes to answer with", "blocks or end-to-end");
@@ -174,7 +183,6 @@ function buildLayered(config: RunConfig, data: DataShape): Classifier {
     throw unfit(model, method, "a perceptron has no place for noise conditioning", "end-to-end, greedy or forward-forward");
   const { layersPerBlock, condWidth, shared, targetEmbedding, targetScale, lossWeighting, headInput, labelLikelihood, initialGate } =
     blocks;
-  const { numSteps, ...sampling } = blocks.sampling;
   return convert(buildArchitecture(config, data), {
     partition: buildPartition(config),
     ...(layersPerBlock && { layersPerBlock }),
@@ -186,8 +194,19 @@ function buildLayered(config: RunConfig, data: DataShape): Classifier {
     headInput,
     labelLikelihood,
     initialGate,
-    sampling: { numSteps, ...sampling },
+    sampling: walkSampling(config),
   });
+}
+
+/** How a walk predicts, where there are no readings that could answer. */
+function walkSampling({ model, blocks: { sampling } }: RunConfig): Partial<Sampling> {
+  const { numSteps, grid, bridge, readout } = sampling;
+  if (readout !== "reading") return { numSteps, grid, bridge, readout };
+  throw new UsageError(
+    "noReading",
+    { model },
+    `${model}: only blocks of an autoregressive model read; choose the readout last or evidence.`,
+  );
 }
 
 export function buildOptimizer({ training: { optimizer, weightDecay } }: RunConfig): Optimizer {

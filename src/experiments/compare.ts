@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runPool } from "../cluster/index.ts";
+import { equalLoss } from "../diffusion/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { renderCsv, renderReport, renderTable } from "../report/index.ts";
@@ -9,6 +10,7 @@ import { sizeOf } from "../tensor/index.ts";
 import { buildOptimizer, buildSchedule } from "./build.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
 import type { ClassEvaluation } from "./evaluate.ts";
+import { lossByNoise } from "./lossByNoise.ts";
 import { configSection, curve } from "./report.ts";
 import { identityOf, parseRunConfig, type RunConfig, type RunConfigOverrides } from "./runConfig.ts";
 import { isOfText, loadData, type Task, type TaskData, taskOf } from "./task.ts";
@@ -57,6 +59,8 @@ export const defaultComparison: Readonly<Record<RunConfig["model"], readonly str
 export interface ComparedSystem {
   readonly name: string;
   readonly overrides: RunConfigOverrides;
+  /** The row before it by whose loss at each noise level, with the same seed, its noise range is cut. */
+  readonly cutByLossOf?: string;
 }
 
 /** The systems of these names. @throws {UsageError} for an unknown one. */
@@ -154,9 +158,9 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     for (const system of systems) {
       if (signal?.aborted) break;
       const epochs = equalEvaluations ? { epochs: equalEpochs(base, systems[0]!, system, data) } : {};
-      const config = configOf(base, system, { seed: base.training.seed + seed, ...epochs });
+      const config = await cutByLoss(path, system, configOf(base, system, { seed: base.training.seed + seed, ...epochs }));
       const method = system.name;
-      const name = `${method.replace(/[^\w.-]+/g, "-")}-s${config.training.seed}`;
+      const name = runName(method, config);
       const own = await openRun(join(path, name), { create: true });
       const hash = configHash({ ...identityOf(config, data.name), ...(fid && { fid }) });
       const known = await readRow(own, hash);
@@ -192,6 +196,22 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   });
   const finished = runs.length === methods.length * seeds;
   return { runs, table: renderTable(table.columns, table.rows), reportPath: await folder.writeReport(html), finished };
+}
+
+function runName(system: string, { training: { seed } }: RunConfig): string {
+  return `${system.replace(/[^\w.-]+/g, "-")}-s${seed}`;
+}
+
+/** The configuration of a system whose noise range is cut by what another run measures. @throws {RunError} if that run was not made. */
+async function cutByLoss(path: string, { name, cutByLossOf }: ComparedSystem, config: RunConfig): Promise<RunConfig> {
+  if (cutByLossOf === undefined) return config;
+  const pilot = join(path, runName(cutByLossOf, config));
+  if (!(await (await openRun(pilot, { create: true })).hasConfig())) {
+    const message = `"${name}" is cut by the losses of "${cutByLossOf}", which was not trained. Let that row be trained too, before it.`;
+    throw new RunError("noPilot", { name, cutByLossOf }, message);
+  }
+  const { noise, losses } = await lossByNoise(pilot);
+  return parseRunConfig([config, { blocks: { boundaries: equalLoss(config.blocks.numBlocks, noise, losses) } }]);
 }
 
 /** Epochs in which a system makes about as many layer evaluations as the first does in those of `base`; the shallow twin is what it is. */

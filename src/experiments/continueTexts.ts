@@ -32,14 +32,20 @@ export async function continueTexts({
 }: Continuing): Promise<void> {
   const { vocabSize } = method;
   const generation = method.generate(call, batchSize, keys);
+  const { groupSize } = generation;
   const ended = new Set<number>();
-  for (let place = 0; place < length && ended.size < keys.length && !signal?.aborted; place++) {
-    const before = Int32Array.from({ length: batchSize }, (_, i) => (place === 0 ? vocabSize : (texts[i]?.[place - 1] ?? 0)));
-    const scores = await generation.next(before);
+  /** Tokens of all texts from a place on, where there are any. */
+  const group = (from: number, none: number): Int32Array =>
+    Int32Array.from({ length: batchSize * groupSize }, (_, i) => texts[Math.floor(i / groupSize)]?.[from + (i % groupSize)] ?? none);
+  for (let place = 0; place < length && ended.size < keys.length && !signal?.aborted; place += groupSize) {
+    const before = place === 0 ? new Int32Array(batchSize * groupSize).fill(vocabSize) : group(place - groupSize, 0);
+    const scores = await generation.next(before, group(place, -1));
     for (const [i, text] of texts.entries()) {
-      if (ended.has(i) || place < text.length) continue;
-      text.push(drawToken(scores.subarray(i * vocabSize, (i + 1) * vocabSize), sampling, uniformAt(fold(keys[i]!, "token"), place)));
-      if (onToken?.(i)) ended.add(i);
+      for (let own = Math.max(place, text.length); own < Math.min(length, place + groupSize) && !ended.has(i); own++) {
+        const row = i * groupSize + own - place;
+        text.push(drawToken(scores.subarray(row * vocabSize, (row + 1) * vocabSize), sampling, uniformAt(fold(keys[i]!, "token"), own)));
+        if (onToken?.(i)) ended.add(i);
+      }
     }
   }
 }

@@ -27,9 +27,10 @@ export interface EvaluateImagesOptions {
   readonly batchSize: number;
   /** Only the levels that this unit owns. */
   readonly unit?: Unit;
+  readonly sigmas?: readonly number[];
 }
 
-const comparedSigmas = [0.02, 0.1, 0.3, 1, 3, 10] as const;
+const comparedSigmas: readonly number[] = [0.02, 0.1, 0.3, 1, 3, 10];
 /** Test images that are used, at most. */
 const numImages = 512;
 
@@ -37,12 +38,12 @@ const numImages = 512;
 export async function evaluateImages(
   method: ImageDenoiser,
   data: ImageDataset,
-  { device, values, batchSize, unit }: EvaluateImagesOptions,
+  { device, values, batchSize, unit, sigmas = comparedSigmas }: EvaluateImagesOptions,
 ): Promise<ImageEvaluation> {
   await using caller = createCaller(method, { device, values, batchSize });
   const { noise } = method.partition;
   const levels: LevelError[] = [];
-  for (const [i, sigma] of comparedSigmas.entries()) {
+  for (const [i, sigma] of sigmas.entries()) {
     if (sigma < noise.sigmaMin || sigma > noise.sigmaMax) continue;
     const block = method.units[blockOfSigma(method.partition, sigma)]!;
     if (unit !== undefined && block !== unit) continue;

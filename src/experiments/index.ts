@@ -11,6 +11,7 @@ export * from "./evaluateText.ts";
 export * from "./features.ts";
 export * from "./imageFid.ts";
 export * from "./imageFiles.ts";
+export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";
 export * from "./parallel.ts";
 export * from "./prepare.ts";
 export * from "./presets.ts";

@@ -51,9 +51,15 @@ const languageWays: Readonly<Record<string, RunConfigOverrides>> = {
   "blocks, likelihood learned": { blocks: { labelLikelihood: "learned" } },
   "blocks, EDM weights": { blocks: { lossWeighting: "edm" } },
   blocks: {},
+  "blocks, cut by loss": {},
+  "blocks, handed over": { text: { handedOver: 0.5 } },
   "blocks, next token too": { text: { nextTokenWeight: 1 } },
   "blocks, stacked": { text: { reading: "stacked" } },
   "blocks, stacked, next token too": { text: { reading: "stacked", nextTokenWeight: 1 } },
+  "blocks, in turn on the whole network": {
+    blocks: { sampling: { readout: "reading" } },
+    text: { reading: "stacked", nextTokenWeight: 1, nextTokenPlace: "network" },
+  },
 };
 
 /** The layer distributions of Table 7, in 12 layers and in 6. */
@@ -171,7 +177,7 @@ export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
     systems: () => systemsNamed(["end-to-end", "dblocks"]),
     columns: [{ title: "published, text8 bits a character", values: { "end-to-end": "1.56", dblocks: "1.45" } }],
     scales: {
-      laptop: { network: { width: 64 }, training: { epochs: 2, batchSize: 16 } },
+      laptop: { network: { width: 64 }, text: { length: 64 }, training: { epochs: 3 } },
       gpu: {
         network: { width: 384, numLayers: 12, numHeads: 6 },
         text: { length: 256 },
@@ -189,7 +195,11 @@ export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
     model: "autoregressive",
     systems: () => [
       ...systemsNamed(["end-to-end", "shallow-twin"]),
-      ...Object.entries(languageWays).map(([name, overrides]) => ({ name, overrides: { ...overrides, method: "blocks" as const } })),
+      ...Object.entries(languageWays).map(([name, overrides]) => ({
+        name,
+        overrides: { ...overrides, method: "blocks" as const },
+        ...(name === "blocks, cut by loss" && { cutByLossOf: "blocks" }),
+      })),
     ],
     columns: [],
     scales: {

@@ -3,10 +3,11 @@ import type { ClassEmbedding } from "../baselines/index.ts";
 import type {
   HeadInput,
   LabelLikelihood,
+  LanguageSampling,
   LossWeighting,
+  NextTokenPlace,
   QueryStart,
   ReadingDepth,
-  Sampling,
   SharedPolicy,
   TargetEmbedding,
 } from "../blocks/index.ts";
@@ -58,6 +59,8 @@ export interface RunConfig {
     readonly numBlocks: number;
     readonly layersPerBlock?: readonly number[] | undefined;
     readonly strategy: PartitionStrategy;
+    /** Sigmas to cut at instead, from sigmaMax down to sigmaMin. */
+    readonly boundaries?: readonly number[] | undefined;
     readonly overlap: number;
     readonly pMean: number;
     readonly pStd: number;
@@ -72,7 +75,7 @@ export interface RunConfig {
     readonly labelLikelihood: LabelLikelihood;
     readonly initialGate: 0 | 1;
     readonly condWidth?: number | undefined;
-    readonly sampling: { readonly numSteps?: number | undefined } & Omit<Sampling, "numSteps">;
+    readonly sampling: { readonly numSteps?: number | undefined } & Omit<LanguageSampling, "numSteps">;
   };
   /** For the model noprop-cnn. */
   readonly noProp: {
@@ -95,6 +98,9 @@ export interface RunConfig {
     readonly reading: ReadingDepth;
     readonly query: QueryStart;
     readonly nextTokenWeight: number;
+    readonly nextTokenPlace: NextTokenPlace;
+    readonly groupSize: number;
+    readonly handedOver: number;
     readonly recurrence: {
       readonly preludeLayers: number;
       readonly codaLayers: number;
@@ -157,7 +163,10 @@ const sampling = z
     numSteps: count.optional(),
     grid: z.enum(["equi-probability", "karras", "block-entry"]).default("equi-probability"),
     bridge: z.enum(["soft", "hard", "sampled"]).default("soft"),
-    readout: z.enum(["last", "evidence"]).default("evidence"),
+    readout: z
+      .enum(["last", "evidence", "reading"])
+      .default("evidence")
+      .describe("reading: of autoregressive blocks with a next-token loss"),
   })
   .prefault({});
 
@@ -166,6 +175,7 @@ const blocks = z
     numBlocks: count.default(3),
     layersPerBlock: z.array(count).readonly().optional(),
     strategy: z.enum(["equi-probability", "uniform", "uniform-log"]).default("equi-probability"),
+    boundaries: z.array(z.number().positive()).readonly().optional().describe("sigmas to cut at instead, from sigmaMax down to sigmaMin"),
     overlap: z.number().min(0).default(0.05),
     pMean: z.number().default(classNoise.pMean),
     pStd: z.number().positive().default(classNoise.pStd),
@@ -224,6 +234,14 @@ const text = z
       .min(0)
       .default(0)
       .describe("of autoregressive blocks: weight of the reading's own next-token cross-entropy"),
+    nextTokenPlace: z
+      .enum(["block", "network"])
+      .default("block")
+      .describe("where that is taken: behind the block's own layers, or of stacked readings behind all layers, the blocks taking turns"),
+    groupSize: count.default(1).describe("of autoregressive blocks: tokens that are estimated together, as in Block Diffusion"),
+    handedOver: share
+      .default(0)
+      .describe("of autoregressive blocks: share of the texts whose noisy embeddings are what the finished blocks before hand over"),
     recurrence: z
       .strictObject({
         preludeLayers: count.default(2),
@@ -311,7 +329,8 @@ const modelDefaults: Readonly<Partial<Record<string, RunConfigOverrides>>> = {
   },
   "masked-diffusion": {
     network: { width: 128 },
-    training: { epochs: 10, learningRate: 2e-3, weightDecay: 0.03, emaDecay: 0.999, batchSize: 64 },
+    blocks: { initialGate: 0 },
+    training: { epochs: 10, learningRate: 3e-3, weightDecay: 0.03, emaDecay: 0.999, batchSize: 16 },
     data: { augmentation: "none" },
   },
   autoregressive: {

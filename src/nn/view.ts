@@ -160,15 +160,15 @@ export function beside(read: KeyValue, groupSize = 1): View {
   };
 }
 
-/** What tokens see that come after those of a cache: its slots where `isFilled`, float32 [slots], is 1, and all tokens of their own group. */
-export function following(past: KeyValue, isFilled: Tensor, positions: Tensor): View {
-  const hidden = mul(add(isFilled, -1), -unseen); // 0 where filled
+/** What tokens see that come after those of a cache: its slots where `isFilled`, float32 [slots], is 1, and of their own group all tokens, or those where `isFresh`, float32 [tokens], is 1. */
+export function following(past: KeyValue, isFilled: Tensor, positions: Tensor, isFresh?: Tensor): View {
+  const hidden = (isSeen: Tensor): Tensor => mul(add(isSeen, -1), -unseen); // 0 where seen
   return {
     positions,
     attend: (query, { key, value }, heads) => {
-      const seen = constant(new Float32Array(key.shape[1]!), [key.shape[1]!]);
+      const own = isFresh === undefined ? constant(new Float32Array(key.shape[1]!), [key.shape[1]!]) : hidden(isFresh);
       const all = { key: concat([past.key, key], 1), value: concat([past.value, value], 1) };
-      return attention(query, all.key, all.value, { ...heads, mask: concat([hidden, seen], 0) });
+      return attention(query, all.key, all.value, { ...heads, mask: concat([hidden(isFilled), own], 0) });
     },
   };
 }

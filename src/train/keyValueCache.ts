@@ -3,13 +3,15 @@ import { type HostArray, input, type Tensor } from "../tensor/index.ts";
 
 type CacheShape = Pick<LanguageArchitecture, "length" | "keyWidth">;
 
-/** The symbols of a program that reads one more token behind those whose keys and values are kept: see `following`. */
+/** The symbols of a program that reads one more token, or a group of them, behind those whose keys and values are kept: see `following`. */
 export interface CacheInputs {
   readonly isFilled: Tensor;
+  /** Where the group that is read has tokens: at first it is the start alone, in the last place. Undefined for single tokens. */
+  readonly isFresh: Tensor | undefined;
   readonly positions: Tensor;
   /** Of the layer with this number, one slot for each position. */
   past(layer: number): KeyValue;
-  /** Outputs of the program: what its layers made of the token. */
+  /** Outputs of the program: what its layers made of the tokens. */
   readonly made: Record<string, Tensor>;
   /** Adds what a layer made to the outputs. */
   keep(layer: number, made: KeyValue): void;
@@ -17,11 +19,12 @@ export interface CacheInputs {
 
 const parts = ["key", "value"] as const;
 
-export function cacheInputs({ length, keyWidth }: CacheShape, batchSize: number): CacheInputs {
+export function cacheInputs({ length, keyWidth }: CacheShape, batchSize: number, groupSize = 1): CacheInputs {
   const made: Record<string, Tensor> = {};
   return {
     isFilled: input("filled", [length]),
-    positions: input("positions", [1, 1], "int32"),
+    isFresh: groupSize === 1 ? undefined : input("fresh", [groupSize]),
+    positions: input("positions", [1, groupSize], "int32"),
     past: (layer) => {
       const [key, value] = parts.map((part) => input(`past.${layer}.${part}`, [batchSize, length, keyWidth])) as [Tensor, Tensor];
       return { key, value };
@@ -62,20 +65,29 @@ export class KeyValueCache {
       for (const part of parts) this.slots.set(`${layer}.${part}`, new Float32Array(batchSize * shape.length * shape.keyWidth));
   }
 
-  /** What the program wants that reads the token at a position. */
-  feeds(position: number): Record<string, HostArray> {
+  /** What the program wants that reads `count` tokens, the last of them at a position; those before the first position are none. */
+  feeds(position: number, count = 1): Record<string, HostArray> {
     const past = [...this.slots].map(([name, values]) => [`past.${name}`, values] as const);
-    const filled = new Float32Array(this.shape.length).fill(1, 0, position);
-    return { ...Object.fromEntries(past), filled, positions: Int32Array.of(position) };
+    const read = Array.from({ length: count }, (_, i) => position - count + 1 + i);
+    return {
+      ...Object.fromEntries(past),
+      filled: new Float32Array(this.shape.length).fill(1, 0, Math.max(0, read[0]!)),
+      fresh: Float32Array.from(read, (own) => (own < 0 ? 0 : 1)),
+      positions: Int32Array.from(read, (own) => Math.max(0, own)),
+    };
   }
 
-  /** Takes over what the program made of it. */
-  store(results: Readonly<Record<string, HostArray>>, position: number): void {
+  /** Takes over what the program made of them. */
+  store(results: Readonly<Record<string, HostArray>>, position: number, count = 1): void {
     const { length, keyWidth } = this.shape;
     for (const [name, slots] of this.slots) {
       const made = results[`made.${name}`] as Float32Array;
       for (let i = 0; i < this.batchSize; i++)
-        slots.set(made.subarray(i * keyWidth, (i + 1) * keyWidth), (i * length + position) * keyWidth);
+        for (let k = Math.max(0, count - 1 - position); k < count; k++)
+          slots.set(
+            made.subarray((i * count + k) * keyWidth, (i * count + k + 1) * keyWidth),
+            (i * length + position - count + 1 + k) * keyWidth,
+          );
     }
   }
 }

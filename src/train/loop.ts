@@ -1,10 +1,12 @@
+import { UsageError } from "../errors.ts";
 import type { Optimizer, Schedule } from "../optim/index.ts";
 import { CheckpointStore, claimOwnership, type MetricsLog, type MetricValue, type RunFolder } from "../run/index.ts";
 import type { Device } from "../runtime/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import { restoreUnit, saveUnit } from "./checkpoint.ts";
 import type { Batch, TrainingMethod, Unit } from "./method.ts";
 import type { ParameterValues } from "./predictor.ts";
-import type { ParameterState } from "./state.ts";
+import { type ParameterState, UnitState } from "./state.ts";
 import { createTrainer, type StepReport, type Trainer } from "./trainer.ts";
 
 /** Data by number: the batch of a step is a function of the step, so a resumed run sees what it would have seen. */
@@ -75,8 +77,10 @@ export async function train(method: TrainingMethod, options: TrainOptions): Prom
   for (const group of groups) {
     const sessions: UnitSession[] = [];
     let log: MetricsLog | undefined;
+    using common = commonState(method, group, options);
     try {
-      for (const unit of group) sessions.push(await openUnit(method, unit, options, sessions));
+      for (const unit of group) sessions.push(await openUnit(method, unit, options, common?.parameters));
+      await restore(method, sessions, options);
       for (const { trainer } of sessions) await takeOver(trainer, learned);
       log = await options.record?.openLog(
         Object.fromEntries(sessions.map(({ trainer: { unit, steps: done } }) => [unit.name, done || -1])),
@@ -95,24 +99,54 @@ export async function train(method: TrainingMethod, options: TrainOptions): Prom
   return { finished: wanted.every((unit) => steps[unit.name] === options.steps), steps };
 }
 
+/**
+ * What several units of a group have, held once: updated by each that trains it, and seen by all.
+ *
+ * @throws {UsageError} if it goes on learning on a device where each unit's parameters live in memory of its own.
+ */
+function commonState(
+  method: TrainingMethod,
+  group: readonly Unit[],
+  { device, seed, optimizer, emaDecay }: TrainOptions,
+): UnitState | undefined {
+  const paths = group.flatMap(({ trainable, frozen }) => [...trainable.keys(), ...frozen.keys()]);
+  const several = new Set(paths.filter((path, i) => paths.indexOf(path) !== i));
+  const common = (kind: "trainable" | "frozen"): [string, Tensor][] =>
+    group.flatMap((unit) => [...unit[kind]].filter(([path]) => several.has(path)));
+  const trainable = new Map(common("trainable"));
+  if (device.name === "webgpu" && (trainable.size > 0 || (group.length > 1 && method.averaging !== undefined))) {
+    const message = `${group.map(({ name }) => name).join(", ")} share parameters that go on learning; on webgpu each holds its own. Train them with --device cpu, or let blocks own their parameters.`;
+    throw new UsageError("sharedOnDevice", { device: device.name, units: group.map(({ name }) => name) }, message);
+  }
+  if (several.size === 0) return undefined;
+  const frozen = new Map(common("frozen").filter(([path]) => !trainable.has(path)));
+  const unit: Unit = { name: "common", trainable, frozen, constants: new Map(), numLayers: 0 };
+  return new UnitState(unit, { seed, numSlots: optimizer.slots.length, ema: emaDecay !== undefined });
+}
+
 /** A unit in training, with its place on disk. */
 interface UnitSession {
   readonly trainer: Trainer;
   readonly values: ParameterValues;
-  /** Saves once for each step; the log is made durable first, so that no checkpoint is newer than its log. */
-  save(log: MetricsLog): Promise<void>;
+  /** Its checkpoints, where there is a record, and the step of the one that was read or written last. */
+  readonly store: CheckpointStore | undefined;
+  savedAt: number | undefined;
 }
 
-async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOptions, others: readonly UnitSession[]): Promise<UnitSession> {
-  const { record, optimizer } = options;
-  const shared = new Map<string, ParameterState>(others.flatMap(({ trainer }) => [...trainer.state.parameters]));
-  const trainer = await createTrainer(method, { ...options, unit, shared });
+async function openUnit(
+  method: TrainingMethod,
+  unit: Unit,
+  options: TrainOptions,
+  shared: ReadonlyMap<string, ParameterState> | undefined,
+): Promise<UnitSession> {
+  const { record } = options;
+  const trainer = await createTrainer(method, { ...options, unit, ...(shared && { shared }) });
   const state = trainer.state.parameters;
   const values: ParameterValues = (path) => {
     const one = state.get(path)!;
     return one.ema.length > 0 ? one.ema : one.value;
   };
-  if (record === undefined) return { trainer, values, save: async () => {} };
+  if (record === undefined) return { trainer, values, store: undefined, savedAt: undefined };
   try {
     const folder = record.folder.unitFolder(unit.name);
     const store = await CheckpointStore.open({
@@ -123,20 +157,38 @@ async function openUnit(method: TrainingMethod, unit: Unit, options: TrainOption
       keepLast: record.keepLast,
       onSkip: record.onSkip,
     });
-    const checkpoint = await store.load();
-    if (checkpoint !== undefined) await restoreUnit(trainer, checkpoint, optimizer.slots);
-    let savedAt = checkpoint?.step;
-    const save = async (log: MetricsLog): Promise<void> => {
-      if (savedAt === trainer.steps) return;
-      log.sync();
-      await saveUnit(store, trainer, optimizer.slots);
-      savedAt = trainer.steps;
-    };
-    return { trainer, values, save };
+    return { trainer, values, store, savedAt: undefined };
   } catch (error) {
     await trainer.dispose();
     throw error;
   }
+}
+
+/**
+ * Each unit goes on from its newest whole checkpoint; units that depend on each other from the newest step that all of them have, or from the start.
+ *
+ * @throws {RunError} if one of them has no checkpoint of that step.
+ */
+async function restore(method: TrainingMethod, sessions: readonly UnitSession[], { optimizer }: TrainOptions): Promise<void> {
+  const mustAgree = sessions.length > 1 && !method.independentUnits;
+  let agreed = Number.POSITIVE_INFINITY;
+  if (mustAgree) for (const { store } of sessions) agreed = Math.min(agreed, (await store?.load())?.step ?? 0);
+  if (agreed === 0) return;
+  for (const session of sessions) {
+    const checkpoint = await (mustAgree ? session.store!.load(agreed) : session.store?.load());
+    if (checkpoint === undefined) continue;
+    await restoreUnit(session.trainer, checkpoint, optimizer.slots);
+    session.savedAt = checkpoint.step;
+  }
+}
+
+/** Saves a unit once for each step; the log is made durable first, so that no checkpoint is newer than its log. */
+async function save(session: UnitSession, { optimizer }: TrainOptions, log: MetricsLog): Promise<void> {
+  const { trainer, store } = session;
+  if (session.savedAt === trainer.steps) return;
+  log.sync();
+  await saveUnit(store!, trainer, optimizer.slots);
+  session.savedAt = trainer.steps;
 }
 
 /** A unit that builds on others gets what they learned. */
@@ -160,11 +212,11 @@ async function trainTogether(
   for (let step = behind(); step < steps && !signal?.aborted; step = behind()) {
     for (const session of sessions.filter(({ trainer }) => trainer.steps === step)) await trainStep(session, options, log);
     if (method.averaging !== undefined && (step + 1) % method.averaging.every === 0) averageParameters(method.averaging.groups, sessions);
-    if (log !== undefined && (step + 1) % record!.saveEvery === 0) for (const session of sessions) await session.save(log);
+    if (log !== undefined && (step + 1) % record!.saveEvery === 0) for (const session of sessions) await save(session, options, log);
     await breathe();
   }
   for (const session of sessions) {
-    if (log !== undefined) await session.save(log);
+    if (log !== undefined) await save(session, options, log);
     if (session.trainer.steps < steps) continue;
     await session.trainer.download();
     options.onUnitDone?.(session.trainer.unit, session.values);

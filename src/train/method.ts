@@ -70,10 +70,16 @@ export interface Classifier extends TrainingMethod {
   predict(call: CallProgram, input: HostArray, batchSize: number, key: Key, unit?: Unit): Promise<Float32Array>;
 }
 
-/** A text that grows token by token; what was read is kept and not read again. */
+/** A text that grows token by token, or some tokens at a time; what was read is kept and not read again. */
 export interface Generation {
-  /** Reads the token before the next one of each text, at first the start `vocabSize`, and gives the scores of the next: [batch, vocabSize]. */
-  next(before: Int32Array): Promise<Float32Array>;
+  /** Tokens that are decided together. */
+  readonly groupSize: number;
+  /**
+   * Reads the group before the next one of each text, int32 [batch, groupSize], at first the start `vocabSize` in its last place, and gives the scores of the next, [batch, groupSize, vocabSize].
+   *
+   * @param known of the next group, the tokens that are decided already, -1 for the others: the others are made to agree with them.
+   */
+  next(before: Int32Array, known?: Int32Array): Promise<Float32Array>;
 }
 
 /** Likelihoods of text, in nats for each token. */

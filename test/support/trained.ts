@@ -10,7 +10,7 @@ export interface ShortTraining {
   at(index: number): Batch;
 }
 
-/** What a method's parameters are after some steps of each unit, one after another. */
+/** What a method's parameters are after some steps of each unit, one after another where that is possible. */
 export async function trainedValues(
   method: TrainingMethod,
   { device, batchSize, steps, learningRate, at }: ShortTraining,
@@ -21,7 +21,7 @@ export async function trainedValues(
     batches: { stepsPerEpoch: 10, at },
     batchSize,
     steps,
-    schedule: "sequential",
+    schedule: method.independentUnits || method.inOrder ? "sequential" : "interleaved",
     optimizer: adamW({ weightDecay: 0 }),
     learningRate: schedule({ kind: "cosine", learningRate, warmupSteps: 20, totalSteps: steps, floor: 0.01 }),
     clipNorm: 1,

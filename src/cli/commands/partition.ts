@@ -1,5 +1,13 @@
 import { Command, Option } from "commander";
-import { edmNoise, logNormalNoise, partition } from "../../diffusion/index.ts";
+import {
+  edmNoise,
+  equalLoss,
+  type LevelLoss,
+  logNormalNoise,
+  type Partition,
+  partition,
+  partitionFromBoundaries,
+} from "../../diffusion/index.ts";
 import { renderTable } from "../../report/index.ts";
 import { number, positiveNumber } from "../options.ts";
 import { print, printJson } from "../output.ts";
@@ -18,11 +26,20 @@ export function partitionCommand(): Command {
         .choices(["equi-probability", "uniform", "uniform-log"])
         .default("equi-probability"),
     )
+    .option(
+      "--measured <run>",
+      "cut so that each block meets as much loss, as it is measured of this run of blocks, with its training noise",
+    )
     .option("--json", "print the result as JSON")
-    .action(({ blocks, pMean, pStd, sigmaMin, sigmaMax, overlap, strategy, json }) => {
-      const result = partition({ numBlocks: blocks, strategy, overlap, noise: logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax }) });
+    .action(async ({ blocks, pMean, pStd, sigmaMin, sigmaMax, overlap, strategy, measured, json }) => {
+      const cut = { numBlocks: blocks, overlap };
+      const { result, losses } =
+        measured === undefined
+          ? { result: partition({ ...cut, strategy, noise: logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax }) }), losses: undefined }
+          : await measuredPartition(measured, cut);
       const { boundaries, ranges, trainingRanges } = result;
-      if (json) return printJson({ boundaries, ranges, rangesWithOverlap: trainingRanges });
+      if (json) return printJson({ boundaries, ranges, rangesWithOverlap: trainingRanges, losses });
+      for (const { sigma, loss } of losses ?? []) print(`loss ${loss.toFixed(3)} at sigma ${sigma.toPrecision(4)}`);
       const show = (x: number): string => x.toPrecision(6).replace(/\.?0+$/, "");
       const rows = ranges.map(([low, high], b) => [
         `block ${b}`,
@@ -37,5 +54,15 @@ export function partitionCommand(): Command {
           rows,
         ),
       );
+      if (losses !== undefined) print(`\nTo train with it: --boundaries ${boundaries.map((sigma) => +sigma.toPrecision(6)).join(",")}`);
     });
+}
+
+async function measuredPartition(
+  run: string,
+  { numBlocks, overlap }: { readonly numBlocks: number; readonly overlap: number },
+): Promise<{ readonly result: Partition; readonly losses: readonly LevelLoss[] }> {
+  const { lossByNoise } = await import("../../experiments/index.ts");
+  const { noise, losses } = await lossByNoise(run);
+  return { result: partitionFromBoundaries({ boundaries: equalLoss(numBlocks, noise, losses), noise, overlap }), losses };
 }
