@@ -1,6 +1,7 @@
 import { following, type KeyValue, plainContext } from "../nn/index.ts";
 import { concat, crossEntropy, filled, input, reshape, slice, type Tensor } from "../tensor/index.ts";
-import { cacheInputs } from "../train/index.ts";
+import { cacheInputs, once, whenAsked } from "../train/index.ts";
+import type { Estimate } from "./block.ts";
 import { type BlockViews, embeddingErrors, meanEmbedding, ofWholeGroups, plainPass } from "./languageBlock.ts";
 import type { LanguageParts } from "./languageBlocks.ts";
 import { fedLevels } from "./levels.ts";
@@ -22,28 +23,23 @@ export function languagePrograms(parts: LanguageParts, batchSize: number): Recor
   const tokens = input("tokens", [batchSize, length], "int32");
   const noisy = { z: input("z", [batchSize, length, width]), levels: fedLevels(batchSize) };
   const whole = blocks.flatMap((block, b) => {
-    const { reading: read, estimate } = block.readAndEstimate(startOf(b, tokens, plainPass), noisy, plainPass);
-    const { evidence, logits } = block.answer(estimate, noisy.z, noisy.levels.sigma);
-    const said = { nats: spoken(b, read, tokens) };
-    return [
-      [`block-${b}`, { evidence, logits }],
-      [`block-${b} entry`, { nats: answered(b, estimate, noisy, tokens, (answer, own) => crossEntropy(answer.evidence, own)) }],
-      [`block-${b} loss`, { nats: answered(b, estimate, noisy, tokens, (answer, own) => crossEntropy(answer.logits, own)) }],
-      [`block-${b} denoised`, { denoised: answered(b, estimate, noisy, tokens, (answer) => meanEmbedding(answer.logits, targets)) }],
-      [
-        `block-${b} measured`,
-        { squaredError: answered(b, estimate, noisy, tokens, (answer, own) => embeddingErrors(answer.logits, own, targets)) },
-      ],
-      ...(speaking.includes(b)
-        ? ([
-            [`block-${b} read`, said],
-            [`block-${b} said`, { scores: block.say(read) }],
-          ] as const)
-        : []),
-    ] as const;
+    const passed = once(() => block.readAndEstimate(startOf(b, tokens, plainPass), noisy, plainPass));
+    const each = (f: (answer: Estimate, tokens: Tensor) => Tensor): Tensor => answered(b, passed().estimate, noisy, tokens, f);
+    const programs: Record<string, () => Record<string, Tensor>> = {
+      [`block-${b}`]: () => ({ ...block.answer(passed().estimate, noisy.z, noisy.levels.sigma) }),
+      [`block-${b} entry`]: () => ({ nats: each(({ evidence }, own) => crossEntropy(evidence, own)) }),
+      [`block-${b} loss`]: () => ({ nats: each(({ logits }, own) => crossEntropy(logits, own)) }),
+      [`block-${b} denoised`]: () => ({ denoised: each(({ logits }) => meanEmbedding(logits, targets)) }),
+      [`block-${b} measured`]: () => ({ squaredError: each(({ logits }, own) => embeddingErrors(logits, own, targets)) }),
+      [`block-${b} next`]: () => nextProgram(parts, b, batchSize),
+    };
+    const speaks: typeof programs = {
+      [`block-${b} read`]: () => ({ nats: spoken(b, passed().reading, tokens) }),
+      [`block-${b} said`]: () => ({ scores: block.say(passed().reading) }),
+    };
+    return Object.entries({ ...programs, ...(speaking.includes(b) && speaks) });
   });
-  const next = blocks.map((_, b) => [`block-${b} next`, nextProgram(parts, b, batchSize)] as const);
-  return { targets: { table: targets.table }, ...Object.fromEntries([...whole, ...next]) };
+  return whenAsked({ targets: () => ({ table: targets.table }), ...Object.fromEntries(whole) });
 }
 
 /** One more token, or group, read by block b, and the next one estimated. Where blocks are stacked, all but the first read the state of the one below. */

@@ -24,10 +24,11 @@ export interface PlanOptions {
 }
 
 /**
- * What a process needs besides its tensors once it trains: pages of the engine's code, thread stacks and packing buffers, the session's graph,
- * the JavaScript heap that tracing leaves. Measured: what remains of the peak in `node bench/memory.mjs`.
+ * What a process needs besides its tensors once it trains: pages of the engine's code, thread stacks and packing buffers; and for each node of its graph what the engine's session and the JavaScript heap keep
+ * of it. Measured: what remains of the peak in `node bench/memory.mjs`, and of language models of 3,072 tokens (bench/RESULTS.md).
  */
-const sessionBytes = 75e6;
+const processBytes = 57e6;
+const nodeBytes = 11.5e3;
 /** Peak resident memory over the sum of live values: gaps in the engine's arena; measured likewise. */
 const arenaShare = 1.1;
 
@@ -41,6 +42,7 @@ export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimi
     .reduce((sum, { tensor }) => sum + bytesOf(tensor), 0);
   const constants = program.constants.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   const intermediates = memoryProfile(program).peakBytes;
+  const session = processBytes + nodeBytes * program.nodes.length;
   const optimizerBytes = gradients * (optimizer.slots.length + (ema ? 1 : 0));
   return {
     unit: unit.name,
@@ -48,7 +50,7 @@ export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimi
     gradients,
     optimizer: optimizerBytes,
     activations: intermediates + inputs,
-    peak: Math.round(parameters + 2 * gradients + optimizerBytes + inputs + 2 * constants + arenaShare * intermediates + sessionBytes),
+    peak: Math.round(parameters + 2 * gradients + optimizerBytes + inputs + 2 * constants + arenaShare * intermediates + session),
   };
 }
 

@@ -10,3 +10,4 @@ export * from "./predictor.ts";
 export { type ParameterState, UnitState } from "./state.ts";
 export { gradientProgram, parameterNames, traceStep } from "./step.ts";
 export * from "./trainer.ts";
+export { once, whenAsked } from "./whenAsked.ts";

@@ -215,6 +215,8 @@ async function trainTogether(
     if (log !== undefined && (step + 1) % record!.saveEvery === 0) for (const session of sessions) await save(session, options, log);
     await breathe();
   }
+  const isDone = behind() === steps;
+  if (isDone) await finish(sessions, options, log);
   for (const session of sessions) {
     if (log !== undefined) await save(session, options, log);
     if (session.trainer.steps < steps) continue;
@@ -223,8 +225,28 @@ async function trainTogether(
   }
 }
 
-async function trainStep({ trainer, values }: UnitSession, options: TrainOptions, log: MetricsLog | undefined): Promise<void> {
-  const { batches, accumulate = 1, record, evaluate, evaluateEvery = Number.POSITIVE_INFINITY, steps } = options;
+/** The evaluation after the last step, of units that made one: beside what made the steps it would be the peak of memory. */
+async function finish(sessions: readonly UnitSession[], options: TrainOptions, log: MetricsLog | undefined): Promise<void> {
+  for (const { trainer } of sessions) await trainer.release();
+  for (const session of sessions) {
+    if (session.savedAt === session.trainer.steps) continue; // it came so from its checkpoint
+    const validation = await evaluated(session, options);
+    if (Object.keys(validation).length > 0) log?.write(session.trainer.unit.name, session.trainer.steps, validation);
+  }
+}
+
+/** What a unit's evaluation says, as it is logged. */
+async function evaluated({ trainer, values }: UnitSession, { evaluate, onEvaluated }: TrainOptions): Promise<Record<string, MetricValue>> {
+  if (evaluate === undefined) return {};
+  await trainer.download();
+  const metrics = await evaluate(trainer.unit, values);
+  if (Object.keys(metrics).length > 0) onEvaluated?.(trainer.unit, trainer.steps, metrics);
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`validation/${name}`, value]));
+}
+
+async function trainStep(session: UnitSession, options: TrainOptions, log: MetricsLog | undefined): Promise<void> {
+  const { batches, accumulate = 1, record, evaluateEvery = Number.POSITIVE_INFINITY, steps } = options;
+  const { trainer } = session;
   const { unit } = trainer;
   const first = trainer.steps * accumulate;
   const list: Batch[] = [];
@@ -236,12 +258,7 @@ async function trainStep({ trainer, values }: UnitSession, options: TrainOptions
   if (record !== undefined && (report.step % record.logEvery === 0 || isLast)) {
     Object.assign(logged, { loss: report.loss, ...report.metrics, gradientNorm: report.gradientNorm, learningRate: report.learningRate });
   }
-  if (evaluate !== undefined && (report.step % evaluateEvery === 0 || isLast)) {
-    await trainer.download();
-    const metrics = await evaluate(unit, values);
-    if (Object.keys(metrics).length > 0) options.onEvaluated?.(unit, report.step, metrics);
-    Object.assign(logged, Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`validation/${name}`, value])));
-  }
+  if (report.step % evaluateEvery === 0 && !isLast) Object.assign(logged, await evaluated(session, options));
   if (Object.keys(logged).length > 0) log?.write(unit.name, report.step, logged);
 }
 

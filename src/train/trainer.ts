@@ -47,6 +47,8 @@ export interface Trainer extends AsyncDisposable {
   download(): Promise<void>;
   /** Goes on from `steps` updates with the values that were put into `state`. */
   resume(steps: number): Promise<void>;
+  /** After the last step: gives back the memory in which steps were made; `state` is up to date and stays. */
+  release(): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -68,14 +70,20 @@ export async function createTrainer(method: TrainingMethod, config: TrainerConfi
     emaDecay: config.emaDecay,
   };
   const create = device.name === "webgpu" ? deviceStepRunner : hostStepRunner;
-  const runner: StepRunner = await create(device, state, stepConfig).catch((error: unknown) => {
+  let runner: StepRunner | undefined = await create(device, state, stepConfig).catch((error: unknown) => {
     state.dispose();
     throw error;
   });
   let steps = 0;
 
+  async function release(): Promise<void> {
+    await runner?.download();
+    await runner?.[Symbol.asyncDispose]();
+    runner = undefined;
+  }
+
   async function dispose(): Promise<void> {
-    await runner[Symbol.asyncDispose]();
+    await runner?.[Symbol.asyncDispose]();
     state.dispose();
   }
 
@@ -86,6 +94,7 @@ export async function createTrainer(method: TrainingMethod, config: TrainerConfi
       return steps;
     },
     step: async (batches) => {
+      if (runner === undefined) throw new Error("internal: a step after the trainer was released");
       const started = performance.now();
       const rate = learningRate(steps);
       const list = Array.isArray(batches) ? (batches as readonly Batch[]) : [batches as Batch];
@@ -94,11 +103,12 @@ export async function createTrainer(method: TrainingMethod, config: TrainerConfi
       steps++;
       return { ...scalars, step: steps, learningRate: rate, stepMs: performance.now() - started };
     },
-    download: () => runner.download(),
+    download: async () => runner?.download(),
     resume: async (done) => {
       steps = done;
-      await runner.upload();
+      await runner?.upload();
     },
+    release,
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
