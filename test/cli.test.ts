@@ -600,8 +600,39 @@ describe("language models", () => {
   };
 
   test.each([
-    ["autoregressive", "language-own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 1", "block 0", "diffusion"]],
+    ["autoregressive", "language-own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 0", "block 1", "diffusion"]],
     ["autoregressive", "language-stacked", ["--layers", "4", "--blocks", "2", "--reading", "stacked"], ["block 1", "block 0", "diffusion"]],
+    [
+      "autoregressive",
+      "language-turns",
+      [
+        "--layers",
+        "2",
+        "--blocks",
+        "2",
+        "--reading",
+        "stacked",
+        "--next-token-weight",
+        "1",
+        "--next-token-place",
+        "network",
+        "--readout",
+        "reading",
+      ],
+      ["reading 1", "block 1", "block 0", "diffusion"],
+    ],
+    [
+      "autoregressive",
+      "language-handed",
+      ["--layers", "2", "--blocks", "2", "--handed-over", "0.5"],
+      ["blocks together", "block 0", "block 1", "diffusion"],
+    ],
+    [
+      "autoregressive",
+      "language-groups",
+      ["--layers", "2", "--blocks", "2", "--group", "4"],
+      ["diffusion", "blocks together", "block 0", "block 1"],
+    ],
     ["autoregressive", "language-whole", ["--layers", "2", "--key-heads", "1", "--method", "end-to-end"], ["next token"]],
     ["recurrent-depth", "language-denoiser", ["--layers", "1"], ["block 0", "diffusion"]],
   ])("%s, %s: trains, tells its perplexity, and writes text that depends on the seed alone", async (model, run, more, likelihoods) => {
@@ -659,6 +690,17 @@ describe("language models", () => {
     const { stdout } = await dblocks("reproduce", "language", ...options, "--only", "shallow-twin", "blocks, stacked", "--json");
     const { runs } = JSON.parse(stdout) as { runs: { method: string; bits: number }[] };
     expect(runs.map(({ method }) => method)).toEqual(["shallow-twin", "blocks, stacked"]);
+    const early = await dblocks("reproduce", "language", ...options, "--only", "blocks, cut by loss");
+    expect([early.code, early.stderr]).toEqual([
+      1,
+      expect.stringMatching(/"blocks, cut by loss" is cut by the losses of "blocks", which was not trained/),
+    ]);
+    const cut = await dblocks("reproduce", "language", ...options, "--only", "blocks", "blocks, cut by loss", "--json");
+    expect((JSON.parse(cut.stdout) as { runs: { bits: number }[] }).runs).toHaveLength(2);
+    const { blocks } = JSON.parse(readFileSync(join(folder, "table", "blocks-cut-by-loss-s0", "config.json"), "utf8"));
+    const pilot = ["partition", "--blocks", "3", "--measured", join(folder, "table", "blocks-s0")];
+    expect(JSON.parse((await dblocks(...pilot, "--json")).stdout).boundaries).toEqual(blocks.boundaries);
+    expect((await dblocks(...pilot)).stdout).toMatch(/To train with it: --boundaries 80,[\d.]+,[\d.]+,0\.002/);
     const { code, stderr } = await dblocks("reproduce", "language", ...options, "--only", "nothing");
     expect([code, stderr]).toEqual([2, expect.stringMatching(/--only nothing: the rows are end-to-end; shallow-twin;/)]);
   });
@@ -670,8 +712,15 @@ describe("language models", () => {
       [trainLanguage("autoregressive", "c", "--key-heads", "3"), /3 key heads must divide 2 heads/],
       [
         trainLanguage("autoregressive", "d", "--layers", "4", "--reading", "stacked", "--shared", "together"),
-        /stacked blocks read the finished blocks/,
+        /stacked blocks, .* are finished before the next one learns/,
       ],
+      [trainLanguage("autoregressive", "f", "--blocks", "2", "--layers", "2", "--boundaries", "80,1,0.5,0.002"), /2 blocks have 3 of them/],
+      [
+        trainLanguage("autoregressive", "g", "--blocks", "2", "--layers", "2", "--group", "3"),
+        /groups of 3 tokens do not divide a sequence of 16/,
+      ],
+      [trainLanguage("recurrent-depth", "h", "--readout", "reading"), /only blocks of an autoregressive model read/],
+      [dblocks("partition", "--blocks", "2", "--measured", join(folder, "language-whole")), /which has no noise levels/],
       [trainLanguage("recurrent-depth", "e", "--blocks", "3"), /its one core denoises at all levels/],
       [
         dblocks("sample", join(folder, "language-own"), "--prompt", "the fox", "--tokens", "10"),

@@ -177,7 +177,7 @@ export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
     systems: () => systemsNamed(["end-to-end", "dblocks"]),
     columns: [{ title: "published, text8 bits a character", values: { "end-to-end": "1.56", dblocks: "1.45" } }],
     scales: {
-      laptop: { network: { width: 64 }, text: { length: 64 }, training: { epochs: 3 } },
+      laptop: { network: { width: 64 }, text: { length: 64 }, training: { epochs: 2 } },
       gpu: {
         network: { width: 384, numLayers: 12, numHeads: 6 },
         text: { length: 256 },
@@ -203,7 +203,7 @@ export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
     ],
     columns: [],
     scales: {
-      laptop: { network: { width: 96, numLayers: 6 }, blocks: { numBlocks: 3 }, text: { length: 64 }, training: { epochs: 2 } },
+      laptop: { network: { width: 96, numLayers: 6 }, blocks: { numBlocks: 3 }, text: { length: 64 }, training: { epochs: 1 } },
       gpu: {
         network: { width: 384, numLayers: 12, numHeads: 6 },
         text: { length: 256 },
