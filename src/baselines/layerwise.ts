@@ -42,7 +42,7 @@ export function layerwise(
       trainable: new Map([...parameters[group]!, ...own]),
       frozen: new Map(parameters.slice(0, group).flatMap((before) => [...before])),
       constants: new Map(),
-      numLayers: ranges[group]![1],
+      numLayers: ranges[group]![1] - ranges[group]![0] + ranges[group]![0] / 3, // those before forward alone
     }),
     stateAfter: (group, input, context = plainContext, run = (layer) => layer) => {
       let h = stem(input, undefined, group === 0 ? context : plainContext);

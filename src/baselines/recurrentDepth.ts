@@ -165,6 +165,6 @@ function networkUnit(
     trainable: new Map(named),
     frozen: new Map(),
     constants: new Map(),
-    numLayers: Math.round((forward + 2 * back) / 3),
+    numLayers: (forward + 2 * back) / 3,
   };
 }

@@ -25,7 +25,7 @@ import { drawnLevels, type NoiseLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
 import type { LossWeighting } from "./objective.ts";
 import type { Sampling } from "./predict.ts";
-import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts";
+import { blockUnit, checkFinishedSharing, forward, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
 
 /**
@@ -234,11 +234,7 @@ function checkOptions({ length }: LanguageArchitecture, options: LanguageBlocksO
   const refuse = (code: string, data: object, what: string): never => {
     throw new UsageError(code, { ...data }, `convertLanguage: ${what}`);
   };
-  if ((reading === "stacked" || handedOver > 0) && shared !== "owned" && shared !== "frozen") {
-    const why =
-      "stacked blocks, and blocks that hand over, are finished before the next one learns, so nothing that they share can go on learning";
-    refuse("stackedSharing", { shared }, `${why}. Choose shared: owned or frozen.`);
-  }
+  if (reading === "stacked" || handedOver > 0) checkFinishedSharing("convertLanguage", shared);
   if (nextTokenWeight > 0 && nextTokenPlace === "network" && (reading !== "stacked" || handedOver > 0)) {
     const why = "the next token's cross-entropy behind the whole network is that of stacked readings, all of which go on learning";
     refuse("throughNetwork", { reading, handedOver }, `${why}. Choose reading: stacked, and handedOver: 0.`);
@@ -267,26 +263,14 @@ interface UnitOptions {
 }
 
 /**
- * One unit for each block, with what it reads of the others. A sample passes twice through its layers; once through those of the blocks before where readings are stacked, and of the blocks behind where the gradient comes through them; and twice
- * through those before where they hand over.
+ * One unit for each block, with what it reads of the others. A sample passes twice through its layers; forward through those of the blocks before where readings are stacked, and twice where they hand over; and forward and back, but for
+ * their own gradients, through those of the blocks behind where the next token is said there.
  */
 function unitsOf(blocks: readonly LanguageBlock[], { shared, targets, isStacked, isThrough, isHanded }: UnitOptions): readonly Unit[] {
   const table = { constant: targets.parameter ? undefined : targets.table, learned: targets.parameter };
   const units = blocks.map(({ parameters, numLayers }, b) => blockUnit(b, { parameters, numLayers: 2 * numLayers }, shared, table));
-  const last = blocks.length - 1;
-  return units.map((unit, b) => {
-    const read = new Set<Tensor>();
-    let numLayers = unit.numLayers;
-    for (const [other, { parameters, numLayers: layers }] of blocks.entries()) {
-      const passes = other < b ? (isStacked ? 1 : 0) + (isHanded ? 2 : 0) : other > b && isThrough ? 1 : 0;
-      if (passes === 0) continue;
-      numLayers += passes * layers;
-      const speaks = isHanded || (isThrough && other === last);
-      for (const tensor of [...parameters.stem.values(), ...parameters.layers.values(), ...(speaks ? parameters.head.values() : [])])
-        read.add(tensor);
-    }
-    const others = units.filter((other) => other !== unit);
-    const frozen = others.flatMap((other) => [...other.trainable, ...other.frozen].filter(([, tensor]) => read.has(tensor)));
-    return { ...unit, frozen: new Map([...unit.frozen, ...frozen]), numLayers };
+  return readingOthers(units, blocks, (own, other) => {
+    if (other < own && (isStacked || isHanded)) return { layers: ((isStacked ? 1 : 0) + (isHanded ? 2 : 0)) * forward, head: isHanded };
+    return other > own && isThrough ? { layers: 2 * forward, head: other === blocks.length - 1 } : undefined;
   });
 }

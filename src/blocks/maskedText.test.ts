@@ -54,27 +54,47 @@ describe.each(["linear", "cosine"] as const)("%s schedule", (masking) => {
   });
 });
 
-test("what is hidden does not reach the network: another token there leaves every logit as it is", async () => {
-  const method = convertMasked(network, { partition: maskingPartition({ numBlocks: 1 }) });
-  await using caller = createCaller(method, { device: cpu, values: (path) => values(method, path), batchSize: 2 });
-  const whole = tinyText(3, 2).input as Int32Array;
-  const hidden = new Uint8Array(2 * length).map((_, i) => (i % 3 === 1 ? 1 : 0));
-  const shown = whole.map((token, i) => (hidden[i] ? vocabSize : token));
-  const other = whole.map((token, i) => (hidden[i] ? (token + 1) % vocabSize : token)).map((token, i) => (hidden[i] ? vocabSize : token));
-  const t = new Float32Array(2).fill(0.4);
-  const [a, b] = [await caller.call("block-0", { tokens: shown, t }), await caller.call("block-0", { tokens: other, t })];
-  expect(a.logits).toEqual(b.logits);
-  const visible = shown.map((token, i) => (i === 0 ? (token + 1) % vocabSize : token));
-  expect((await caller.call("block-0", { tokens: visible, t })).logits).not.toEqual(a.logits);
+test("stacked blocks: gradients of their own parameters alone, through the frozen layers of those before; the last one has all layers", async () => {
+  const method = convertMasked(network, { partition: maskingPartition({ numBlocks: 3 }), reading: "stacked" });
+  const at = (_: string, initial: Float32Array): Float32Array => initial.map((x, i) => (x === 0 ? 0.05 * Math.sin(i) : x));
+  for (const unit of method.units) expect((await objectiveResult(cpu, method, unit, tinyText(0), { at })).gradientError).toBeLessThan(1e-2);
+  expect(method.units.map(({ numLayers }) => numLayers)).toEqual([1, 1 + 1 / 3, 1 + 2 / 3].map((layers) => expect.closeTo(layers, 9)));
+  const layersOf = (paths: Iterable<string>): string[] =>
+    [...new Set([...paths].flatMap((path) => /layers\.\d/.exec(path)?.[0] ?? []))].sort();
+  expect(layersOf(method.units[2]!.frozen.keys())).toEqual(["layers.0", "layers.1"]);
+  expect(layersOf(method.units[2]!.trainable.keys())).toEqual(["layers.2"]);
+  expect([...method.units[1]!.trainable.keys()].some((path) => path.includes("stem"))).toBe(false);
+  expect(method).toMatchObject({ independentUnits: false, inOrder: true });
+  expect(() => convertMasked(network, { partition: maskingPartition({ numBlocks: 3 }), reading: "stacked", shared: "together" })).toThrow(
+    expect.objectContaining({ code: "stackedSharing" }),
+  );
 });
+
+test.each(["own", "stacked"] as const)(
+  "what is hidden does not reach the network: another token there leaves every logit as it is (%s)",
+  async (reading) => {
+    const method = convertMasked(network, { partition: maskingPartition({ numBlocks: reading === "own" ? 1 : 3 }), reading });
+    const last = `block-${method.units.length - 1}`;
+    await using caller = createCaller(method, { device: cpu, values: (path) => values(method, path), batchSize: 2 });
+    const whole = tinyText(3, 2).input as Int32Array;
+    const hidden = new Uint8Array(2 * length).map((_, i) => (i % 3 === 1 ? 1 : 0));
+    const shown = whole.map((token, i) => (hidden[i] ? vocabSize : token));
+    const other = whole.map((token, i) => (hidden[i] ? (token + 1) % vocabSize : token)).map((token, i) => (hidden[i] ? vocabSize : token));
+    const t = new Float32Array(2).fill(0.4);
+    const [a, b] = [await caller.call(last, { tokens: shown, t }), await caller.call(last, { tokens: other, t })];
+    expect(a.logits).toEqual(b.logits);
+    const visible = shown.map((token, i) => (i === 0 ? (token + 1) % vocabSize : token));
+    expect((await caller.call(last, { tokens: visible, t })).logits).not.toEqual(a.logits);
+  },
+);
 
 function values({ units }: ReturnType<typeof convertMasked>, path: string): Float32Array {
   const tensor = units.flatMap(({ trainable }) => [...trainable]).find(([name]) => name === path)![1];
   return new Float32Array(tensor.shape.reduce((a, b) => a * b, 1)).map((_, i) => 0.3 * Math.sin(i + path.length));
 }
 
-describe("trained on a small language", async () => {
-  const method = convertMasked(network, { partition: maskingPartition({ numBlocks: 3 }) });
+describe.each(["own", "stacked"] as const)("trained on a small language, readings %s", async (reading) => {
+  const method = convertMasked(network, { partition: maskingPartition({ numBlocks: 3 }), reading });
   const values = await trainedValues(method, {
     device: cpu,
     batchSize: 16,

@@ -19,6 +19,7 @@ import {
   greater,
   type HostArray,
   input,
+  maximum,
   mean,
   mul,
   random,
@@ -29,7 +30,8 @@ import {
 } from "../tensor/index.ts";
 import { assignLayers, type TrainingMethod } from "../train/index.ts";
 import type { BlockParameters } from "./block.ts";
-import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts";
+import type { ReadingDepth } from "./languageBlocks.ts";
+import { blockUnit, checkFinishedSharing, forward, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
 
 export interface MaskedTextOptions {
   readonly partition: MaskingPartition;
@@ -38,14 +40,20 @@ export interface MaskedTextOptions {
   readonly shared?: SharedPolicy;
   /** Gate of the residual branches at initialisation. */
   readonly initialGate?: 0 | 1;
+  /** `own`: each block embeds the tokens itself. `stacked`: it starts from the state to which the finished blocks before it bring them, which know times of more hidden tokens; the last one has all layers. */
+  readonly reading?: ReadingDepth;
 }
 
 /** Some of a network's layers as a denoiser of tokens. */
 export interface TextBlock {
   readonly parameters: BlockParameters;
   readonly numLayers: number;
-  /** int32 [batch, length], hidden ones as `vocabSize`, and times [batch, 1] -> logits [batch, length, vocabSize]. */
-  denoise(tokens: Tensor, times: Tensor, context: Context, checkpointing?: boolean): Tensor;
+  /** int32 [batch, length], hidden ones as `vocabSize` -> [batch, length, width] */
+  embed(tokens: Tensor, context: Context): Tensor;
+  /** A state behind the block's layers, at times [batch, 1]. */
+  through(state: Tensor, times: Tensor, context: Context, checkpointing?: boolean): Tensor;
+  /** -> logits [batch, length, vocabSize] */
+  say(state: Tensor, times: Tensor, context: Context): Tensor;
 }
 
 /**
@@ -66,24 +74,31 @@ export interface MaskedText extends TrainingMethod {
  */
 export function convertMasked(
   architecture: TokenArchitecture,
-  { partition, layersPerBlock, shared = "owned", initialGate = 0 }: MaskedTextOptions,
+  { partition, layersPerBlock, shared = "owned", initialGate = 0, reading = "own" }: MaskedTextOptions,
 ): MaskedText {
+  const isStacked = reading === "stacked";
+  if (isStacked) checkFinishedSharing("convertMasked", shared);
   const { ranges: times, trainingRanges } = partition;
   const { length, vocabSize } = architecture;
   const ranges = assignLayers(architecture.numLayers, times.length, layersPerBlock);
   const networks = perBlock(times.length, shared, () => conditioned(architecture, initialGate), withStemOf);
-  const blocks = ranges.map((range, b) => createTextBlock(networks[b]!, range));
-  const units = blocks.map((block, b) => blockUnit(b, block, shared));
-  const boundOf = (
-    block: TextBlock,
-    tokens: Tensor,
-    hidden: Tensor,
-    { t, weight }: Times,
-    context: Context,
-    checkpointing = false,
-  ): Tensor => {
+  const blocks = ranges.map((range, b) => createTextBlock(networks[b]!, range, !isStacked || b === 0));
+  const units = readingOthers(
+    blocks.map((block, b) => blockUnit(b, block, shared)),
+    blocks,
+    (own, other) => (isStacked && other < own ? { layers: forward } : undefined),
+  );
+  /** What block b's layers make of tokens. Blocks before are asked at the nearest times that they know. */
+  const stateOf = (b: number, tokens: Tensor, t: Tensor, context: Context, checkpointing = false): Tensor => {
+    const start =
+      isStacked && b > 0 ? stateOf(b - 1, tokens, maximum(t, trainingRanges[b - 1]![0]), plainContext) : blocks[b]!.embed(tokens, context);
+    return blocks[b]!.through(start, t, context, checkpointing);
+  };
+  const logitsOf = (b: number, tokens: Tensor, t: Tensor, context: Context, checkpointing = false): Tensor =>
+    blocks[b]!.say(stateOf(b, tokens, t, context, checkpointing), t, context);
+  const boundOf = (b: number, tokens: Tensor, hidden: Tensor, { t, weight }: Times, context: Context, checkpointing = false): Tensor => {
     const shown = where(hidden, constant([vocabSize], [], "int32"), tokens);
-    const losses = mul(crossEntropy(block.denoise(shown, t, context, checkpointing), tokens), cast(hidden, "float32"));
+    const losses = mul(crossEntropy(logitsOf(b, shown, t, context, checkpointing), tokens), cast(hidden, "float32"));
     return mul(reshape(weight, [tokens.shape[0]!]), mul(reduceSum(losses, -1), 1 / length));
   };
   return {
@@ -94,21 +109,22 @@ export function convertMasked(
     blocks,
     units,
     ...sharingOf(shared, units),
+    ...(isStacked && { independentUnits: false, inOrder: true }),
     objective: (unit, { input: tokens }, key, { checkpointing }) => {
       const b = units.indexOf(unit);
       const drawn = drawnTimes(fold(key, "times"), partition, trainingRanges[b]!, tokens.shape[0]!);
       const coin = random(fold(key, "hidden"), { name: "uniform", fill: (out, own) => uniform(own, out as Float32Array) }, tokens.shape);
       const hidden = greater(coin, drawn.kept);
-      return { loss: mean(boundOf(blocks[b]!, tokens, hidden, drawn, trainingContext(fold(key, "dropout")), checkpointing)), metrics: {} };
+      return { loss: mean(boundOf(b, tokens, hidden, drawn, trainingContext(fold(key, "dropout")), checkpointing)), metrics: {} };
     },
     programs: (batchSize) => {
       const tokens = input("tokens", [batchSize, length], "int32");
       const fed = { t: input("t", [batchSize, 1]), weight: input("weight", [batchSize, 1]), kept: input("kept", [batchSize, 1]) };
       const hidden = input("hidden", [batchSize, length], "bool");
       return Object.fromEntries(
-        blocks.flatMap((block, b) => [
-          [`block-${b}`, { logits: block.denoise(tokens, fed.t, plainContext) }],
-          [`block-${b} bound`, { bound: boundOf(block, tokens, hidden, fed, plainContext) }],
+        blocks.flatMap((_, b) => [
+          [`block-${b}`, { logits: logitsOf(b, tokens, fed.t, plainContext) }],
+          [`block-${b} bound`, { bound: boundOf(b, tokens, hidden, fed, plainContext) }],
         ]),
       );
     },
@@ -166,20 +182,18 @@ function withStemOf(common: Conditioned, own: Conditioned): Conditioned {
   return { network: { ...own.network, stem: common.network.stem }, time: common.time };
 }
 
-function createTextBlock({ network, time }: Conditioned, [first, end]: readonly [number, number]): TextBlock {
+function createTextBlock({ network, time }: Conditioned, [first, end]: readonly [number, number], embeds: boolean): TextBlock {
   const layers = network.layers.slice(first, end);
+  const at = (times: Tensor, base: Context): Context => ({ ...base, condition: time(mul(reshape(times, [times.shape[0]!]), 1000)) });
   return {
     parameters: {
-      stem: namedParameters({ parts: { stem: network.stem, noise: time } }),
+      stem: namedParameters({ parts: { ...(embeds && { stem: network.stem }), noise: time } }),
       layers: layerParameters(layers, first),
       head: namedParameters({ parts: { head: network.head } }),
     },
     numLayers: end - first,
-    denoise: (tokens, times, base, checkpointing = false) => {
-      const context = { ...base, condition: time(mul(reshape(times, [tokens.shape[0]!]), 1000)) };
-      const embedded = network.stem(tokens, context);
-      const state = throughLayers(layers, embedded, context, checkpointing);
-      return network.head(state, context);
-    },
+    embed: network.stem,
+    through: (state, times, base, checkpointing = false) => throughLayers(layers, state, at(times, base), checkpointing),
+    say: (state, times, base) => network.head(state, at(times, base)),
   };
 }

@@ -1,3 +1,4 @@
+import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { TrainingMethod, Unit } from "../train/index.ts";
 import type { BlockParameters } from "./block.ts";
@@ -79,4 +80,46 @@ function averagedGroups(units: readonly Unit[]): string[][] {
   const local = (unit: Unit): string[] =>
     [...unit.trainable.keys()].map((path) => path.slice(unit.name.length + 1)).filter((path) => !path.startsWith("layers."));
   return local(units[0]!).map((path) => units.map((unit) => `${unit.name}/${path}`));
+}
+
+/** What a layer counts that is run forward alone, where forward and back is 1: see `Unit.numLayers`. */
+export const forward: number = 1 / 3;
+
+/** What a block's step passes through of another block. */
+export interface PassThrough {
+  /** How many layers each of its layers counts as. */
+  readonly layers: number;
+  /** Whether its head is read too. */
+  readonly head?: boolean;
+}
+
+/** Units that read parameters of other blocks, stem and layers and perhaps the head, and count the layers that they pass through there. */
+export function readingOthers(
+  units: readonly Unit[],
+  blocks: readonly { readonly parameters: BlockParameters; readonly numLayers: number }[],
+  passOf: (own: number, other: number) => PassThrough | undefined,
+): readonly Unit[] {
+  return units.map((unit, own) => {
+    const read = new Set<Tensor>();
+    let { numLayers } = unit;
+    for (const [other, { parameters, numLayers: layers }] of blocks.entries()) {
+      const pass = other === own ? undefined : passOf(own, other);
+      if (pass === undefined) continue;
+      numLayers += pass.layers * layers;
+      const parts = [parameters.stem, parameters.layers, ...(pass.head ? [parameters.head] : [])];
+      for (const part of parts) for (const tensor of part.values()) read.add(tensor);
+    }
+    if (read.size === 0) return unit;
+    const others = units.filter((other) => other !== unit);
+    const frozen = others.flatMap((other) => [...other.trainable, ...other.frozen].filter(([, tensor]) => read.has(tensor)));
+    return { ...unit, frozen: new Map([...unit.frozen, ...frozen]), numLayers };
+  });
+}
+
+/** @throws {UsageError} if blocks that must be finished before the next one learns share what goes on learning. */
+export function checkFinishedSharing(caller: string, shared: SharedPolicy): void {
+  if (shared === "owned" || shared === "frozen") return;
+  const why =
+    "blocks that are stacked, or hand over, are finished before the next one learns, so nothing that they share can go on learning";
+  throw new UsageError("stackedSharing", { shared }, `${caller}: ${why}. Choose shared: owned or frozen.`);
 }

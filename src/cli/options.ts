@@ -170,8 +170,7 @@ const flagGroups: Readonly<Record<string, readonly Flag[]>> = {
     { flags: "--length <n>", description: "tokens of a sequence", parse: positiveNumber, path: "text.length" },
     {
       flags: "--reading <depth>",
-      description:
-        "how a language model's blocks read the tokens before: each with its own layers, or on top of the finished blocks before it",
+      description: "how blocks for text read the tokens: each with its own layers, or on top of the finished blocks before it",
       choices: ["own", "stacked"],
       path: "text.reading",
     },

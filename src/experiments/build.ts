@@ -134,7 +134,7 @@ function buildMasked({ model, method, network, blocks, text }: RunConfig, vocabS
     return convertMasked(architecture, { initialGate, partition: maskingPartition({ numBlocks: 1, schedule: text.masking, overlap: 0 }) });
   if (method !== "blocks") throw unfit(model, method, "it answers with text and not with classes", "blocks or end-to-end");
   const partition = maskingPartition({ numBlocks, schedule: text.masking, overlap });
-  return convertMasked(architecture, { partition, shared, initialGate, ...(layersPerBlock && { layersPerBlock }) });
+  return convertMasked(architecture, { partition, shared, initialGate, reading: text.reading, ...(layersPerBlock && { layersPerBlock }) });
 }
 
 /** The same for models that answer with a class. */

@@ -290,7 +290,7 @@ function sizesOf(
   const { batchSize, accumulate, checkpointing, emaDecay } = config.training;
   const options = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
   return {
-    layerEvaluations: method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize * accumulate, 0),
+    layerEvaluations: Math.round(method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize * accumulate, 0)),
     predictedBytes: planUnits(method, options).peak,
     gradientParameters: Math.max(
       ...method.units.map(({ trainable }) => [...trainable.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0)),

@@ -174,7 +174,10 @@ export const recipes: Readonly<Record<(typeof recipeNames)[number], Recipe>> = {
   masked: {
     title: "Table 3: masked diffusion of text trained end to end and in three blocks",
     model: "masked-diffusion",
-    systems: () => systemsNamed(["end-to-end", "dblocks"]),
+    systems: () => [
+      ...systemsNamed(["end-to-end", "dblocks"]),
+      { name: "dblocks, stacked", overrides: { method: "blocks", text: { reading: "stacked" } } },
+    ],
     columns: [{ title: "published, text8 bits a character", values: { "end-to-end": "1.56", dblocks: "1.45" } }],
     scales: {
       laptop: { network: { width: 64 }, text: { length: 64 }, training: { epochs: 2 } },

@@ -222,9 +222,7 @@ const text = z
     reading: z
       .enum(["own", "stacked"])
       .default("own")
-      .describe(
-        "of autoregressive blocks: whether each reads the tokens before with its own layers, or on top of the finished blocks before it",
-      ),
+      .describe("of blocks for text: whether each reads the tokens with its own layers, or on top of the finished blocks before it"),
     query: z
       .enum(["previous", "blank"])
       .default("previous")

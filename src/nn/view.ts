@@ -45,7 +45,7 @@ export const everyToken: View = { attend: (query, { key, value }, heads) => atte
 /** Added to the score of a key that is not seen: its weight is 0 to the last bit. */
 const unseen = -1e9;
 
-/** Masks that were made, each once for all layers: a layer's own would be kept beside the others' by ONNX Runtime, which folds what depends on constants alone. */
+/** Masks that were made: one serves all layers, and all parts of a long sequence. */
 const masks = new Map<string, Tensor>();
 
 /** [queries, keys]: 0 where the key's group is at most the query's, or less than it; where not, {@link unseen}. */

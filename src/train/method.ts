@@ -9,7 +9,7 @@ export interface Unit {
   readonly frozen: ReadonlyMap<string, Tensor>;
   /** Constants of the method that the unit was trained with; all units of a run must hold the same. */
   readonly constants: ReadonlyMap<string, Tensor>;
-  /** Layers that one sample passes through in one step: the currency in which methods are compared. */
+  /** Layers that one sample passes through in one step, forward and back; forward alone counts a third, for the way back is twice as long. The currency in which methods are compared. */
   readonly numLayers: number;
   /** It has no answer of its own, such as a layer without a classifier: it is not evaluated alone. */
   readonly isSilent?: boolean;
