@@ -25,7 +25,7 @@ export interface PlanOptions {
 
 /**
  * What a process needs besides its tensors once it trains: pages of the engine's code, thread stacks and packing buffers; and for each node of its graph what the engine's session and the JavaScript heap keep
- * of it. Measured: what remains of the peak in `node bench/memory.mjs`, and of language models of 3,072 tokens (bench/RESULTS.md).
+ * of it. Measured: what remains of the peak of `dblocks train`, of small networks and of language models of 3,072 tokens (bench/RESULTS.md).
  */
 const processBytes = 57e6;
 const nodeBytes = 11.5e3;
