@@ -304,7 +304,7 @@ describe.each([
       device: cpu,
       batchSize: 16,
       steps: 400,
-      learningRate: 1e-2,
+      learningRate: 5e-3,
       at: (index) => tinyText(index, 16),
     });
     await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
@@ -326,7 +326,7 @@ test("trained on groups of two: tokens that are independent within a group have 
     device: cpu,
     batchSize: 16,
     steps: 400,
-    learningRate: 1e-2,
+    learningRate: 5e-3,
     at: (index) => tinyText(index, 16),
   });
   await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
