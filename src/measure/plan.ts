@@ -67,17 +67,24 @@ export interface UnitsPlan {
 }
 
 /**
- * Any method, unit by unit. Units that can be trained alone or in their order are in memory one at a time; the finished parameters of those in order stay. Units that share parameters are
- * all in memory, while one of them makes its step.
+ * Any method, unit by unit. Units that can be trained alone or in their order are in memory one at a time; the finished parameters of those in order stay. Units that depend on each other take turns: each keeps the memory in which it makes its
+ * steps, and parameters that several of them have are there once.
  */
 export function planUnits(method: TrainingMethod, options: PlanOptions): UnitsPlan {
   const perUnit = method.units.map((unit) => planUnit(method, unit, options));
-  const largest = Math.max(...perUnit.map(({ peak }) => peak));
-  if (method.independentUnits || method.inOrder) return { peak: largest, perUnit };
-  const all = new Map(method.units.flatMap(({ trainable }) => [...trainable]));
+  if (method.independentUnits || method.inOrder) return { peak: Math.max(...perUnit.map(({ peak }) => peak)), perUnit };
   const copies = 2 + options.optimizer.slots.length + (options.ema ? 1 : 0); // value, gradient, state
-  const others = Math.min(...method.units.map(({ trainable }) => copies * (floats(all.values()) - floats(trainable.values()))));
-  return { peak: largest + others, perUnit };
+  const held = new Map<string, number>();
+  let several = 0;
+  for (const { trainable, frozen } of method.units) {
+    for (const [path, tensor] of [...trainable, ...frozen]) {
+      const bytes = (trainable.has(path) ? copies : 1) * floats([tensor]);
+      const known = held.get(path) ?? 0;
+      several += Math.min(known, bytes);
+      held.set(path, Math.max(known, bytes));
+    }
+  }
+  return { peak: perUnit.reduce((sum, { peak }) => sum + peak - processBytes, processBytes) - several, perUnit };
 }
 
 export interface PlanReport {
