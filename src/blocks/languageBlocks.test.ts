@@ -6,7 +6,7 @@ import { nextToken } from "../baselines/index.ts";
 import { blockOfSigma, classNoise, eulerStep, logNormalNoise, partition } from "../diffusion/index.ts";
 import { autoregressive } from "../models/index.ts";
 import { fold, integer, key, normal } from "../random.ts";
-import { type Batch, type Caller, createCaller, type LanguageModel, overlappingText } from "../train/index.ts";
+import { type Batch, type Caller, createCaller, type LanguageModel, type Likelihood, overlappingText } from "../train/index.ts";
 import { bridge } from "./bridge.ts";
 import { convertLanguage, type LanguageBlocks, type LanguageBlocksOptions } from "./languageBlocks.ts";
 import { levelFeeds } from "./levels.ts";
@@ -288,6 +288,14 @@ test("every token is measured once, with at least half a sequence before it", ()
   expect([short.count, short.from(0), short.to, ...short.tokens.subarray(0, 3)]).toEqual([1, 0, 3, 7, 8, 9]);
 });
 
+/** Of texts that were not trained on, from the third token on. */
+async function learnedLikelihoods(method: LanguageModel): Promise<Readonly<Record<string, Likelihood>>> {
+  const training = { device: cpu, batchSize: 16, steps: 400, learningRate: 5e-3, at: (index: number) => tinyText(index, 16) };
+  await using caller = createCaller(method, { device: cpu, values: await trainedValues(method, training), batchSize: 16 });
+  const text = { tokens: tinyText(900, 400).input as Int32Array, count: 400, from: () => 2 };
+  return await method.likelihoods(caller.call, 16, text, key(5));
+}
+
 describe.each([
   ["end to end", () => nextToken(network)],
   ["in blocks", () => inBlocks()],
@@ -300,17 +308,7 @@ describe.each([
 ] as const)("trained %s on a small language", (_, build) => {
   test("every likelihood comes near to the language's entropy", async () => {
     const method = build();
-    const values = await trainedValues(method, {
-      device: cpu,
-      batchSize: 16,
-      steps: 400,
-      learningRate: 5e-3,
-      at: (index) => tinyText(index, 16),
-    });
-    await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
-    const count = 400;
-    const text = { tokens: tinyText(900, count).input as Int32Array, count, from: () => 2 };
-    const likelihoods = Object.entries(await method.likelihoods(caller.call, 16, text, key(5)));
+    const likelihoods = Object.entries(await learnedLikelihoods(method));
     // Blocks that take turns on the whole network's loss have readings made for it.
     const wanted = "sampling" in method ? likelihoods.filter(([name]) => name.startsWith("reading")) : likelihoods;
     for (const [, { nats, error = 0 }] of wanted.length > 0 ? wanted : likelihoods) {
@@ -322,16 +320,7 @@ describe.each([
 
 test("trained on groups of two: tokens that are independent within a group have their own entropy, and the bound comes first", async () => {
   const method = inBlocks({ groupSize: 2 });
-  const values = await trainedValues(method, {
-    device: cpu,
-    batchSize: 16,
-    steps: 400,
-    learningRate: 5e-3,
-    at: (index) => tinyText(index, 16),
-  });
-  await using caller = createCaller(method, { device: cpu, values, batchSize: 16 });
-  const text = { tokens: tinyText(900, 400).input as Int32Array, count: 400, from: () => 2 };
-  const likelihoods = await method.likelihoods(caller.call, 16, text, key(5));
+  const likelihoods = await learnedLikelihoods(method);
   expect(Object.keys(likelihoods)).toEqual(["diffusion", "blocks together", "block 0", "block 1"]);
   const { diffusion, "blocks together": together } = likelihoods;
   // Two surprises decide the second token of a group, by itself 0.602 nats: the mean of both is entropy + 0.112.
