@@ -1,6 +1,6 @@
 import { type Context, type Layer, type Network, namedParameters, plainContext } from "../nn/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import type { Unit } from "../train/index.ts";
+import { forward, type Unit } from "../train/index.ts";
 
 /** A layer as it is called. */
 export type LayerCall = (h: Tensor, context: Context) => Tensor;
@@ -42,7 +42,7 @@ export function layerwise(
       trainable: new Map([...parameters[group]!, ...own]),
       frozen: new Map(parameters.slice(0, group).flatMap((before) => [...before])),
       constants: new Map(),
-      numLayers: ranges[group]![1] - ranges[group]![0] + ranges[group]![0] / 3, // those before forward alone
+      numLayers: ranges[group]![1] - ranges[group]![0] + ranges[group]![0] * forward,
     }),
     stateAfter: (group, input, context = plainContext, run = (layer) => layer) => {
       let h = stem(input, undefined, group === 0 ? context : plainContext);

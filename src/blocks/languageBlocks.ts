@@ -3,7 +3,7 @@ import { UsageError } from "../errors.ts";
 import { inParts, type LanguageArchitecture, plainContext, precedingTokens, trainingContext } from "../nn/index.ts";
 import { fold, type Key } from "../random.ts";
 import { add, crossEntropy, mean, mul, type Tensor } from "../tensor/index.ts";
-import { assignLayers, type LanguageModel, type Unit } from "../train/index.ts";
+import { assignLayers, forward, type LanguageModel, type Unit } from "../train/index.ts";
 import type { Estimate, LabelLikelihood } from "./block.ts";
 import { generateText } from "./generateText.ts";
 import { handedTokens, handOver } from "./handOver.ts";
@@ -25,7 +25,7 @@ import { drawnLevels, type NoiseLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
 import type { LossWeighting } from "./objective.ts";
 import type { Sampling } from "./predict.ts";
-import { blockUnit, checkFinishedSharing, forward, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
+import { blockUnit, checkFinishedSharing, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
 
 /**

@@ -28,10 +28,10 @@ import {
   type Tensor,
   where,
 } from "../tensor/index.ts";
-import { assignLayers, type TrainingMethod } from "../train/index.ts";
+import { assignLayers, forward, type TrainingMethod } from "../train/index.ts";
 import type { BlockParameters } from "./block.ts";
 import type { ReadingDepth } from "./languageBlocks.ts";
-import { blockUnit, checkFinishedSharing, forward, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
+import { blockUnit, checkFinishedSharing, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
 
 export interface MaskedTextOptions {
   readonly partition: MaskingPartition;

@@ -82,9 +82,6 @@ function averagedGroups(units: readonly Unit[]): string[][] {
   return local(units[0]!).map((path) => units.map((unit) => `${unit.name}/${path}`));
 }
 
-/** What a layer counts that is run forward alone, where forward and back is 1: see `Unit.numLayers`. */
-export const forward: number = 1 / 3;
-
 /** What a block's step passes through of another block. */
 export interface PassThrough {
   /** How many layers each of its layers counts as. */

@@ -5,7 +5,7 @@ import { equalLoss } from "../diffusion/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { renderCsv, renderReport, renderTable } from "../report/index.ts";
-import { configHash, type MetricRecord, openRun, type RunFolder } from "../run/index.ts";
+import { configHash, type MetricRecord, openRun, RunFolder } from "../run/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { buildOptimizer, buildSchedule } from "./build.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
@@ -206,7 +206,7 @@ function runName(system: string, { training: { seed } }: RunConfig): string {
 async function cutByLoss(path: string, { name, cutByLossOf }: ComparedSystem, config: RunConfig): Promise<RunConfig> {
   if (cutByLossOf === undefined) return config;
   const pilot = join(path, runName(cutByLossOf, config));
-  if (!(await (await openRun(pilot, { create: true })).hasConfig())) {
+  if (!(await new RunFolder(pilot).hasConfig())) {
     const message = `"${name}" is cut by the losses of "${cutByLossOf}", which was not trained. Let that row be trained too, before it.`;
     throw new RunError("noPilot", { name, cutByLossOf }, message);
   }

@@ -109,7 +109,7 @@ describe("units that take turns on parameters of each other", () => {
 test("the evaluation after the last step sees the last parameters, and is logged before the last checkpoint", async () => {
   const run = await openRun(join(folder, "evaluated"), { create: true });
   const seen: [string, number][] = [];
-  const record = { folder: run, configHash: "a", logEvery: 100, saveEvery: 100, keepLast: 1, onSkip: () => {} };
+  const record = { folder: run, configHash: "a", logEvery: 100, saveEvery: 3, keepLast: 1, onSkip: () => {} }; // at the last step too
   await trained({
     record: { ...record, openLog: (resumeFrom) => run.openMetrics({ resumeFrom }) },
     evaluateEvery: 4,

@@ -212,7 +212,8 @@ async function trainTogether(
   for (let step = behind(); step < steps && !signal?.aborted; step = behind()) {
     for (const session of sessions.filter(({ trainer }) => trainer.steps === step)) await trainStep(session, options, log);
     if (method.averaging !== undefined && (step + 1) % method.averaging.every === 0) averageParameters(method.averaging.groups, sessions);
-    if (log !== undefined && (step + 1) % record!.saveEvery === 0) for (const session of sessions) await save(session, options, log);
+    if (log !== undefined && step + 1 < steps && (step + 1) % record!.saveEvery === 0)
+      for (const session of sessions) await save(session, options, log);
     await breathe();
   }
   const isDone = behind() === steps;

@@ -15,6 +15,9 @@ export interface Unit {
   readonly isSilent?: boolean;
 }
 
+/** What a layer counts that is run forward alone: see `Unit.numLayers`. */
+export const forward: number = 1 / 3;
+
 /** The symbols that a step's data enter by. */
 export interface TracedBatch {
   readonly input: Tensor;
