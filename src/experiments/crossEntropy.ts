@@ -20,7 +20,7 @@ export interface LevelCrossEntropy {
  */
 export async function crossEntropyAt(
   { architecture: { width, numClasses }, partition, units }: DiffusionBlocks,
-  predictor: Predictor,
+  predictor: Pick<Predictor, "call">,
   batches: Iterable<LabelledBatch>,
   sigma: number,
   key: Key,

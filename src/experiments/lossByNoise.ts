@@ -3,7 +3,7 @@ import { type LevelLoss, type LogNormalNoise, sigmaQuantile } from "../diffusion
 import { UsageError } from "../errors.ts";
 import { fold, key } from "../random.ts";
 import { openDevice } from "../runtime/index.ts";
-import { createCaller, createPredictor, overlappingText } from "../train/index.ts";
+import { type Caller, createCaller, overlappingText } from "../train/index.ts";
 import { crossEntropyAt } from "./crossEntropy.ts";
 import { testInputs } from "./evaluate.ts";
 import { evaluateImages } from "./evaluateImages.ts";
@@ -39,7 +39,9 @@ export async function lossByNoise(
   const threads = options.threads ?? run.config.execution.threads;
   await using device = await openDevice(options.device ?? run.config.execution.device, threads === undefined ? {} : { threads });
   const parameters = await loadParameters(run);
-  const measure = measureOf(run.task, { device, values: (name) => parameters.get(name)!, batchSize: 16 });
+  const judged = { device, values: (name: string): Float32Array => parameters.get(name)!, batchSize: 16 };
+  await using caller = createCaller(method, judged);
+  const measure = measureOf(run.task, caller, judged);
   const losses: LevelLoss[] = [];
   for (const [i, sigma] of sigmas.entries()) losses.push({ sigma, loss: await measure(sigma, i) });
   return { noise, losses };
@@ -47,7 +49,7 @@ export async function lossByNoise(
 
 type Measure = (sigma: number, level: number) => Promise<number>;
 
-function measureOf(task: Task, options: JudgeOptions): Measure {
+function measureOf(task: Task, caller: Pick<Caller, "call">, options: JudgeOptions): Measure {
   const noiseKey = key("loss by noise");
   if (task.kind === "images") {
     const method = task.method;
@@ -56,14 +58,12 @@ function measureOf(task: Task, options: JudgeOptions): Measure {
   if (task.kind === "classes") {
     const method = task.method as DiffusionBlocks;
     return async (sigma, level) => {
-      await using predictor = createPredictor(method, options);
-      return (await crossEntropyAt(method, predictor, testInputs(task.data, options.batchSize), sigma, fold(noiseKey, level))).crossEntropy;
+      return (await crossEntropyAt(method, caller, testInputs(task.data, options.batchSize), sigma, fold(noiseKey, level))).crossEntropy;
     };
   }
   const model = task.method as LanguageBlocks;
   const text = overlappingText(task.data.validation.subarray(0, 64 * model.length), model.length);
   return async (sigma, level) => {
-    await using caller = createCaller(model, options);
     const measured = { model, call: caller.call, batchSize: options.batchSize, text, key: fold(noiseKey, level), block: undefined };
     return await crossEntropyOfLevel(measured, sigma);
   };
