@@ -1,7 +1,7 @@
 // One denoising step, and a walk of 50 steps, of a diffusion transformer: a block of three against the whole network.
 // Run: npm run build && node bench/denoising.mjs ['{"width":384,"numLayers":12}']
 import { adamW, convertImages, createCaller, createTrainer, denoisingFeeds, edmNoise, fold, key, openDevice, partition, sampleImages } from "diffusion-blocks";
-import { dit } from "diffusion-blocks/models";
+import { dit } from "diffusion-blocks";
 import { median } from "../dist/measure/index.js";
 
 const config = { imageSize: 32, patchSize: 2, width: 384, numLayers: 12, numHeads: 6, numClasses: 10, batch: 4, rounds: 9, ...JSON.parse(process.argv[2] ?? "{}") };

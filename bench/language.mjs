@@ -1,7 +1,7 @@
 // A language model end to end and in four blocks: time of a training step, and of a generated token with kept keys and values.
 // Run: npm run build && node bench/language.mjs ['{"width":128,"length":128}']
 import { adamW, classNoise, convertLanguage, createCaller, createTrainer, fold, key, nextToken, openDevice, partition } from "diffusion-blocks";
-import { autoregressive } from "diffusion-blocks/models";
+import { autoregressive } from "diffusion-blocks";
 import { median } from "../dist/measure/index.js";
 
 const config = { vocabSize: 1024, length: 128, width: 128, numLayers: 8, numHeads: 4, batch: 32, blocks: 4, texts: 8, rounds: 7, ...JSON.parse(process.argv[2] ?? "{}") };

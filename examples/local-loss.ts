@@ -2,8 +2,6 @@
 // image's class (after Nøkland & Eidnes 2019). No classifier is trained, no gradient crosses a group. The one loop trains it, saves it and measures it like every other method.
 // Run: npx tsx examples/local-loss.ts (Node 20), node examples/local-loss.ts (Node 22.18 and newer)
 import * as db from "diffusion-blocks";
-import { loadImages, testBatches, trainBatches } from "diffusion-blocks/data";
-import { vit } from "diffusion-blocks/models";
 
 const { crossEntropy, input, l2Normalize, matmul, mean, mul, reduceMean, stopGradient, constant } = db.tensor;
 type Tensor = db.tensor.Tensor;
@@ -61,9 +59,9 @@ function localLoss(architecture: db.Architecture, groups: number, temperature = 
 }
 
 const [batchSize, steps] = [32, 300];
-const method = localLoss(vit({ imageSize: 32, patchSize: 8, width: 64, numLayers: 6, numHeads: 4, numClasses: 10 }), 3);
-const { train, test, mean: mu, std } = await loadImages("embedded");
-const batches = trainBatches(train, { batchSize, seed: 0, augmentation: "none", mean: mu, std });
+const method = localLoss(db.vit({ imageSize: 32, patchSize: 8, width: 64, numLayers: 6, numHeads: 4, numClasses: 10 }), 3);
+const { train, test, mean: mu, std } = db.generateEmbedded();
+const batches = db.trainBatches(train, { batchSize, seed: 0, augmentation: "none", mean: mu, std });
 const device = await db.openDevice("auto");
 const learned = new Map<string, Float32Array>();
 await db.train(method, {
@@ -79,7 +77,7 @@ await db.train(method, {
     for (const path of trainable.keys()) learned.set(path, values(path).slice());
   },
 });
-const labelled = [...testBatches(test, { batchSize, mean: mu, std })].map(({ images, labels, count }) => ({
+const labelled = [...db.testBatches(test, { batchSize, mean: mu, std })].map(({ images, labels, count }) => ({
   input: images,
   labels,
   count,

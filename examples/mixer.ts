@@ -2,7 +2,6 @@
 // that it is handed; it knows nothing of noise or blocks, and every way of training takes it as it is.
 // Run: npx tsx examples/mixer.ts (Node 20), node examples/mixer.ts (Node 22.18 and newer)
 import * as db from "diffusion-blocks";
-import { loadImages, testBatches, trainBatches } from "diffusion-blocks/data";
 
 const { concat, reduceMean, reshape, transpose } = db.tensor;
 
@@ -16,7 +15,6 @@ function mixer({ patchSize, width, numLayers }: MixerConfig): db.Architecture {
   const [imageSize, channels, numClasses, epsilon] = [32, 3, 10, 1e-6];
   return {
     name: "mixer",
-    config: { patchSize, width, numLayers },
     numLayers,
     width,
     numClasses,
@@ -61,8 +59,8 @@ function mixerLayer(tokens: number, width: number, conditioning: db.Conditioning
 }
 
 const [steps, batchSize] = [200, 32];
-const { train, test, mean, std, numClasses } = await loadImages("embedded");
-const batches = trainBatches(train, { batchSize, seed: 0, augmentation: "none", mean, std });
+const { train, test, mean, std, numClasses } = db.generateEmbedded();
+const batches = db.trainBatches(train, { batchSize, seed: 0, augmentation: "none", mean, std });
 const device = await db.openDevice("auto");
 const network = mixer({ patchSize: 8, width: 48, numLayers: 4 });
 
@@ -88,7 +86,11 @@ for (const method of [db.convert(network, { partition: db.partition({ numBlocks:
     },
   });
   const predictor = db.createPredictor(method, { device, values: (path) => parameters.get(path)!, batchSize });
-  const labelled = [...testBatches(test, { batchSize, mean, std })].map(({ images, labels, count }) => ({ input: images, labels, count }));
+  const labelled = [...db.testBatches(test, { batchSize, mean, std })].map(({ images, labels, count }) => ({
+    input: images,
+    labels,
+    count,
+  }));
   const accuracy = await db.accuracyOf(predictor, labelled, numClasses, 0);
   console.log(`${method.name}: test accuracy ${(100 * accuracy).toFixed(1)} % after ${steps} steps of each unit`);
   await predictor.dispose();

@@ -1,8 +1,19 @@
 // Trains one block of a vision transformer, alone, and saves it: memory holds this block's parameters, gradients, optimiser state and activations.
 // Run: npx tsx examples/one-block.ts (Node 20), node examples/one-block.ts (Node 22.18 and newer)
-import { adamW, CheckpointStore, classNoise, convert, createTrainer, openDevice, partition, saveUnit, schedule } from "diffusion-blocks";
-import { loadImages, trainBatches } from "diffusion-blocks/data";
-import { vit } from "diffusion-blocks/models";
+import {
+  adamW,
+  classNoise,
+  convert,
+  createTrainer,
+  generateEmbedded,
+  openDevice,
+  partition,
+  saveUnit,
+  schedule,
+  trainBatches,
+  vit,
+} from "diffusion-blocks";
+import { CheckpointStore } from "diffusion-blocks/node";
 
 const [steps, batchSize] = [250, 32];
 
@@ -11,7 +22,7 @@ const network = vit({ imageSize: 32, patchSize: 8, width: 64, numLayers: 6, numH
 const dblocks = convert(network, { partition: partition({ numBlocks: 3, noise: classNoise }) });
 const unit = dblocks.units[1]!;
 
-const { train, mean, std } = await loadImages("embedded");
+const { train, mean, std } = generateEmbedded();
 const batches = trainBatches(train, { batchSize, seed: 0, augmentation: "none", mean, std });
 const device = await openDevice("auto");
 const optimizer = adamW();

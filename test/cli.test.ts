@@ -151,7 +151,7 @@ describe("train", () => {
     rmSync(join(other, "test", "class-9"), { recursive: true });
     const different = await dblocks("evaluate", join(folder, "whole"), "--data", other);
     expect(different).toMatchObject({ code: 2 });
-    expect(different.stderr).toMatch(/was trained on cifar-10; other has images or classes of another size/);
+    expect(different.stderr).toMatch(/was trained on cifar-10; other has samples or classes of another size/);
   });
 
   test("in parallel processes and interleaved gives the weights of the sequential run", async () => {
@@ -180,14 +180,14 @@ describe("train", () => {
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGUSR1", 75],
-  ] as const)("saves on %s, says how to go on, and ends with %i; so does every process of a parallel run", async (signal, expected) => {
+  ] as const)("saves on %s, says how to resume, and ends with %i; so does every process of a parallel run", async (signal, expected) => {
     const schedule = signal === "SIGTERM" ? "parallel" : "sequential";
     const run = join(folder, signal);
     const long = trainArgs(signal, "--epochs", "3000", "--schedule", schedule);
     const { child, ended, stderr } = await startUntil(join(run, "block-0", "step-000007.safetensors"), long);
     child.kill(signal);
     expect(await ended).toBe(expected);
-    expect(stderr()).toMatch(/everything done so far is saved. To go on: dblocks train vit --run \S+$/m);
+    expect(stderr()).toMatch(/everything done so far is saved. To resume: dblocks train vit --run \S+$/m);
     const [saved] = readdirSync(join(run, "block-0"))
       .filter((name) => name.startsWith("step-"))
       .sort()
@@ -213,7 +213,7 @@ describe("train", () => {
     writeFileSync(file, stdout);
     const again = await dblocks("train", "vit", "--config", file, "--epochs", "9", "--dry-run");
     const first = JSON.parse(stdout);
-    expect(first.blocks.shared).toEqual({ averageEvery: 10 });
+    expect(first.method.shared).toBe("average:10");
     expect(JSON.parse(again.stdout)).toEqual({ ...first, training: { ...first.training, epochs: 9 } });
     expect(existsSync(join(folder, "dry"))).toBe(false);
   });
@@ -240,11 +240,11 @@ describe("train", () => {
   });
 });
 
-/** Mounts a disk of 150 kB, if this process may. */
+/** Mounts a disk of 180 kB, if this process may. */
 function mounts(path: string): boolean {
   mkdirSync(path, { recursive: true });
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=150k", "tmpfs", path], { stdio: "ignore" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=180k", "tmpfs", path], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -271,7 +271,7 @@ describe("bad input is one clear line and the right exit code", () => {
       /data_batch_1\.bin is cut off: 9000 bytes/,
     ],
     ["a label out of range", ["train", "vit", "--data", bad("mislabelled", mislabelled)], 1, /record 4 has label 77/],
-    ["an unknown option", ["train", "vit", "--speed", "9"], 2, /unknown option '--speed'/],
+    ["an unknown option", ["train", "vit", "--speed", "9"], 2, /vit trained by blocks has no --speed\. .*"dblocks train vit --help"/],
     ["an unknown setting", ["train", "vit", "--set", "training.speed=9"], 2, /speed/],
     ["a wrong value", ["train", "vit", "--set", "training.epochs=many"], 2, /epochs/],
     ["no number", ["train", "vit", "--epochs", "many"], 2, /number is expected/],
@@ -292,13 +292,13 @@ describe("bad input is one clear line and the right exit code", () => {
       "a block alone of blocks that share",
       ["train", "vit", "--data", data, "--batch", "20", "--block", "0", "--shared", "together"],
       2,
-      /--block 0: with --shared together/,
+      /--block 0: the units of blocks with --shared together train parameters in common/,
     ],
     [
       "parallel blocks that share",
-      ["train", "vit", "--data", data, "--shared", "average:5", "--schedule", "parallel"],
+      ["train", "vit", "--data", data, "--batch", "20", "--shared", "average:5", "--schedule", "parallel"],
       2,
-      /--schedule parallel: these blocks train parameters in common/,
+      /--schedule parallel: the units of blocks with --shared average:5 train parameters in common/,
     ],
     ["a configuration file that is missing", ["train", "vit", "--config", "nowhere.json"], 2, /nowhere\.json: the file cannot be read/],
     ["a range of noise that is none", ["train", "vit", "--data", data, "--sigma-min", "90"], 2, /range is \[90, 80\]/],
@@ -372,7 +372,7 @@ describe("compare", () => {
     dblocks("compare", "vit", "--run", join(folder, run), ...small, "--epochs", "1", "--seeds", "1", ...more);
   interface Row {
     readonly method: string;
-    readonly accuracy: number;
+    readonly score: { readonly title: string; readonly value: number };
     readonly seconds: number;
     readonly layerEvaluations: number;
     readonly gradientParameters: number;
@@ -382,11 +382,11 @@ describe("compare", () => {
     const first = await compare("compared", "--methods", "end-to-end,greedy", "--json");
     const { runs } = JSON.parse(first.stdout) as { runs: Row[] };
     expect(runs.map(({ method }) => method)).toEqual(["end-to-end", "greedy", "shallow-twin"]);
-    expect(runs.every(({ accuracy, seconds }) => accuracy >= 0 && seconds > 0)).toBe(true);
+    expect(runs.every(({ score, seconds }) => score.title === "test accuracy %" && score.value >= 0 && seconds > 0)).toBe(true);
     // 10 steps of 20 images: through 3 layers; through 1 each, and forward through those before; through 1.
     expect(runs.map(({ layerEvaluations }) => layerEvaluations)).toEqual([600, 800, 200]);
     expect(runs[1]!.gradientParameters).toBeLessThan(runs[0]!.gradientParameters);
-    const again = await compare("compared", "--methods", "end-to-end,greedy,dblocks", "--no-twin", "--json");
+    const again = await compare("compared", "--methods", "end-to-end,greedy,blocks", "--no-twin", "--json");
     expect(again.stderr.match(/was there/g)).toHaveLength(2);
     expect((JSON.parse(again.stdout) as { runs: Row[] }).runs.slice(0, 2)).toEqual(runs.slice(0, 2));
     expect(readdirSync(join(folder, "compared"))).toEqual(expect.arrayContaining(["compare.csv", "compare.json", "report.html"]));
@@ -410,11 +410,11 @@ describe("compare", () => {
     );
     expect([code, stdout]).toEqual([0, expect.stringMatching(/forward-forward.*\n.*shallow-twin/)]);
     const alone = await dblocks("train", "vit", ...small, "--method", "greedy", "--block", "1", "--run", join(folder, "greedy-alone"));
-    expect([alone.code, alone.stderr]).toEqual([2, expect.stringMatching(/what the units before it have learned.*Leave --block out/)]);
+    expect([alone.code, alone.stderr]).toEqual([2, expect.stringMatching(/on finished units before it.*Leave --block out/)]);
   });
 
   test("--equal-evaluations gives each system the layer evaluations of the first", async () => {
-    const methods = ["--methods", "end-to-end,twin-ensemble,dblocks", "--no-twin", "--equal-evaluations", "--set", "network.numLayers=6"];
+    const methods = ["--methods", "end-to-end,twin-ensemble,blocks", "--no-twin", "--equal-evaluations", "--set", "model.numLayers=6"];
     const { stdout } = await compare("equal", ...methods, "--epochs", "2", "--json");
     const { runs } = JSON.parse(stdout) as { runs: Row[] };
     expect(new Set(runs.map(({ layerEvaluations }) => layerEvaluations)).size).toBe(1);
@@ -422,20 +422,94 @@ describe("compare", () => {
 
   test("reproduce prints a table of the paper with the published figures beside ours", async () => {
     const sizes = ["--data", data, "--batch", "20", "--epochs", "1", "--threads", "1", "--seeds", "1"];
-    const noProp = ["--set", "noProp.numSteps=2", "--set", "noProp.inferenceSteps=20"];
+    const noProp = ["--denoising-steps", "2", "--inference-steps", "20"];
     const { stdout, code } = await dblocks("reproduce", "noprop", ...sizes, ...noProp, "--run", join(folder, "reproduced"));
     expect(code).toBe(0);
-    for (const method of ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "dblocks"]) expect(stdout).toContain(method);
+    for (const method of ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "blocks"]) expect(stdout).toContain(method);
     expect(stdout).toMatch(/published.*CIFAR-100 %/);
     expect(stdout).toContain("46.88");
   });
 
   test.each<[string, string[], RegExp]>([
-    ["an unknown system", ["--methods", "greedy,magic"], /unknown magic; there are end-to-end/],
+    ["an unknown system", ["--methods", "greedy,magic"], /vit has no system "magic"\. Systems: .*end-to-end/],
     ["runs of another configuration", ["--methods", "greedy", "--lr", "0.5"], /another configuration/],
   ])("%s is refused", async (_, options, message) => {
     const { code, stderr } = await compare("compared", ...options);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
+
+describe("options belong to a model and a method", () => {
+  test.each<[string, string[], RegExp]>([
+    ["of another model", ["dit", "--embedding", "learned"], /dit trained by blocks has no --embedding\. It belongs to .*image classifier/],
+    ["of another kind of noise", ["masked-diffusion", "--strategy", "uniform"], /no --strategy\. It belongs to .*image generator/],
+    [
+      "of language models",
+      ["vit", "--next-token-weight", "1"],
+      /no --next-token-weight\. It belongs to --method blocks of a language model/,
+    ],
+    ["of images", ["autoregressive", "--patch", "7"], /no --patch\. It belongs to vit; dit/],
+    ["a method that does not fit", ["vit", "--method", "noprop-dt"], /noprop-dt cannot train vit: .* Choose --method blocks/],
+    ["a mistyped model", ["vti"], /no model "vti"\. Did you mean "vit"/],
+    ["a mistyped method", ["vit", "--method", "bloks"], /no method "bloks"\. Did you mean "blocks"/],
+    ["a setting of another model", ["dit", "--set", "model.labelToken=class"], /there is no "model\.labelToken"\. .* it belongs to vit/],
+  ])("%s is refused, naming where it belongs", async (_, args, message) => {
+    const { code, stderr } = await dblocks("train", ...args, "--run", join(folder, "bad"));
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+    expect(existsSync(join(folder, "bad"))).toBe(false);
+  });
+
+  test("help lists what a model trained by a method has, with its true defaults, and the rest with --all", async () => {
+    const help = async (...args: string[]): Promise<string> => (await dblocks("train", ...args, "--help")).stdout.replace(/\s+/g, " ");
+    const dit = await help("dit");
+    expect(dit).toMatch(/--batch <n> samples in a batch \(default: 16\).*--lr <rate> peak learning rate \(default: 0\.003\)/);
+    expect(dit).toMatch(/--p-mean <x> mean of ln sigma in training \(default: -1\.2\)/);
+    expect(dit).not.toMatch(/--label-token|--query|--epsilon/);
+    expect(await help("dit", "--all")).toContain("--epsilon");
+    expect(await help("vit", "--method", "end-to-end")).not.toContain("--p-mean");
+  });
+
+  test("partition --for prints the cuts that training would make", async () => {
+    const boundaries = async (...args: string[]) => JSON.parse((await dblocks("partition", "--blocks", "3", "--json", ...args)).stdout);
+    expect((await boundaries("--for", "vit")).boundaries[1]).toBeCloseTo(18.0118, 3);
+    expect((await boundaries("--for", "dit")).boundaries[1]).toBeCloseTo(0.505041, 5);
+    expect((await boundaries("--for", "masked-diffusion")).ranges[0]).toEqual([expect.closeTo(2 / 3, 9), 1]);
+    expect((await dblocks("partition", "--blocks", "3")).stderr).toMatch(/EDM's noise/);
+  });
+
+  test("a run of version 0.1 is refused, saying which version wrote it", async () => {
+    mkdirSync(join(folder, "old"));
+    writeFileSync(
+      join(folder, "old", "config.json"),
+      JSON.stringify({ model: "vit", method: "blocks", network: { width: 16 }, blocks: {} }),
+    );
+    const { code, stderr } = await dblocks("evaluate", join(folder, "old"));
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/was written by version 0\.1 of diffusion-blocks/)]);
+  });
+
+  test("config schema is a JSON Schema that names every model with every method, and config.json points to its own", async () => {
+    const { oneOf } = JSON.parse((await dblocks("config", "schema")).stdout) as { oneOf: { title: string }[] };
+    expect(oneOf.map(({ title }) => title)).toEqual(expect.arrayContaining(["vit, blocks", "dit, end-to-end", "noprop-cnn, noprop-fm"]));
+    const config = JSON.parse(readFileSync(join(folder, "whole", "config.json"), "utf8"));
+    expect(JSON.parse(readFileSync(join(folder, "whole", config.$schema), "utf8")).title).toBe("vit, blocks");
+  });
+
+  test("predict names the classes of images, and measures texts", async () => {
+    const image = join(folder, "grey.png");
+    writeFileSync(image, png(32, 90));
+    const { stdout } = await dblocks("predict", join(folder, "whole"), image, image, "--top-k", "3", "--json");
+    const [first, second] = JSON.parse(stdout) as { file: string; classes: { name: string; probability: number }[] }[];
+    expect(second!.file).toBe(image);
+    expect((await dblocks("predict", join(folder, "whole"), image, image, "--top-k", "3", "--json")).stdout).toBe(stdout);
+    expect(first!.classes).toHaveLength(3);
+    expect(first!.classes[0]!.probability).toBeGreaterThanOrEqual(first!.classes[1]!.probability);
+    expect((await dblocks("predict", join(folder, "whole"), image, "--block", "1")).stdout).toContain("grey.png");
+    writeFileSync(join(folder, "large.png"), png(40, 90));
+    const refused = await dblocks("predict", join(folder, "whole"), join(folder, "large.png"));
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/3 channels of 40×40; the network was trained on 3 of 32×32/),
+    ]);
   });
 });
 
@@ -503,24 +577,23 @@ describe("images", () => {
       ...measure,
       "--json",
     );
-    const { runs } = JSON.parse(stdout) as { runs: { method: string; layerEvaluations: number; fid: { name: string; test: number[] } }[] };
-    expect(runs.map(({ method, layerEvaluations }) => [method, layerEvaluations])).toEqual([
-      ["end-to-end", 600],
-      ["dblocks", 600],
+    const { runs } = JSON.parse(stdout) as { runs: { method: string; layerEvaluations: number; score: { title: string } }[] };
+    expect(runs.map(({ method, layerEvaluations, score }) => [method, layerEvaluations, score.title])).toEqual([
+      ["end-to-end", 600, "FID[dblocks-features], test"],
+      ["blocks", 600, "FID[dblocks-features], test"],
     ]);
-    for (const { fid } of runs) expect([fid.name, fid.test.length]).toEqual(["FID[dblocks-features]", 3]);
-    const without = await dblocks("compare", "dit", "--run", join(folder, "dits"), ...sizes);
-    expect([without.code, without.stderr]).toEqual([2, expect.stringMatching(/judged by what it draws. Give --features FILE/)]);
+    const without = await dblocks("compare", "dit", "--run", join(folder, "dits-loss"), ...sizes, "--epochs", "1", "--seeds", "1");
+    expect([without.code, without.stdout]).toEqual([0, expect.stringMatching(/denoising loss/)]);
   });
 
   test("bad input is refused in one line", async () => {
-    await trainDit("plain", "--method", "end-to-end", "--set", "images.conditional=false");
+    await trainDit("plain", "--method", "end-to-end", "--no-conditional");
     await train("classifier", "--epochs", "1");
     const refused: [Promise<Outcome>, RegExp][] = [
       [sample("dit", "--class", "12"), /--class 12: there are 10: 0 \(.+\) to 9/],
       [sample("plain", "--guidance", "2"), /without classes.*Leave --guidance out/],
       [sample("plain", "--class", "1"), /this network knows no classes/],
-      [sample("classifier"), /makes no images/],
+      [sample("classifier"), /is a vit, which is for classes and not for images/],
       [sample("dit", "--out", "images.jpg"), /ends in \.png, \.apng or \.safetensors/],
       [sample("nothing"), /There is no run/],
       [dblocks("evaluate", join(folder, "dit"), "--features", "missing.onnx"), /missing\.onnx cannot be read.*dblocks features/],
@@ -563,10 +636,10 @@ describe("text", () => {
   test("it is compared with end-to-end training in bits a token", async () => {
     const options = ["--data", text, "--run", join(folder, "texts"), ...sizes, "--epochs", "1", "--seeds", "1"];
     const { stdout } = await dblocks("compare", "masked-diffusion", ...options, "--json");
-    const { runs } = JSON.parse(stdout) as { runs: { method: string; bits: number; layerEvaluations: number }[] };
-    expect(runs.map(({ method }) => method)).toEqual(["end-to-end", "dblocks"]);
+    const { runs } = JSON.parse(stdout) as { runs: { method: string; score: { value: number }; layerEvaluations: number }[] };
+    expect(runs.map(({ method }) => method)).toEqual(["end-to-end", "blocks"]);
     expect(new Set(runs.map(({ layerEvaluations }) => layerEvaluations)).size).toBe(1);
-    for (const { bits } of runs) expect(bits).toBeLessThan(6);
+    for (const { score } of runs) expect(score.value).toBeLessThan(6);
   });
 
   test("bad input is refused in one line", async () => {
@@ -601,7 +674,7 @@ describe("language models", () => {
 
   test.each([
     ["autoregressive", "language-own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 0", "block 1", "diffusion"]],
-    ["autoregressive", "language-stacked", ["--layers", "4", "--blocks", "2", "--reading", "stacked"], ["block 1", "block 0", "diffusion"]],
+    ["autoregressive", "language-stacked", ["--layers", "4", "--blocks", "2", "--context", "stacked"], ["block 1", "block 0", "diffusion"]],
     [
       "autoregressive",
       "language-turns",
@@ -610,21 +683,21 @@ describe("language models", () => {
         "2",
         "--blocks",
         "2",
-        "--reading",
+        "--context",
         "stacked",
         "--next-token-weight",
         "1",
         "--next-token-place",
         "network",
         "--readout",
-        "reading",
+        "next-token",
       ],
       ["reading 1", "block 1", "block 0", "diffusion"],
     ],
     [
       "autoregressive",
       "language-handed",
-      ["--layers", "2", "--blocks", "2", "--handed-over", "0.5"],
+      ["--layers", "2", "--blocks", "2", "--scheduled-sampling", "0.5"],
       ["blocks together", "block 0", "block 1", "diffusion"],
     ],
     [
@@ -697,9 +770,9 @@ describe("language models", () => {
     ]);
     const cut = await dblocks("reproduce", "language", ...options, "--only", "blocks", "blocks, cut by loss", "--json");
     expect((JSON.parse(cut.stdout) as { runs: { bits: number }[] }).runs).toHaveLength(2);
-    const { blocks } = JSON.parse(readFileSync(join(folder, "table", "blocks-cut-by-loss-s0", "config.json"), "utf8"));
+    const { method } = JSON.parse(readFileSync(join(folder, "table", "blocks-cut-by-loss-s0", "config.json"), "utf8"));
     const pilot = ["partition", "--blocks", "3", "--measured", join(folder, "table", "blocks-s0")];
-    expect(JSON.parse((await dblocks(...pilot, "--json")).stdout).boundaries).toEqual(blocks.boundaries);
+    expect(JSON.parse((await dblocks(...pilot, "--json")).stdout).boundaries).toEqual(method.boundaries);
     expect((await dblocks(...pilot)).stdout).toMatch(/To train with it: --boundaries 80,[\d.]+,[\d.]+,0\.002/);
     const { code, stderr } = await dblocks("reproduce", "language", ...options, "--only", "nothing");
     expect([code, stderr]).toEqual([2, expect.stringMatching(/--only nothing: the rows are end-to-end; shallow-twin;/)]);
@@ -711,7 +784,7 @@ describe("language models", () => {
       [trainLanguage("autoregressive", "b", "--tokenizer", text), /language\.txt is no tokenizer\.json/],
       [trainLanguage("autoregressive", "c", "--key-heads", "3"), /3 key heads must divide 2 heads/],
       [
-        trainLanguage("autoregressive", "d", "--layers", "4", "--reading", "stacked", "--shared", "together"),
+        trainLanguage("autoregressive", "d", "--layers", "4", "--context", "stacked", "--shared", "together"),
         /blocks that are stacked, or hand over, are finished before the next one learns/,
       ],
       [trainLanguage("autoregressive", "f", "--blocks", "2", "--layers", "2", "--boundaries", "80,1,0.5,0.002"), /2 blocks have 3 of them/],
@@ -719,9 +792,9 @@ describe("language models", () => {
         trainLanguage("autoregressive", "g", "--blocks", "2", "--layers", "2", "--group", "3"),
         /groups of 3 tokens do not divide a sequence of 16/,
       ],
-      [trainLanguage("recurrent-depth", "h", "--readout", "reading"), /only blocks of an autoregressive model read/],
+      [trainLanguage("recurrent-depth", "h", "--readout", "next-token"), /Allowed choices are last, evidence/],
       [dblocks("partition", "--blocks", "2", "--measured", join(folder, "language-whole")), /which has no noise levels/],
-      [trainLanguage("recurrent-depth", "e", "--blocks", "3"), /its one core denoises at all levels/],
+      [trainLanguage("recurrent-depth", "e", "--blocks", "3"), /recurrent-depth trained by blocks has no --blocks\. It belongs to/],
       [
         dblocks("sample", join(folder, "language-own"), "--prompt", "the fox", "--tokens", "10"),
         /7 \+ 10 tokens are more than there is room for in a sequence of 16/,
@@ -809,6 +882,8 @@ describe("other commands", () => {
       "partition",
       "verify",
       "bench",
+      "predict",
+      "config",
       "doctor",
       "demo",
     ]) {

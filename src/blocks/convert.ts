@@ -15,14 +15,14 @@ import {
 import { drawnLevels } from "./levels.ts";
 
 import { type DenoisingLoss, denoisingLoss, type LossWeighting, type TargetNoise } from "./objective.ts";
-import { entryLevel, predictionPrograms, predictWalk, type Sampling } from "./predict.ts";
+import { entryLevel, predictionPrograms, predictWalk, type Sampling, type SamplingOptions } from "./predict.ts";
 import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
 
 export interface BlocksOptions {
   readonly partition: Partition;
   /** How many layers each block gets; equal shares by default. */
-  readonly layersPerBlock?: readonly number[];
+  readonly layersPerBlock?: readonly number[] | undefined;
   readonly shared?: SharedPolicy;
   readonly targetEmbedding?: TargetEmbedding;
   /** Length of a class embedding. */
@@ -31,10 +31,10 @@ export interface BlocksOptions {
   readonly headInput?: HeadInput;
   readonly labelLikelihood?: LabelLikelihood;
   /** Width of the noise conditioning; a sixth of the network's by default. */
-  readonly condWidth?: number;
+  readonly condWidth?: number | undefined;
   /** Gate of the residual branches at initialisation. */
   readonly initialGate?: 0 | 1;
-  readonly sampling?: Partial<Sampling>;
+  readonly sampling?: SamplingOptions<Sampling>;
 }
 
 /** A network in blocks: a training method with one unit for each. */
@@ -84,11 +84,12 @@ export function convert(architecture: Architecture, options: BlocksOptions): Dif
     denoisingLoss(batch, noise, context, { block: blocks[b]!, targets, weighting: lossWeighting, checkpointing });
 
   return {
-    name: "diffusion-blocks",
+    name: "blocks",
     inputType: architecture.inputType,
     architecture,
     partition,
     blocks,
+    layersPerBlock: ranges.map(([first, end]) => end - first),
     targets,
     sampling,
     units,

@@ -38,7 +38,7 @@ export function generateText({ model, ranges, call, batchSize, keys }: TextGener
   const { vocabSize, width } = architecture;
   const caches = ranges.map(([first, end]) => new KeyValueCache(architecture, batchSize, numbersFrom(first, end)));
   const walks = sampling.readout === "last" || groupSize > 1;
-  const answering = sampling.readout === "reading" ? speakingBlocks(model) : answeringBlocks(model);
+  const answering = sampling.readout === "next-token" ? speakingBlocks(model) : answeringBlocks(model);
   const places = batchSize * groupSize;
   /** Where the next tokens stand. */
   let position = 0;
@@ -93,7 +93,7 @@ export function generateText({ model, ranges, call, batchSize, keys }: TextGener
     const sum = new Float32Array(places * vocabSize);
     for (const block of answering) {
       const { said, evidence } = await group.ask(block, noiseOf(`entry ${block}`, entryOf(block)), entryOf(block));
-      for (const [i, score] of (sampling.readout === "reading" ? said! : evidence!).entries()) sum[i]! += score / answering.length;
+      for (const [i, score] of (sampling.readout === "next-token" ? said! : evidence!).entries()) sum[i]! += score / answering.length;
     }
     return sum;
   }

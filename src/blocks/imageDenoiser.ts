@@ -23,7 +23,7 @@ import { blockUnit, perBlock, type SharedPolicy, sharingOf } from "./sharing.ts"
 export interface ImageDenoiserOptions {
   readonly partition: Partition;
   /** How many layers each block gets; equal shares by default. */
-  readonly layersPerBlock?: readonly number[];
+  readonly layersPerBlock?: readonly number[] | undefined;
   readonly shared?: SharedPolicy;
   readonly lossWeighting?: LossWeighting;
   /** How often a label is hidden in training, so that the network also learns to do without: for classifier-free guidance (Ho & Salimans 2022). */
@@ -61,11 +61,12 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
   const blocks = ranges.map((range, b) => createImageBlock(networks[b]!, range));
   const units = blocks.map((block, b) => blockUnit(b, block, shared));
   return {
-    name: partition.ranges.length === 1 ? "end-to-end" : "diffusion-blocks",
+    name: "blocks",
     inputType: architecture.inputType,
     architecture,
     partition,
     blocks,
+    layersPerBlock: ranges.map(([first, end]) => end - first),
     units,
     ...sharingOf(shared, units),
     objective: (unit, batch, key, { checkpointing }) => {

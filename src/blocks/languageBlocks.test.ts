@@ -124,7 +124,9 @@ describe.each(ways)("blocks with %s", (_, options) => {
     }
   });
 
-  const readouts = (["evidence", "last", "reading"] as const).filter((readout) => readout !== "reading" || method.speaking.length > 0);
+  const readouts = (["evidence", "last", "next-token"] as const).filter(
+    (readout) => readout !== "next-token" || method.speaking.length > 0,
+  );
   test.each(groupSize > 1 ? (["last"] as const) : readouts)(
     "generation with kept keys and values gives what reading the whole gives (%s)",
     async (readout) => {
@@ -173,7 +175,7 @@ async function wholeOpinions(method: LanguageBlocks, caller: Caller, keys: Keys,
     const levels = levelFeeds(new Float32Array(batchSize).fill(sigma), noise.sigmaData);
     const z = placeNoise(keys, `entry ${b}`).map((x) => x * sigma);
     const said =
-      method.sampling.readout === "reading"
+      method.sampling.readout === "next-token"
         ? ((await caller.call(`block-${b} said`, { tokens })).scores as Float32Array)
         : ((await caller.call(`block-${b}`, { tokens, z, ...levels })).evidence as Float32Array);
     for (const [i, score] of said.entries()) sum[i]! += score / answering.length;
@@ -235,7 +237,7 @@ test.each([
   ["throughNetwork", { nextTokenWeight: 1, nextTokenPlace: "network" }],
   ["groupSize", { groupSize: 3 }],
   ["groupsSeen", { groupSize: 2, nextTokenWeight: 1 }],
-  ["silentReading", { sampling: { readout: "reading" } }],
+  ["silentReading", { sampling: { readout: "next-token" } }],
 ] as const)("options that do not go together are refused: %s", (code, options) => {
   expect(() => inBlocks(options)).toThrow(expect.objectContaining({ code }));
 });
@@ -302,7 +304,7 @@ describe.each([
   ["in stacked blocks", () => inBlocks({ reading: "stacked" })],
   [
     "in turn on the whole network",
-    () => inBlocks({ reading: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "reading" } }),
+    () => inBlocks({ reading: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "next-token" } }),
   ],
   ["in blocks that hand over", () => inBlocks({ handedOver: 0.5 })],
 ] as const)("trained %s on a small language", (_, build) => {

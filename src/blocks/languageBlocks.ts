@@ -24,7 +24,7 @@ import { languagePrograms } from "./languagePrograms.ts";
 import { drawnLevels, type NoiseLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
 import type { LossWeighting } from "./objective.ts";
-import type { Sampling } from "./predict.ts";
+import type { Sampling, SamplingOptions } from "./predict.ts";
 import { blockUnit, checkFinishedSharing, perBlock, readingOthers, type SharedPolicy, sharingOf } from "./sharing.ts";
 import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
 
@@ -41,14 +41,14 @@ export type ReadingDepth = "own" | "stacked";
 export type NextTokenPlace = "block" | "network";
 
 /** As for classes, or what the readings say of the next token, where they were trained to. */
-export type LanguageReadout = Sampling["readout"] | "reading";
+export type LanguageReadout = Sampling["readout"] | "next-token";
 
 export type LanguageSampling = Omit<Sampling, "readout"> & { readonly readout: LanguageReadout };
 
 export interface LanguageBlocksOptions {
   readonly partition: Partition;
   /** How many layers each block gets; equal shares by default. */
-  readonly layersPerBlock?: readonly number[];
+  readonly layersPerBlock?: readonly number[] | undefined;
   readonly shared?: SharedPolicy;
   readonly targetEmbedding?: TargetEmbedding;
   /** Length of a token's embedding. */
@@ -66,7 +66,7 @@ export interface LanguageBlocksOptions {
   readonly nextTokenPlace?: NextTokenPlace;
   /** Share of the texts whose noisy embeddings are what a walk through the finished blocks before hands over, in place of the true ones with noise: training against exposure bias. */
   readonly handedOver?: number;
-  readonly sampling?: Partial<LanguageSampling>;
+  readonly sampling?: SamplingOptions<LanguageSampling>;
 }
 
 /** A language model in blocks. Its programs are those of {@link languagePrograms}. */
@@ -132,7 +132,7 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
   const sampling: LanguageSampling = { ...defaultSampling, ...options.sampling };
   const all = [...blocks.keys()];
   const speaking = nextTokenWeight === 0 ? [] : isThrough ? all.slice(-1) : all;
-  if (sampling.readout === "reading" && speaking.length === 0) {
+  if (sampling.readout === "next-token" && speaking.length === 0) {
     const message = "convertLanguage: readings say nothing of the next token unless they are trained to. Give a nextTokenWeight above 0.";
     throw new UsageError("silentReading", {}, message);
   }
@@ -174,13 +174,14 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
     blocks.slice(b + 1).reduce((before, block) => block.read(before.state, pass), read);
 
   return {
-    name: numBlocks === 1 ? "diffusion" : "diffusion-blocks",
+    name: "blocks",
     inputType: architecture.inputType,
     vocabSize,
     length,
     architecture,
     partition,
     blocks,
+    layersPerBlock: ranges.map(([first, end]) => end - first),
     targets,
     targetScale,
     sampling,

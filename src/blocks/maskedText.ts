@@ -36,7 +36,7 @@ import { blockUnit, checkFinishedSharing, perBlock, readingOthers, type SharedPo
 export interface MaskedTextOptions {
   readonly partition: MaskingPartition;
   /** How many layers each block gets; equal shares by default. */
-  readonly layersPerBlock?: readonly number[];
+  readonly layersPerBlock?: readonly number[] | undefined;
   readonly shared?: SharedPolicy;
   /** Gate of the residual branches at initialisation. */
   readonly initialGate?: 0 | 1;
@@ -102,11 +102,12 @@ export function convertMasked(
     return mul(reshape(weight, [tokens.shape[0]!]), mul(reduceSum(losses, -1), 1 / length));
   };
   return {
-    name: times.length === 1 ? "end-to-end" : "diffusion-blocks",
+    name: "blocks",
     inputType: architecture.inputType,
     architecture,
     partition,
     blocks,
+    layersPerBlock: ranges.map(([first, end]) => end - first),
     units,
     ...sharingOf(shared, units),
     ...(isStacked && { independentUnits: false, inOrder: true }),

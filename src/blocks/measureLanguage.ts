@@ -41,7 +41,9 @@ export async function blockLikelihoods(measure: LanguageMeasure): Promise<Readon
   const { model, block } = measure;
   const { groupSize, sampling, speaking, partition } = model;
   if (block !== undefined)
-    return sampling.readout === "reading" && speaking.includes(block) ? readingLikelihood(measure, block) : entryLikelihood(measure, block);
+    return sampling.readout === "next-token" && speaking.includes(block)
+      ? readingLikelihood(measure, block)
+      : entryLikelihood(measure, block);
   const entries = await opinions(measure, {
     name: "block",
     blocks: [...partition.ranges.keys()],
@@ -51,7 +53,7 @@ export async function blockLikelihoods(measure: LanguageMeasure): Promise<Readon
   const readings = await opinions(measure, { name: "reading", blocks: speaking, together: speakingBlocks(model), ask: askReading });
   const bound = { diffusion: await diffusionBound(measure) };
   if (groupSize > 1) return { ...bound, ...entries };
-  return sampling.readout === "reading" ? { ...readings, ...entries, ...bound } : { ...entries, ...bound, ...readings };
+  return sampling.readout === "next-token" ? { ...readings, ...entries, ...bound } : { ...entries, ...bound, ...readings };
 }
 
 /** Of a block's evidence at the noisy end of its range, without its scores: these are many. */

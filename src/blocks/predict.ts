@@ -22,6 +22,9 @@ export interface Sampling {
   readonly readout: "last" | "evidence";
 }
 
+/** Part of how predictions are made; the rest is as by default. */
+export type SamplingOptions<Whole> = Partial<Omit<Whole, "numSteps">> & { readonly numSteps?: number | undefined };
+
 /** One program for each block, from (input, z, levels) to its estimate; and the table of targets. */
 export function predictionPrograms(
   architecture: Architecture,

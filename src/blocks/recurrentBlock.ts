@@ -18,7 +18,7 @@ import { embeddingErrors, noisyEmbeddings, overTokens, weightedTokenMean } from 
 import { drawnLevels, fedLevels, levelFeeds, type NoiseLevels } from "./levels.ts";
 import { blockLikelihoods } from "./measureLanguage.ts";
 import type { LossWeighting } from "./objective.ts";
-import { entryLevel, type Sampling, samplingGrid } from "./predict.ts";
+import { entryLevel, type Sampling, type SamplingOptions, samplingGrid } from "./predict.ts";
 import { createTargets, type TargetEmbedding } from "./targets.ts";
 
 export interface RecurrentBlockOptions {
@@ -31,7 +31,7 @@ export interface RecurrentBlockOptions {
   readonly labelLikelihood?: LabelLikelihood;
   /** Gate of the residual branches at initialisation. */
   readonly initialGate?: 0 | 1;
-  readonly sampling?: Partial<Sampling>;
+  readonly sampling?: SamplingOptions<Sampling>;
 }
 
 /**
@@ -88,10 +88,12 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
   } as const;
 
   return {
-    name: "diffusion-blocks",
+    name: "blocks",
     inputType: architecture.inputType,
     vocabSize,
     length,
+    partition,
+    layersPerBlock: [numLayers],
     units: [unit],
     independentUnits: true,
     objective: (_unit, { input: tokens }, key, { checkpointing }) => {

@@ -1,36 +1,4 @@
-import {
-  accuracyText,
-  bitsText,
-  type Evaluation,
-  type GenerationQuality,
-  type ImageFid,
-  isOfClasses,
-  isOfText,
-} from "../experiments/index.ts";
-
-/** An evaluation as lines for people. */
-export function evaluationText(evaluation: Evaluation): string {
-  if (isOfText(evaluation)) {
-    const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
-    const list = Object.entries(parts).map(([name, part]) => `${part.toFixed(3)} of ${name}`);
-    return [
-      `${bitsText(evaluation)} bits a token on ${tokens} tokens${list.length > 0 ? ` (${list.join(", ")})` : ""}; perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(3)} bits a byte`,
-      ...Object.entries(likelihoods).map(([name, one]) => `  ${name.padEnd(16)} ${bitsText(one)}`),
-      `symbol frequencies alone ${unigram.toFixed(3)}, nothing ${uniform.toFixed(3)}`,
-    ].join("\n");
-  }
-  if (!isOfClasses(evaluation)) {
-    const levels = evaluation.levels.map(({ weighted, sigma, block }) => `${weighted.toFixed(3)} at ${sigma} (${block})`);
-    return `denoising loss on test images ${evaluation.loss.toFixed(4)}\nby sigma: ${levels.join(", ")}`;
-  }
-  const { units, crossEntropy } = evaluation;
-  const levels = crossEntropy.map((level) => `${level.crossEntropy.toFixed(3)} at ${level.sigma} (${level.block})`);
-  return [
-    `test accuracy ${accuracyText(evaluation)}`,
-    ...Object.entries(units).map(([name, accuracy]) => `  ${name} alone ${(100 * accuracy).toFixed(2)} %`),
-    ...(levels.length > 0 ? [`cross-entropy by sigma: ${levels.join(", ")}`] : []),
-  ].join("\n");
-}
+import type { GenerationQuality, ImageFid } from "../node.ts";
 
 /** All evaluations, their mean and their least. */
 export function fidText({ name, samples, train, test }: ImageFid): string {

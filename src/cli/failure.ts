@@ -1,6 +1,7 @@
 import { CommanderError } from "commander";
-import { DataError, DiffusionBlocksError, PartitionError } from "../errors.ts";
-import { exitCodeOf, exitCodes } from "../run/exitCodes.ts";
+import { DataError, DiffusionBlocksError, PartitionError, type Registry } from "../index.ts";
+import { exitCodeOf, exitCodes } from "../node.ts";
+import { explainFlag, type NamedRun } from "./runOptions.ts";
 
 /** On the command line: 2 where the options are at fault, 1 where data, files or the machine are, 76 where a newer process took over. */
 export function exitCodeOfError(error: unknown): number {
@@ -10,22 +11,32 @@ export function exitCodeOfError(error: unknown): number {
   return code === exitCodes.neverWorks ? exitCodes.failed : code;
 }
 
-/** What an error says, in one line; nothing where help was shown in its place. With `debug`, where it comes from. */
-export function messageOfError(error: unknown, command: string | undefined, debug: boolean): string {
-  if (error instanceof CommanderError) return usageMessage(error, command);
+/** What an error is explained by. */
+export interface ErrorContext {
+  readonly run: NamedRun | undefined;
+  readonly registry: Registry;
+  readonly debug: boolean;
+}
+
+/** An error in one line; nothing where help was shown in its place. With `debug`, where it comes from. */
+export function messageOfError(error: unknown, command: string | undefined, context: ErrorContext): string {
+  if (error instanceof CommanderError) return usageMessage(error, command, context);
   if (!(error instanceof Error)) return String(error);
-  if (debug) return error.stack ?? error.message;
+  if (context.debug) return error.stack ?? error.message;
   const text = oneLine(error.message);
   return error instanceof DiffusionBlocksError ? text : `internal: ${text} (--debug shows where)`;
 }
 
-function usageMessage({ code, message }: CommanderError, command: string | undefined): string {
+function usageMessage({ code, message }: CommanderError, command: string | undefined, { run, registry }: ErrorContext): string {
   if (/^commander\.(help|helpDisplayed|version)$/.test(code)) return "";
   const fault = message
     .replace(/^error: /, "")
     .replace(/\s+/g, " ")
     .trim();
-  return `${fault}${/[.)]$/.test(fault) ? "" : "."} "dblocks ${command === undefined ? "" : `${command} `}--help" shows what there is.`;
+  const flag = code === "commander.unknownOption" ? /--([\w-]+)/.exec(fault)?.[1] : undefined;
+  const nearest = /\(Did you mean [^)]*\)/.exec(fault)?.[0] ?? "";
+  const text = flag !== undefined && run !== undefined ? `${explainFlag(registry, run, flag)} ${nearest}`.trim() : fault;
+  return `${text}${/[.)]$/.test(text) ? "" : "."} "dblocks ${command === undefined ? "" : `${command} ${run === undefined ? "" : `${run.model.name} `}`}--help" shows what there is.`;
 }
 
 /** Lists of faults have one on each line: "options:\n a\n b" becomes "options: a; b". */

@@ -1,4 +1,4 @@
-import { exitCodes } from "../run/index.ts";
+import { exitCodes } from "../node.ts";
 
 /** How a process that was told to stop ends after saving: with 130 after Ctrl-C, 143 after SIGTERM, and 75, please requeue, after SIGUSR1 or 2. */
 const exitCodeOfSignal = { SIGINT: 130, SIGTERM: exitCodes.terminated, SIGUSR1: exitCodes.requeue, SIGUSR2: exitCodes.requeue } as const;

@@ -1,19 +1,31 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { registry } from "../index.ts";
 import { exitCodeOfError, messageOfError } from "./failure.ts";
+import { loadPlugins } from "./plugins.ts";
+import { namedRun } from "./runOptions.ts";
+
+/** What a command is made from: the words behind its name, of which some have options that depend on them. */
+export interface CommandContext {
+  readonly words: readonly string[];
+  /** Arguments that every process of a run needs: plugins. */
+  readonly pluginArgs: readonly string[];
+}
 
 /** Loaded when they are named, or all of them for the list of commands. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
+const commands: Readonly<Record<string, (context: CommandContext) => Promise<Command>>> = {
   demo: async () => (await import("./commands/demo.ts")).demoCommand(),
-  train: async () => (await import("./commands/train.ts")).trainCommand(),
+  train: async (context) => (await import("./commands/train.ts")).trainCommand(context),
   evaluate: async () => (await import("./commands/evaluate.ts")).evaluateCommand(),
+  predict: async () => (await import("./commands/predict.ts")).predictCommand(),
   sample: async () => (await import("./commands/sample.ts")).sampleCommand(),
   features: async () => (await import("./commands/features.ts")).featuresCommand(),
-  compare: async () => (await import("./commands/compare.ts")).compareCommand(),
-  reproduce: async () => (await import("./commands/reproduce.ts")).reproduceCommand(),
-  plan: async () => (await import("./commands/plan.ts")).planCommand(),
+  compare: async (context) => (await import("./commands/compare.ts")).compareCommand(context),
+  reproduce: async (context) => (await import("./commands/reproduce.ts")).reproduceCommand(context),
+  plan: async (context) => (await import("./commands/plan.ts")).planCommand(context),
   partition: async () => (await import("./commands/partition.ts")).partitionCommand(),
+  config: async () => (await import("./commands/config.ts")).configCommand(),
   verify: async () => (await import("./commands/verify.ts")).verifyCommand(),
   bench: async () => (await import("./commands/bench.ts")).benchCommand(),
   doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(),
@@ -31,6 +43,7 @@ function withCommonOptions(command: Command): Command {
   return command
     .exitOverride()
     .configureOutput({ outputError: () => {} })
+    .option("--plugin <file...>", "ES modules whose models and methods become available")
     .option("--debug", "show where an error comes from");
 }
 
@@ -41,10 +54,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  for (const name of named === undefined ? Object.keys(commands) : [named]) program.addCommand(withCommonOptions(await commands[name]!()));
+  const pluginArgs = await loadPlugins(registry, words);
+  const context = { words: named === undefined ? [] : words.slice(words.indexOf(named) + 1), pluginArgs };
+  for (const name of named === undefined ? Object.keys(commands) : [named])
+    program.addCommand(withCommonOptions(await commands[name]!(context)));
   await program.parseAsync();
 } catch (error) {
-  const message = messageOfError(error, named, words.includes("--debug"));
+  const run = named === undefined ? undefined : await namedRun(registry, words.slice(words.indexOf(named) + 1)).catch(() => undefined);
+  const message = messageOfError(error, named, { run, registry, debug: words.includes("--debug") });
   if (message !== "") process.stderr.write(`dblocks: ${message}\n`);
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : exitCodeOfError(error);
 }

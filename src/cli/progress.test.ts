@@ -12,7 +12,7 @@ function collector(isTTY: boolean): { isTTY: boolean; text: string; write(text: 
 }
 
 const report = (step: number) => ({ step, loss: 2, metrics: { accuracy: 0.25 } });
-const options = { units: ["block-0", "block-1"], steps: 40, imagesPerStep: 100 };
+const options = { units: ["block-0", "block-1"], steps: 40, samplesPerStep: 100, samples: "images" };
 
 test("without a terminal a plain line appears every ten seconds and at a unit's end, with the time left for all units", () => {
   const stream = collector(false);

@@ -6,7 +6,9 @@ export interface ProgressOptions {
   readonly units: readonly string[];
   /** Steps of each. */
   readonly steps: number;
-  readonly imagesPerStep: number;
+  readonly samplesPerStep: number;
+  /** What a sample is called, in the plural. */
+  readonly samples: string;
 }
 
 /** What is shown of a step. */
@@ -97,14 +99,14 @@ export class TrainingProgress {
   }
 
   #line(unit: string, { step, loss, accuracy }: UnitProgress, now: number): string {
-    const { steps, imagesPerStep } = this.#options;
+    const { steps, samplesPerStep, samples } = this.#options;
     const share = Math.floor((20 * step) / steps);
     const bar = this.#isTerminal ? `${this.#colours.cyan("█".repeat(share))}${this.#colours.dim("░".repeat(20 - share))} ` : "";
     const parts = [
       `step ${step}/${steps}`,
       `loss ${loss.toFixed(4)}`,
       ...(Number.isNaN(accuracy) ? [] : [`accuracy ${(100 * accuracy).toFixed(1)} %`]),
-      `${this.#secondsPerStep > 0 ? (imagesPerStep / this.#secondsPerStep).toFixed(0) : "…"} images/s`,
+      `${this.#secondsPerStep > 0 ? (samplesPerStep / this.#secondsPerStep).toFixed(0) : "…"} ${samples}/s`,
       `${this.#timeLeft(unit, now)} left`,
     ];
     return `${this.#colours.bold(unit)} ${bar}${parts.join("  ")}`;

@@ -25,6 +25,16 @@ export interface TrainBatches {
   at(step: number, into?: ImageBatch): ImageBatch;
 }
 
+/** Makes the same batches in a thread of its own, where a platform has threads: see `prefetchBatches`. */
+export type PrefetchBatches = (split: ImageSplit, options: TrainBatchOptions) => PrefetchedBatches;
+
+/** As `TrainBatches`, made while the step before trains. */
+export interface PrefetchedBatches extends AsyncDisposable {
+  readonly stepsPerEpoch: number;
+  /** The same bytes as `trainBatches(...).at(step)`. Steps that follow one another are ready when they are asked for. */
+  at(step: number): Promise<ImageBatch>;
+}
+
 /** @throws {DataError} if there are fewer items than a batch holds, or the normalisation or augmentation does not fit the images. */
 export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation, mean, std }: TrainBatchOptions): TrainBatches {
   if (!(Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= split.count)) {

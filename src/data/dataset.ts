@@ -25,3 +25,17 @@ export interface ImageDataset {
   readonly train: ImageSplit;
   readonly test: ImageSplit;
 }
+
+/** What a trained model must know of its images. */
+export interface ImageInfo {
+  /** How pixels become numbers: (x − mean)/std for each channel. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly name: string;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly numClasses: number;
+  readonly classNames: readonly string[];
+  readonly isLatent: boolean;
+}

@@ -42,3 +42,21 @@ function planar(data: Uint8Array, width: number, height: number, stride: number,
     for (let i = 0; i < plane; i++) pixels[channel * plane + i] = data[i * stride + channel]!;
   return { pixels, channels, height, width };
 }
+
+/**
+ * The pixels of an image file for a network: [channels, height, width] bytes. Grey images become colour ones where the network wants them.
+ *
+ * @throws {DataError} that names the file, if it is damaged or of another size.
+ */
+export function decodeImageFile(bytes: Uint8Array, path: string, { channels, height, width }: ImageShape): Uint8Array {
+  const image = decodeImage(path, bytes);
+  const isGrey = image.channels === 1 && channels === 3;
+  if (image.height === height && image.width === width && (image.channels === channels || isGrey)) {
+    if (!isGrey) return image.pixels;
+    const pixels = new Uint8Array(3 * image.pixels.length);
+    for (let channel = 0; channel < 3; channel++) pixels.set(image.pixels, channel * image.pixels.length);
+    return pixels;
+  }
+  const message = `${path} has ${image.channels} channels of ${image.width}×${image.height}; the network was trained on ${channels} of ${width}×${height}. Convert it.`;
+  throw new DataError("imageSize", { path, channels, height, width }, message);
+}

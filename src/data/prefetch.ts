@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { DataError } from "../errors.ts";
-import { checkStep, type ImageBatch, type TrainBatchOptions, trainBatches } from "./batches.ts";
+import { checkStep, type ImageBatch, type PrefetchedBatches, type TrainBatchOptions, trainBatches } from "./batches.ts";
 import type { ImageSplit } from "./dataset.ts";
 
 /** What the worker is started with. */
@@ -13,13 +13,6 @@ export interface PrefetchTask {
 /** The worker's answer to a step number. */
 export interface PrefetchedBatch extends ImageBatch {
   readonly step: number;
-}
-
-/** As `TrainBatches`, made in a thread of its own: while step n trains, the batch of step n + 1 is made. */
-export interface PrefetchedBatches extends AsyncDisposable {
-  readonly stepsPerEpoch: number;
-  /** The same bytes as `trainBatches(...).at(step)`. Steps that follow one another are ready when they are asked for. */
-  at(step: number): Promise<ImageBatch>;
 }
 
 /**

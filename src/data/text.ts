@@ -6,7 +6,7 @@ import { fold, integer, key } from "../random.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { openText, type TextSource } from "./textSource.ts";
 import { readTokens, type Tokens, TokenWriter, tokensInFile, tokensOf } from "./tokenFile.ts";
-import { byteTokenizer, loadTokenizer, type Tokenizer, text8Tokenizer } from "./tokenizer.ts";
+import { byteTokenizer, loadTokenizer, type Tokenizer, type TokenizerInfo, text8Tokenizer } from "./tokenizer.ts";
 
 /** A text in three parts, as tokens. */
 export interface TextDataset {
@@ -15,6 +15,13 @@ export interface TextDataset {
   readonly train: Tokens;
   readonly validation: Int32Array;
   readonly test: Int32Array;
+}
+
+/** What a trained model must know of its text. */
+export interface TextInfo {
+  readonly name: string;
+  readonly vocabSize: number;
+  readonly tokenizer: TokenizerInfo;
 }
 
 export interface LoadTextOptions {

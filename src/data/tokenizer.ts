@@ -13,6 +13,26 @@ export interface Tokenizer {
   /** @throws {DataError} if the text holds what it cannot write. */
   encode(text: string): Int32Array;
   decode(tokens: ArrayLike<number>): string;
+  /** The content of its tokenizer.json, where it has one. */
+  readonly json?: object;
+}
+
+/** A tokenizer as it is kept with a run: a built-in one by its name, others whole. */
+export interface TokenizerInfo {
+  readonly name: string;
+  readonly json?: object;
+}
+
+export function tokenizerInfo({ name, json }: Tokenizer): TokenizerInfo {
+  return { name, ...(json !== undefined && { json }) };
+}
+
+/** @throws {DataError} if it is no tokenizer. */
+export function tokenizerOf({ name, json }: TokenizerInfo): Tokenizer {
+  if (json !== undefined) return fromJson(json as TokenizerJson, name);
+  const builtIn = [text8Tokenizer, byteTokenizer].find((one) => one.name === name);
+  if (builtIn !== undefined) return builtIn;
+  throw new DataError("noTokenizer", { name }, `There is no built-in tokenizer "${name}"; there are text8 and bytes.`);
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz ";
@@ -76,6 +96,7 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
   const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
   return {
     name,
+    json,
     endOfText: end && Int32Array.of(end.id),
     vocabSize: 1 + ids.reduce((a, b) => Math.max(a, b), -1),
     encode: (text) => {

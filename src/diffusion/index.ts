@@ -23,6 +23,7 @@ export {
 export { normalCdf, normalQuantile } from "./normalQuantile.ts";
 export {
   blockOfSigma,
+  isNoisePartition,
   type Partition,
   type PartitionFromBoundariesOptions,
   type PartitionJSON,

@@ -26,6 +26,11 @@ export interface Partition {
   readonly trainingRanges: readonly SigmaRange[];
 }
 
+/** Whether ranges are of noise levels, and not of times. */
+export function isNoisePartition(ranges: object): ranges is Partition {
+  return "noise" in ranges && "boundaries" in ranges;
+}
+
 export interface PartitionOptions {
   /** B, a whole number of at least 1. */
   readonly numBlocks: number;

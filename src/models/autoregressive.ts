@@ -1,3 +1,15 @@
+import { z } from "zod";
+import {
+  checkOptions,
+  count,
+  defineModel,
+  dropoutRate,
+  type ModelDefinition,
+  nextTokenKind,
+  option,
+  positive,
+  type TextData,
+} from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Conditioning,
@@ -16,27 +28,35 @@ import {
   swiglu,
   type View,
 } from "../nn/index.ts";
+import { text } from "../tasks/index.ts";
 import { gather, parameter, type Tensor } from "../tensor/index.ts";
+import type { Resolved } from "./options.ts";
 
-export interface AutoregressiveConfig {
-  readonly vocabSize: number;
-  /** Tokens of a sequence. */
-  readonly length: number;
-  readonly width: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  /** Heads of keys and values, each for a group of query heads. */
-  readonly numKeyHeads: number;
-  readonly mlpWidth: number;
-  /** Width of the noise conditioning, where there is one. */
-  readonly condWidth: number;
-  readonly dropout: number;
-  readonly rotaryBase: number;
-  readonly epsilon: number;
-}
+/** The options of a language model. */
+export const autoregressiveOptions = z.strictObject({
+  width: option(count, { description: "width of the residual stream" }).default(128),
+  numLayers: option(count, { flag: "layers", description: "layers" }).default(8),
+  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
+  numKeyHeads: option(count, {
+    flag: "key-heads",
+    description: "heads of keys and values, each for a group of query heads",
+    byDefault: "as many as attention heads",
+  }).optional(),
+  mlpWidth: option(count, { description: "width of the MLP", byDefault: "8/3 of the network's, in multiples of 32" }).optional(),
+  condWidth: option(count, {
+    description: "width of the noise conditioning",
+    byDefault: "the network's, at most 128",
+    advanced: true,
+  }).optional(),
+  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  rotaryBase: option(positive, { description: "base of the rotary positions", advanced: true }).default(10_000),
+  epsilon: option(positive, { description: "epsilon of the RMS norms", advanced: true }).default(1e-5),
+});
 
-export type AutoregressiveOptions = Partial<AutoregressiveConfig> &
-  Pick<AutoregressiveConfig, "vocabSize" | "length" | "width" | "numLayers" | "numHeads">;
+/** Options of a language model, and what it knows of the text. */
+export type AutoregressiveOptions = z.input<typeof autoregressiveOptions> & TextData;
+
+type AutoregressiveConfig = Resolved<z.output<typeof autoregressiveOptions>> & TextData;
 
 /**
  * A language model as Llama 2 (Touvron et al. 2023): RMS norms, causal attention with rotary positions and without biases, SwiGLU of 8/3 of the width, input and output tables of their own.
@@ -45,16 +65,11 @@ export type AutoregressiveOptions = Partial<AutoregressiveConfig> &
  * @throws {UsageError} unless the heads divide the width into even parts, and the key heads the heads.
  */
 export function autoregressive(options: AutoregressiveOptions): LanguageArchitecture {
-  const config: AutoregressiveConfig = {
-    numKeyHeads: options.numHeads,
-    mlpWidth: 32 * Math.ceil(options.width / 12),
-    condWidth: Math.min(128, options.width),
-    dropout: 0,
-    rotaryBase: 10_000,
-    epsilon: 1e-5,
-    ...options,
-  };
-  const { width, numHeads, numKeyHeads, vocabSize, length, numLayers, rotaryBase } = config;
+  const { vocabSize, length, ...given } = options;
+  const own = checkOptions(autoregressiveOptions, given, "autoregressive");
+  const { width, numHeads, numLayers, rotaryBase, numKeyHeads = numHeads } = own;
+  const { mlpWidth = 32 * Math.ceil(width / 12), condWidth = Math.min(128, width) } = own;
+  const config: AutoregressiveConfig = { ...own, vocabSize, length, numKeyHeads, mlpWidth, condWidth };
   if (width % (2 * numHeads) !== 0) {
     const message = `autoregressive: ${numHeads} heads must divide a width of ${width} into even parts.`;
     throw new UsageError("numHeads", { width, numHeads }, message);
@@ -66,7 +81,6 @@ export function autoregressive(options: AutoregressiveOptions): LanguageArchitec
   const headWidth = width / numHeads;
   return {
     name: "autoregressive",
-    config: { ...config },
     numLayers,
     vocabSize,
     length,
@@ -116,3 +130,14 @@ function languageHead({ width, vocabSize, epsilon }: AutoregressiveConfig, condi
   };
   return defineModule(parts, (h: Tensor, context: Context) => parts.classifier(parts.modulation(parts.norm(h), context)));
 }
+
+export const autoregressiveModel: ModelDefinition<z.output<typeof autoregressiveOptions>, LanguageArchitecture, TextData> = defineModel({
+  name: "autoregressive",
+  summary: "Llama-like language model that writes token by token",
+  kind: nextTokenKind,
+  task: text,
+  schema: autoregressiveOptions,
+  compared: ["end-to-end", "checkpointing", "blocks", "shallow-twin"],
+  defaults: { training: { epochs: 5, learningRate: 2e-3, weightDecay: 0, emaDecay: 0.999, batchSize: 32 } },
+  build: (options, shape) => autoregressive({ ...options, ...shape }),
+});

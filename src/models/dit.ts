@@ -1,3 +1,15 @@
+import { z } from "zod";
+import {
+  count,
+  defineModel,
+  dropoutRate,
+  type ImageData,
+  imageDenoiserKind,
+  type ModelDefinition,
+  option,
+  type Preset,
+  positive,
+} from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Conditioning,
@@ -14,23 +26,26 @@ import {
   sinCosPositions,
   unpatchify,
 } from "../nn/index.ts";
+import { images } from "../tasks/index.ts";
 import { add, gather, geluApproximate, layerNorm, parameter, type Tensor } from "../tensor/index.ts";
+import { type ImageSizes, type Resolved, splitOptions } from "./options.ts";
 
-export interface DitConfig {
-  readonly imageSize: number;
-  readonly channels: number;
-  readonly patchSize: number;
-  /** Width of the residual stream and of the conditioning, a multiple of 4. */
-  readonly width: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly mlpWidth: number;
-  /** 0 for images without classes. */
-  readonly numClasses: number;
-  readonly epsilon: number;
-}
+/** The options of a diffusion transformer. */
+export const ditOptions = z.strictObject({
+  patchSize: option(count, { flag: "patch", value: "pixels", description: "side of a patch" }).default(4),
+  width: option(count, { description: "width of the residual stream and of the conditioning, a multiple of 4" }).default(128),
+  numLayers: option(count, { flag: "layers", description: "layers" }).default(6),
+  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
+  mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
+  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  conditional: option(z.boolean(), { description: "make images by class", advanced: true }).default(true),
+  epsilon: option(positive, { description: "epsilon of the layer norms", advanced: true }).default(1e-6),
+});
 
-export type DitOptions = Partial<DitConfig> & Pick<DitConfig, "imageSize" | "width" | "numLayers" | "numHeads" | "numClasses">;
+/** Options of a diffusion transformer, and what it knows of the images: 3 channels by default, 0 classes for images without. */
+export type DitOptions = z.input<typeof ditOptions> & ImageSizes;
+
+type DitConfig = Resolved<z.output<typeof ditOptions>> & ImageData;
 
 /** The published sizes; all with patches of 2. */
 export const ditSizes = {
@@ -49,7 +64,9 @@ const init = initializers.xavierUniform;
  * @throws {UsageError} if the patch does not divide the image, the heads or 4 the width.
  */
 export function dit(options: DitOptions): ImageArchitecture {
-  const config: DitConfig = { channels: 3, patchSize: 2, mlpWidth: 4 * options.width, epsilon: 1e-6, ...options };
+  const { sizes, config: own } = splitOptions("dit", ditOptions, options);
+  const numKnown = own.conditional ? sizes.numClasses : 0;
+  const config: DitConfig = { ...own, ...sizes, numClasses: numKnown, mlpWidth: own.mlpWidth ?? 4 * own.width };
   const { imageSize, channels, patchSize, width, numHeads, numClasses, epsilon } = config;
   if (imageSize % patchSize !== 0)
     throw new UsageError("patchSize", { imageSize, patchSize }, `dit: patches of ${patchSize} do not divide an image of ${imageSize}.`);
@@ -57,7 +74,6 @@ export function dit(options: DitOptions): ImageArchitecture {
     throw new UsageError("numHeads", { width, numHeads }, `dit: a width of ${width} must be a multiple of ${numHeads} heads and of 4.`);
   return {
     name: "dit",
-    config: { ...config },
     numLayers: config.numLayers,
     numClasses,
     condWidth: width,
@@ -78,12 +94,12 @@ function ditStem(config: DitConfig): DenoisingImageNetwork["stem"] {
   return defineModule({ patches }, (z: Tensor) => add(patches(z), positions));
 }
 
-function ditLayer({ width, numHeads, mlpWidth }: DitConfig, conditioning: Conditioning): Layer {
+function ditLayer({ width, numHeads, mlpWidth, dropout }: DitConfig, conditioning: Conditioning): Layer {
   const parts = {
     norm1: conditioning.branchNorm(width),
-    attention: selfAttention({ width, numHeads, init }),
+    attention: selfAttention({ width, numHeads, dropout, init }),
     norm2: conditioning.branchNorm(width),
-    mlp: mlp({ width, hidden: mlpWidth, activation: geluApproximate, init }),
+    mlp: mlp({ width, hidden: mlpWidth, activation: geluApproximate, dropout, init }),
   };
   return defineModule(parts, (h: Tensor, context: Context) => {
     const first = parts.norm1(h, context);
@@ -108,3 +124,37 @@ function labelTable(numClasses: number, width: number): NonNullable<DenoisingIma
   const table = parameter([numClasses + 1, width], initializers.normal(0.02));
   return defineModule({ table }, (labels: Tensor) => gather(table, labels));
 }
+
+/** Published sizes with the paper's training on images (DiffusionBlocks, Section 5.2, Appendix E.2): 100 epochs, batches of 512. */
+const ditPresets: Readonly<Record<string, Preset>> = Object.fromEntries(
+  Object.entries(ditSizes).map(([name, network]): [string, Preset] => [
+    name,
+    {
+      description: `${name} as published, trained in three blocks as in the paper`,
+      model: { ...network, mlpWidth: 4 * network.width },
+      method: { name: "blocks", numBlocks: 3, overlap: 0.05 },
+      training: {
+        epochs: 100,
+        batchSize: 512,
+        learningRate: network.numLayers > 12 ? 5e-5 : 1e-4,
+        schedule: "constant",
+        warmup: 0,
+        weightDecay: 0,
+      },
+    },
+  ]),
+);
+
+export const ditModel: ModelDefinition<z.output<typeof ditOptions>, ImageArchitecture, ImageData> = defineModel({
+  name: "dit",
+  summary: "diffusion transformer that makes images",
+  kind: imageDenoiserKind,
+  task: images,
+  schema: ditOptions,
+  defaults: {
+    training: { batchSize: 16, learningRate: 3e-3, weightDecay: 0, emaDecay: 0.999 },
+    data: { augmentation: "flip" },
+  },
+  presets: ditPresets,
+  build: (options, shape) => dit({ ...options, ...shape }),
+});

@@ -1,3 +1,15 @@
+import { z } from "zod";
+import {
+  checkOptions,
+  count,
+  defineModel,
+  dropoutRate,
+  type ModelDefinition,
+  maskedTokensKind,
+  option,
+  positive,
+  type TextData,
+} from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Conditioning,
@@ -12,24 +24,29 @@ import {
   type TokenArchitecture,
   type TokenNetwork,
 } from "../nn/index.ts";
+import { text } from "../tasks/index.ts";
 import { gather, geluApproximate, layerNorm, parameter, type Tensor } from "../tensor/index.ts";
+import type { Resolved } from "./options.ts";
 
-export interface MaskedDiffusionConfig {
-  readonly vocabSize: number;
-  /** Tokens of a sequence. */
-  readonly length: number;
-  readonly width: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly mlpWidth: number;
-  /** Width of the time conditioning. */
-  readonly condWidth: number;
-  readonly dropout: number;
-  readonly epsilon: number;
-}
+/** The options of a masked diffusion model. */
+export const maskedDiffusionOptions = z.strictObject({
+  width: option(count, { description: "width of the residual stream" }).default(128),
+  numLayers: option(count, { flag: "layers", description: "layers" }).default(6),
+  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
+  mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
+  condWidth: option(count, {
+    description: "width of the time conditioning",
+    byDefault: "the network's, at most 128",
+    advanced: true,
+  }).optional(),
+  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  epsilon: option(positive, { description: "epsilon of the layer norms", advanced: true }).default(1e-5),
+});
 
-export type MaskedDiffusionOptions = Partial<MaskedDiffusionConfig> &
-  Pick<MaskedDiffusionConfig, "vocabSize" | "length" | "width" | "numLayers" | "numHeads">;
+/** Options of a masked diffusion model, and what it knows of the text. */
+export type MaskedDiffusionOptions = z.input<typeof maskedDiffusionOptions> & TextData;
+
+type MaskedDiffusionConfig = Resolved<z.output<typeof maskedDiffusionOptions>> & TextData;
 
 /**
  * A transformer over tokens of which some are hidden, for masked diffusion (Shi et al. 2024; Sahoo et al. 2024): attention in both directions with rotary positions, adaptive layer norms for the time as in DiT,
@@ -38,16 +55,16 @@ export type MaskedDiffusionOptions = Partial<MaskedDiffusionConfig> &
  * @throws {UsageError} unless the heads divide the width into even parts.
  */
 export function maskedDiffusion(options: MaskedDiffusionOptions): TokenArchitecture {
-  const defaults = { mlpWidth: 4 * options.width, condWidth: Math.min(128, options.width), dropout: 0, epsilon: 1e-5 };
-  const config: MaskedDiffusionConfig = { ...defaults, ...options };
-  const { width, numHeads, vocabSize, length, numLayers } = config;
+  const { vocabSize, length, ...given } = options;
+  const own = checkOptions(maskedDiffusionOptions, given, "masked-diffusion");
+  const { width, numHeads, numLayers, mlpWidth = 4 * width, condWidth = Math.min(128, width) } = own;
+  const config: MaskedDiffusionConfig = { ...own, vocabSize, length, mlpWidth, condWidth };
   if (width % (2 * numHeads) !== 0) {
     const message = `masked-diffusion: ${numHeads} heads must divide a width of ${width} into even parts.`;
     throw new UsageError("numHeads", { width, numHeads }, message);
   }
   return {
     name: "masked-diffusion",
-    config: { ...config },
     numLayers,
     vocabSize,
     length,
@@ -87,3 +104,13 @@ function tokenHead({ width, vocabSize, epsilon }: MaskedDiffusionConfig, conditi
   };
   return defineModule(parts, (h: Tensor, context: Context) => parts.classifier(parts.modulation(layerNorm(h, { epsilon }), context)));
 }
+
+export const maskedDiffusionModel: ModelDefinition<z.output<typeof maskedDiffusionOptions>, TokenArchitecture, TextData> = defineModel({
+  name: "masked-diffusion",
+  summary: "transformer that makes text by unmasking tokens",
+  kind: maskedTokensKind,
+  task: text,
+  schema: maskedDiffusionOptions,
+  defaults: { training: { epochs: 10, learningRate: 3e-3, weightDecay: 0.03, emaDecay: 0.999, batchSize: 16 } },
+  build: (options, shape) => maskedDiffusion({ ...options, ...shape }),
+});

@@ -1,3 +1,14 @@
+import { z } from "zod";
+import {
+  count,
+  defineModel,
+  dropoutRate,
+  type ImageData,
+  type ModelDefinition,
+  type NoPropModel,
+  noPropKind,
+  option,
+} from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Architecture,
@@ -17,7 +28,9 @@ import {
   sinusoid,
   type TimedDenoisingPaths,
 } from "../nn/index.ts";
+import { classes } from "../tasks/index.ts";
 import { add, concat, maxPool2d, mul, relu, reshape, type Tensor } from "../tensor/index.ts";
+import { type ImageSizes, splitOptions } from "./options.ts";
 
 export interface NoPropCnnOptions {
   /** Side of the images, a multiple of 4. */
@@ -25,6 +38,34 @@ export interface NoPropCnnOptions {
   readonly channels?: number;
   readonly numClasses: number;
   readonly dropout?: number;
+}
+
+/** The options of NoProp's network. */
+export const noPropCnnOptions = z.strictObject({
+  dropout: option(dropoutRate, { description: "dropout rate" }).default(0.2),
+  embedding: option(z.enum(["one-hot", "learned", "prototype"]), {
+    flag: "class-embedding",
+    value: "kind",
+    description: "class embeddings: one-hot and fixed, learned, or learned from images of the classes",
+  }).default("one-hot"),
+  embeddingWidth: option(count, { description: "columns of learned class embeddings" }).default(20),
+});
+
+/** Options of NoProp's network, and what it knows of the images: 3 channels by default. */
+export type NoPropCnnModelOptions = z.input<typeof noPropCnnOptions> & ImageSizes;
+
+/** NoProp's network with its class embeddings: one number for each class, as many as asked for, or one for each of the image's. */
+export function noPropModel(options: NoPropCnnModelOptions): NoPropModel {
+  const { sizes, config } = splitOptions("noprop-cnn", noPropCnnOptions, options);
+  const { embedding, dropout } = config;
+  const pixels = sizes.channels * sizes.imageSize ** 2;
+  const embeddingWidth = { "one-hot": sizes.numClasses, learned: config.embeddingWidth, prototype: pixels }[embedding];
+  return {
+    network: noPropNetwork({ ...sizes, dropout }),
+    embedding,
+    embeddingWidth,
+    layered: (numLayers) => noPropCnn({ ...sizes, dropout, embeddingWidth, numLayers }),
+  };
 }
 
 const features = 256;
@@ -144,7 +185,6 @@ export function noPropCnn({ numLayers, embeddingWidth, ...options }: NoPropArchi
   const network = noPropNetwork(options);
   return {
     name: network.name,
-    config: { ...options, embeddingWidth, numLayers },
     numLayers,
     width: embeddingWidth,
     numClasses: options.numClasses,
@@ -166,3 +206,14 @@ export function noPropCnn({ numLayers, embeddingWidth, ...options }: NoPropArchi
     },
   };
 }
+
+export const noPropCnnModel: ModelDefinition<z.output<typeof noPropCnnOptions>, NoPropModel, ImageData> = defineModel({
+  name: "noprop-cnn",
+  summary: "NoProp's convolutional network that classifies an image beside a noisy label",
+  kind: noPropKind,
+  task: classes,
+  schema: noPropCnnOptions,
+  compared: ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "blocks", "shallow-twin"],
+  defaults: { training: { learningRate: 1e-3, weightDecay: 1e-3 }, data: { augmentation: "none" } },
+  build: (options, images) => noPropModel({ ...options, ...images }),
+});

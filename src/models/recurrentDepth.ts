@@ -1,3 +1,15 @@
+import { z } from "zod";
+import {
+  checkOptions,
+  count,
+  defineModel,
+  dropoutRate,
+  type ModelDefinition,
+  option,
+  positive,
+  recurrentDepthKind,
+  type TextData,
+} from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type BranchNorm,
@@ -17,29 +29,36 @@ import {
   selfAttention,
   swiglu,
 } from "../nn/index.ts";
+import { text } from "../tasks/index.ts";
 import { concat, gather, matmul, mul, parameter, slice, type Tensor } from "../tensor/index.ts";
+import type { Resolved } from "./options.ts";
 
-export interface RecurrentDepthConfig {
-  readonly vocabSize: number;
-  /** Tokens of a sequence. */
-  readonly length: number;
-  readonly width: number;
-  readonly numHeads: number;
-  readonly mlpWidth: number;
-  readonly preludeLayers: number;
-  readonly coreLayers: number;
-  readonly codaLayers: number;
-  /** Recurrences that the initial weights are made for. */
-  readonly meanRecurrence: number;
-  /** Width of the noise conditioning, where there is one. */
-  readonly condWidth: number;
-  readonly dropout: number;
-  readonly rotaryBase: number;
-  readonly epsilon: number;
-}
+/** The options of a language model of recurrent depth. */
+export const recurrentDepthOptions = z.strictObject({
+  width: option(count, { description: "width of the residual stream" }).default(128),
+  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
+  mlpWidth: option(count, { description: "width of the MLP", byDefault: "8/3 of the network's, in multiples of 32" }).optional(),
+  preludeLayers: option(count, { description: "layers that embed the text" }).default(2),
+  coreLayers: option(count, { flag: "layers", description: "layers of one recurrence" }).default(4),
+  codaLayers: option(count, { description: "layers that read the state" }).default(2),
+  meanRecurrence: option(count, {
+    flag: "recurrences",
+    description: "recurrences on average in end-to-end training, and in prediction; initial weights are made for them",
+  }).default(32),
+  condWidth: option(count, {
+    description: "width of the noise conditioning",
+    byDefault: "the network's, at most 128",
+    advanced: true,
+  }).optional(),
+  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  rotaryBase: option(positive, { description: "base of the rotary positions", advanced: true }).default(50_000),
+  epsilon: option(positive, { description: "epsilon of the RMS norms", advanced: true }).default(1e-6),
+});
 
-export type RecurrentDepthOptions = Partial<RecurrentDepthConfig> &
-  Pick<RecurrentDepthConfig, "vocabSize" | "length" | "width" | "numHeads">;
+/** Options of a language model of recurrent depth, and what it knows of the text. */
+export type RecurrentDepthOptions = z.input<typeof recurrentDepthOptions> & TextData;
+
+type RecurrentDepthConfig = Resolved<z.output<typeof recurrentDepthOptions>> & TextData;
 
 /**
  * Huginn (Geiping et al. 2025): a prelude embeds the text as e; a core of layers improves a state, s <- core(adapter([s; e])), as often as one likes; a coda reads it. Layers have norms before and after each
@@ -48,26 +67,17 @@ export type RecurrentDepthOptions = Partial<RecurrentDepthConfig> &
  * @throws {UsageError} unless the heads divide the width into even parts.
  */
 export function recurrentDepth(options: RecurrentDepthOptions): RecurrentArchitecture {
-  const config: RecurrentDepthConfig = {
-    mlpWidth: 32 * Math.ceil(options.width / 12),
-    preludeLayers: 2,
-    coreLayers: 4,
-    codaLayers: 2,
-    meanRecurrence: 32,
-    condWidth: Math.min(128, options.width),
-    dropout: 0,
-    rotaryBase: 50_000,
-    epsilon: 1e-6,
-    ...options,
-  };
-  const { width, numHeads, vocabSize, length, preludeLayers, coreLayers, codaLayers } = config;
+  const { vocabSize, length, ...given } = options;
+  const own = checkOptions(recurrentDepthOptions, given, "recurrent-depth");
+  const { width, numHeads, preludeLayers, coreLayers, codaLayers } = own;
+  const { mlpWidth = 32 * Math.ceil(width / 12), condWidth = Math.min(128, width) } = own;
+  const config: RecurrentDepthConfig = { ...own, vocabSize, length, mlpWidth, condWidth };
   if (width % (2 * numHeads) !== 0) {
     const message = `recurrent-depth: ${numHeads} heads must divide a width of ${width} into even parts.`;
     throw new UsageError("numHeads", { width, numHeads }, message);
   }
   return {
     name: "recurrent-depth",
-    config: { ...config },
     parts: { prelude: preludeLayers, core: coreLayers, coda: codaLayers },
     numLayers: preludeLayers + coreLayers + codaLayers,
     vocabSize,
@@ -76,6 +86,7 @@ export function recurrentDepth(options: RecurrentDepthOptions): RecurrentArchite
     keyWidth: width,
     condWidth: config.condWidth,
     epsilon: config.epsilon,
+    meanRecurrence: config.meanRecurrence,
     stateDeviation: deviation(config) * Math.sqrt(width),
     inputType: (batchSize) => ({ dtype: "int32", shape: [batchSize, length] }),
     build: (conditioning) => buildNetwork(config, conditioning),
@@ -137,3 +148,13 @@ function sandwichLayer(config: RecurrentDepthConfig, conditioning: Conditioning)
     return step(attended, context, parts.norm2, parts.mlp, parts.after2);
   });
 }
+
+export const recurrentDepthModel: ModelDefinition<z.output<typeof recurrentDepthOptions>, RecurrentArchitecture, TextData> = defineModel({
+  name: "recurrent-depth",
+  summary: "language model whose core layers run again and again (Huginn)",
+  kind: recurrentDepthKind,
+  task: text,
+  schema: recurrentDepthOptions,
+  defaults: { training: { epochs: 5, learningRate: 1e-3, weightDecay: 0, emaDecay: 0.999, batchSize: 32 } },
+  build: (options, shape) => recurrentDepth({ ...options, ...shape }),
+});

@@ -1,3 +1,14 @@
+import { z } from "zod";
+import {
+  classifierKind,
+  count,
+  defineModel,
+  dropoutRate,
+  type ImageData,
+  type ModelDefinition,
+  option,
+  positive,
+} from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Architecture,
@@ -14,32 +25,34 @@ import {
   patchEmbedding,
   selfAttention,
 } from "../nn/index.ts";
+import { classes } from "../tasks/index.ts";
 import { add, concat, expand, type Initializer, parameter, reshape, slice, type Tensor } from "../tensor/index.ts";
+import { type ImageSizes, type Resolved, splitOptions } from "./options.ts";
+import { vitPresets } from "./vitPresets.ts";
 
-export interface VitConfig {
-  readonly imageSize: number;
-  readonly channels: number;
-  readonly patchSize: number;
-  /** Width of the residual stream. */
-  readonly width: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly mlpWidth: number;
-  readonly numClasses: number;
-  readonly dropout: number;
-  /**
-   * Where the noisy label enters, when there is one: as a token of its own beside the class token (the paper, Appendix B),
-   * or in the place of the class token (the official code).
-   */
-  readonly labelToken: "separate" | "class";
-  /** Initial weights: N(0, 0.02²) as the published recipes have it, or uniform in ±1/√in, which learns faster where training is short. */
-  readonly initialization: "normal" | "fan-in";
-  readonly epsilon: number;
-}
+/** The options of a vision transformer. */
+export const vitOptions = z.strictObject({
+  patchSize: option(count, { flag: "patch", value: "pixels", description: "side of a patch" }).default(4),
+  width: option(count, { description: "width of the residual stream" }).default(96),
+  numLayers: option(count, { flag: "layers", description: "layers" }).default(6),
+  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
+  mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
+  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  labelToken: option(z.enum(["separate", "class"]), {
+    value: "place",
+    description: "the noisy label as a token of its own (the paper, Appendix B), or in place of the class token (the official code)",
+  }).default("separate"),
+  initialization: option(z.enum(["normal", "fan-in"]), {
+    description: "initial weights N(0, 0.02²) as published, or uniform in ±1/√in, which learns faster where training is short",
+    advanced: true,
+  }).default("fan-in"),
+  epsilon: option(positive, { description: "epsilon of the layer norms", advanced: true }).default(1e-6),
+});
 
-const defaults = { channels: 3, patchSize: 4, dropout: 0, labelToken: "separate", initialization: "fan-in", epsilon: 1e-6 } as const;
+/** Options of a vision transformer, and what it knows of the images: 3 channels by default. */
+export type VitOptions = z.input<typeof vitOptions> & ImageSizes;
 
-export type VitOptions = Partial<VitConfig> & Pick<VitConfig, "imageSize" | "width" | "numLayers" | "numHeads" | "numClasses">;
+type VitConfig = Resolved<z.output<typeof vitOptions>> & ImageData;
 
 /**
  * Vision transformer (Dosovitskiy et al. 2021), pre-norm, with learned positions and a class token:
@@ -48,7 +61,8 @@ export type VitOptions = Partial<VitConfig> & Pick<VitConfig, "imageSize" | "wid
  * @throws {UsageError} if the patch does not divide the image, or the heads the width.
  */
 export function vit(options: VitOptions): Architecture {
-  const config: VitConfig = { ...defaults, mlpWidth: 4 * options.width, ...options };
+  const { sizes, config: own } = splitOptions("vit", vitOptions, options);
+  const config: VitConfig = { ...own, ...sizes, mlpWidth: own.mlpWidth ?? 4 * own.width };
   const { imageSize, channels, patchSize, width, numHeads } = config;
   if (imageSize % patchSize !== 0)
     throw new UsageError("patchSize", { imageSize, patchSize }, `vit: patches of ${patchSize} do not divide an image of ${imageSize}.`);
@@ -56,7 +70,6 @@ export function vit(options: VitOptions): Architecture {
     throw new UsageError("numHeads", { width, numHeads }, `vit: ${numHeads} heads do not divide a width of ${width}.`);
   return {
     name: "vit",
-    config: { ...config },
     numLayers: config.numLayers,
     width,
     numClasses: config.numClasses,
@@ -120,3 +133,14 @@ function vitHead({ width, numClasses, epsilon }: VitConfig, conditioning: Condit
     return parts.classifier(parts.modulation(mix(features), context));
   });
 }
+
+export const vitModel: ModelDefinition<z.output<typeof vitOptions>, Architecture, ImageData> = defineModel({
+  name: "vit",
+  summary: "vision transformer that classifies images",
+  kind: classifierKind,
+  task: classes,
+  schema: vitOptions,
+  compared: ["end-to-end", "checkpointing", "greedy", "forward-forward", "blocks", "shallow-twin"],
+  presets: vitPresets,
+  build: (options, images) => vit({ ...options, ...images }),
+});

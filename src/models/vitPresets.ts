@@ -1,3 +1,5 @@
+import type { Preset } from "../define/index.ts";
+import { edmNoise } from "../diffusion/index.ts";
 import type { VitOptions } from "./vit.ts";
 
 /** What both published networks have in common. Their MLP is 3072 wide at every width: the default of the library that they extend. */
@@ -22,3 +24,49 @@ export const vitOfficialTinyImageNet: VitOptions = Object.freeze({
   numHeads: 12,
   numClasses: 200,
 });
+
+const { imageSize: _size, numClasses: _classes, ...network } = vitOfficialCifar100;
+
+/** The choices of the official code for blocks: see `officialChoices`. */
+const officialBlocks = {
+  name: "blocks",
+  numBlocks: 3,
+  ...edmNoise,
+  shared: "together",
+  targetEmbedding: "learned",
+  lossWeighting: "batch-mean",
+  headInput: "mixed",
+  labelLikelihood: "learned",
+  initialGate: 0,
+  sampling: { grid: "equi-probability", bridge: "soft", readout: "last" },
+} as const;
+
+/**
+ * Published configurations for CIFAR-100: the released code with its default recipe, and what the paper describes (Appendices B and E.1): class token and
+ * noisy label side by side, samples weighted each by w(sigma), cosine schedule, RandAugment.
+ */
+export const vitPresets: Readonly<Record<"official-cifar100" | "paper-cifar100", Preset>> = {
+  "official-cifar100": {
+    description: "the released code with its default recipe, for CIFAR-100",
+    model: network,
+    method: officialBlocks,
+    training: { epochs: 500, batchSize: 128, learningRate: 1e-3, schedule: "constant", warmup: 0, weightDecay: 0.01, clipNorm: 1 },
+    data: { augmentation: "flip-crop" },
+  },
+  "paper-cifar100": {
+    description: "as the paper describes it, for CIFAR-100",
+    model: { ...network, labelToken: "separate" },
+    method: { ...officialBlocks, lossWeighting: "edm" },
+    training: {
+      epochs: 500,
+      batchSize: 128,
+      learningRate: 5e-4,
+      schedule: "cosine",
+      warmup: 10 / 500,
+      floor: 0,
+      weightDecay: 0.01,
+      clipNorm: 1,
+    },
+    data: { augmentation: "randaugment" },
+  },
+};

@@ -31,7 +31,6 @@ export interface Network {
  */
 export interface Architecture {
   readonly name: string;
-  readonly config: Readonly<Record<string, unknown>>;
   readonly numLayers: number;
   /** Width of the state; also of a class embedding that enters as a token. */
   readonly width: number;
@@ -86,7 +85,6 @@ export interface DenoisingImageNetwork {
 /** An architecture for images, with its sizes; `build` makes fresh parameters at every call. */
 export interface ImageArchitecture {
   readonly name: string;
-  readonly config: Readonly<Record<string, unknown>>;
   readonly numLayers: number;
   /** 0 for images without classes. */
   readonly numClasses: number;
@@ -109,7 +107,6 @@ export interface TokenNetwork {
 /** An architecture for sequences of tokens, with its sizes; `build` makes fresh parameters at every call. */
 export interface TokenArchitecture {
   readonly name: string;
-  readonly config: Readonly<Record<string, unknown>>;
   readonly numLayers: number;
   readonly vocabSize: number;
   readonly length: number;
@@ -149,6 +146,8 @@ export interface RecurrentNetwork {
 export interface RecurrentArchitecture extends Omit<LanguageArchitecture, "build"> {
   /** Layers of each part; `numLayers` is their sum. */
   readonly parts: { readonly prelude: number; readonly core: number; readonly coda: number };
+  /** Recurrences on average in training, and as many as there are in prediction. */
+  readonly meanRecurrence: number;
   /** Standard deviation of the state before the first recurrence. */
   readonly stateDeviation: number;
   build(conditioning: Conditioning): RecurrentNetwork;

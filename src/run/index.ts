@@ -9,7 +9,7 @@ export {
   keepBest,
   keepEvery,
 } from "./checkpoint.ts";
-export { configHash, differingKeys, parseConfig } from "./config.ts";
+export { configHash, differingKeys } from "./config.ts";
 export { type ExitCodes, exitCodeOf, exitCodes } from "./exitCodes.ts";
 export { type FileSystem, type OpenFile, writeAtomic } from "./fileSystem.ts";
 export { type MetricRecord, MetricsLog, type MetricsOptions, type MetricValue, parseMetrics, readMetrics } from "./metrics.ts";

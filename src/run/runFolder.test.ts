@@ -2,13 +2,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { z } from "zod";
 import { CrashDisk } from "../../test/support/crashDisk.ts";
 import { RunError } from "../errors.ts";
 import { CheckpointStore } from "./checkpoint.ts";
 import { openRun } from "./runFolder.ts";
 
-const schema = z.object({ experiment: z.string(), blocks: z.int() });
 const config = { experiment: "toy", blocks: 3 };
 
 describe("a run folder", () => {
@@ -27,8 +25,8 @@ describe("a run folder", () => {
     await run.writeReport("<!doctype html>");
     await run.writeFile("notes.txt", "x");
     const again = await openRun(path);
-    expect(await again.readConfig(schema)).toEqual(config);
-    expect(await again.readPartition(z.object({ sigmas: z.array(z.number()) }))).toEqual({ sigmas: [80, 0.5, 0.002] });
+    expect(await again.readConfig()).toEqual(config);
+    expect(await again.readPartition()).toEqual({ sigmas: [80, 0.5, 0.002] });
     expect((await readdir(path)).sort()).toEqual(["config.json", "notes.txt", "partition.json", "report.html"]);
   });
 
@@ -39,18 +37,16 @@ describe("a run folder", () => {
     await expect(run.writeConfig({ ...config, blocks: 4 })).rejects.toThrow(
       /holds a run with another configuration; different are: blocks\./,
     );
-    expect(await run.readConfig(schema)).toEqual(config);
+    expect(await run.readConfig()).toEqual(config);
     await run.writeConfig({ ...config, blocks: 4 }, { replace: true });
-    expect(await run.readConfig(schema)).toMatchObject({ blocks: 4 });
+    expect(await run.readConfig()).toMatchObject({ blocks: 4 });
   });
 
-  test("with a wrong config.json says which file, which key and what is allowed", async () => {
+  test("without a config.json, or with one that gives a key twice, is refused", async () => {
     const run = await openRun(parent, { create: true });
-    await expect(run.readConfig(schema)).rejects.toMatchObject({ code: "noConfig" });
-    await writeFile(join(parent, "config.json"), '{"experiment":"toy","blocks":3,"sede":1}');
-    await expect(run.readConfig(schema)).rejects.toThrow(/config\.json: unknown key "sede"\. Allowed: experiment, blocks\./);
+    await expect(run.readConfig()).rejects.toMatchObject({ code: "noConfig" });
     await writeFile(join(parent, "config.json"), '{"experiment":"toy","blocks":3,"blocks":4}');
-    await expect(run.readConfig(schema)).rejects.toMatchObject({ name: "FormatError", code: "duplicateKey" });
+    await expect(run.readConfig()).rejects.toMatchObject({ name: "FormatError", code: "duplicateKey" });
   });
 
   test("knows its units by their checkpoints, block-2 before block-10", async () => {
@@ -99,7 +95,7 @@ test("a write that is refused at any operation leaves the old content or the new
     fs.fault = { at: fs.operations + at, refuses: "ENOSPC" };
     await run.writeConfig({ ...config, blocks: 9 }, { replace: true }).catch((error) => expect(error).toBeInstanceOf(RunError));
     fs.fault = undefined;
-    found.add((await run.readConfig(schema)).blocks);
+    found.add(((await run.readConfig()) as typeof config).blocks);
     expect(fs.files()).toEqual(["run/config.json"]);
   }
   expect([...found]).toEqual([3, 9]);

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { join, relative } from "node:path";
-import type { z } from "zod";
 import { RunError, UsageError } from "../errors.ts";
 import { parseStrictJson } from "../formats/index.ts";
-import { configHash, differingKeys, parseConfig } from "./config.ts";
+import { configHash, differingKeys } from "./config.ts";
 import { cannotRead, disk, errorCode, type FileSystem, makeFolder, readText, removeTemporaries, writeAtomic } from "./fileSystem.ts";
 import { type MetricRecord, MetricsLog, type MetricsOptions, readMetrics } from "./metrics.ts";
 
@@ -68,14 +67,13 @@ export class RunFolder {
   }
 
   /**
-   * Reads config.json; keys that `schema` does not know are refused.
+   * The content of config.json.
    *
    * @throws {RunError} `noConfig` if it is missing.
-   * @throws {UsageError} `config`, with every fault.
    * @throws {FormatError} if it is not JSON or gives a key twice.
    */
-  readConfig<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
-    return this.#readChecked("config.json", schema);
+  readConfig(): Promise<unknown> {
+    return this.#readPresent("config.json");
   }
 
   /** Whether the folder holds a run already. */
@@ -88,9 +86,14 @@ export class RunFolder {
     return this.#writeJson("partition.json", partition);
   }
 
-  /** Reads partition.json; errors as {@link RunFolder.readConfig}. */
-  readPartition<Schema extends z.ZodType>(schema: Schema): Promise<z.output<Schema>> {
-    return this.#readChecked("partition.json", schema);
+  /** The content of partition.json; errors as {@link RunFolder.readConfig}. */
+  readPartition(): Promise<unknown> {
+    return this.#readPresent("partition.json");
+  }
+
+  /** The content of data.json: what a trained model must know of its data; errors as {@link RunFolder.readConfig}. */
+  readDataInfo(): Promise<unknown> {
+    return this.#readPresent("data.json");
   }
 
   /** Writes report.html and returns its path. */
@@ -152,11 +155,10 @@ export class RunFolder {
     }
   }
 
-  async #readChecked<Schema extends z.ZodType>(name: string, schema: Schema): Promise<z.output<Schema>> {
+  async #readPresent(name: string): Promise<unknown> {
     const value = await this.#readJson(name);
-    if (value === undefined)
-      throw new RunError("noConfig", { path: this.path, name }, `${this.path} has no ${name}: it is no run, or one that never started.`);
-    return parseConfig(schema, value, join(this.path, name));
+    if (value !== undefined) return value;
+    throw new RunError("noConfig", { path: this.path, name }, `${this.path} has no ${name}: it is no run, or one that never started.`);
   }
 
   async #readJson(name: string): Promise<unknown> {

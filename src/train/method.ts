@@ -44,6 +44,12 @@ export interface ObjectiveOptions {
 /** Runs one of a method's prediction programs. */
 export type CallProgram = (program: string, feeds: Readonly<Record<string, HostArray>>) => Promise<Readonly<Record<string, HostArray>>>;
 
+/** Ranges of noise levels or times, one for each unit. */
+export interface RangePartition {
+  readonly ranges: readonly (readonly [low: number, high: number])[];
+  readonly trainingRanges: readonly (readonly [low: number, high: number])[];
+}
+
 /** A way of training a network. One loop trains them all; one meter measures them all. */
 export interface TrainingMethod {
   readonly name: string;
@@ -54,6 +60,9 @@ export interface TrainingMethod {
   readonly independentUnits: boolean;
   /** Units read the finished parameters of those before them, and of no others: they can be trained one after another, in their order. */
   readonly inOrder?: boolean;
+  /** The noise levels, or times, of each unit, and its layers: of methods whose units own a range. */
+  readonly partition?: RangePartition;
+  readonly layersPerBlock?: readonly number[];
   /** Parameters to be averaged over the units now and then: `paths` are alike but for the unit's name. */
   readonly averaging?: { readonly every: number; readonly groups: readonly (readonly string[])[] };
   /** Traces the objective of one unit. Nothing is computed here. */

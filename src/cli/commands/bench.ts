@@ -1,10 +1,22 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import type { PytorchProcess } from "../../cluster/index.ts";
-import { type Column, renderTable } from "../../report/index.ts";
-import { wholeNumber } from "../options.ts";
+import { openDevice } from "../../index.ts";
+import {
+  benchCases,
+  benchStepper,
+  type Column,
+  cpuCount,
+  findPytorch,
+  median,
+  type PytorchProcess,
+  renderTable,
+  sgemmPeak,
+  startPytorch,
+  stepFlops,
+} from "../../node.ts";
 import { print, printJson, say } from "../output.ts";
+import { wholeNumber } from "../words.ts";
 
 const script = fileURLToPath(new URL("../../../bench/pytorch_step.py", import.meta.url));
 const policies = ["PASSIVE", undefined] as const;
@@ -19,8 +31,6 @@ export function benchCommand(): Command {
 }
 
 async function bench({ steps, threads, json }: { steps: number; threads?: number; json?: boolean }): Promise<void> {
-  const [{ benchCases, benchStepper, median, sgemmPeak, stepFlops }, { openDevice, cpuCount }, { findPytorch, startPytorch }] =
-    await Promise.all([import("../../measure/index.ts"), import("../../runtime/index.ts"), import("../../cluster/index.ts")]);
   const count = threads ?? cpuCount();
   await using device = await openDevice("auto", { threads: count });
   const python = existsSync(script) ? findPytorch() : undefined;

@@ -1,7 +1,11 @@
-import { Argument, Command } from "commander";
-import { defaultComparison, systemsNamed } from "../../experiments/index.ts";
+import { Command } from "commander";
+import { configSchema, type Flag, flagsOf, registry } from "../../index.ts";
+import { systemsNamed } from "../../node.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
-import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
+import type { CommandContext } from "../main.ts";
+import { type NamedRun, namedRun, partsOf, required, withRunOptions } from "../runOptions.ts";
+import { positiveNumber } from "../words.ts";
+import { modelArgument } from "./train.ts";
 
 interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
@@ -12,36 +16,56 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly json?: boolean;
 }
 
-export function compareCommand(): Command {
+export async function compareCommand({ words, pluginArgs }: CommandContext): Promise<Command> {
+  const run = await comparedRun(words);
   const command = new Command("compare")
     .description("train several systems on the same data with several seeds, each run in a process of its own, and put them into one table")
-    .addArgument(new Argument("<model>", "architecture").choices(Object.keys(defaultComparison)))
-    .option("--methods <list>", "which, by name, separated by commas (default: those that the paper compares on this model)")
+    .addArgument(modelArgument())
+    .option(
+      "--methods <list>",
+      `systems, by name, separated by commas (default: ${run?.model.compared.join(",") ?? "those that are compared on this model"})`,
+    )
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option("--equal-evaluations", "give each system as many epochs as it takes to make the layer evaluations of the first in --epochs")
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
     .option("--json", "print the result as JSON");
-  return withRunOptions(withFidOptions(command)).action(compareSystems);
+  return withRunOptions(run?.model.task.name === "images" ? withFidOptions(command) : command, registry, run).action(
+    (_: string, options: CompareCommandOptions) => compareSystems(required(run, registry), options, pluginArgs),
+  );
 }
 
-async function compareSystems(model: string, options: CompareCommandOptions): Promise<void> {
-  const base = await runConfigOf(options, { model });
-  const named = options.methods?.split(",").map((name) => name.trim()) ?? defaultComparison[base.model];
+/** A model with the options of all its methods: each is for the systems that have it. */
+export async function comparedRun(words: readonly string[], model?: string): Promise<NamedRun | undefined> {
+  const run = await namedRun(registry, model === undefined ? words : [model, ...words]);
+  if (run === undefined) return undefined;
+  const all = registry.methodsFor(run.model).flatMap(({ name }) => flagsOf(configSchema(registry, run.model.name, name)));
+  const byFlag = new Map<string, Flag>();
+  for (const flag of [...run.flags, ...all]) if (!byFlag.has(flag.flag)) byFlag.set(flag.flag, flag);
+  return { ...run, flags: [...byFlag.values()] };
+}
+
+async function compareSystems(run: NamedRun, options: CompareCommandOptions, args: readonly string[]): Promise<void> {
+  const names = options.methods?.split(",").map((name) => name.trim()) ?? run.model.compared;
+  const chosen = options.twin ? withTwin(names, run) : names.filter((name) => name !== "shallow-twin");
   await runComparison(
     {
+      registry,
       path: options.run ?? "runs/compare",
-      base,
-      systems: systemsNamed(hasTwin(model) && options.twin && !named.includes("shallow-twin") ? [...named, "shallow-twin"] : named),
+      model: run.model.name,
+      base: await partsOf(options, run),
+      systems: systemsNamed(registry, run.model, chosen),
       ...fidMeasure(options),
       seeds: options.seeds,
       equalEvaluations: options.equalEvaluations ?? false,
+      args,
     },
     options.json ?? false,
   );
 }
 
-/** Blocks of a diffusion model answer for other noise levels, not for the same question. */
-function hasTwin(model: string): boolean {
-  return !["dit", "masked-diffusion", "recurrent-depth"].includes(model);
+/** The shallow twin stands in every comparison of models that it can be made of. */
+function withTwin(names: readonly string[], { model }: NamedRun): readonly string[] {
+  const hasTwin = registry.methodsFor(model).some(({ name }) => name === "shallow-twin");
+  return hasTwin && !names.includes("shallow-twin") ? [...names, "shallow-twin"] : names;
 }

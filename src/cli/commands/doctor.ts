@@ -1,5 +1,7 @@
 import { totalmem } from "node:os";
 import { Command } from "commander";
+import { availableBackends } from "../../index.ts";
+import { availableBytes, cpuCount } from "../../node.ts";
 import { bytes, print, printJson } from "../output.ts";
 
 /** The oldest Node that the package runs on; package.json says the same to npm. */
@@ -10,7 +12,6 @@ export function doctorCommand(): Command {
     .description("print what is installed, what is missing and the command that mends it")
     .option("--json", "print the result as JSON")
     .action(async ({ json }, command: Command) => {
-      const { availableBackends, availableBytes, cpuCount } = await import("../../runtime/index.ts");
       const report = {
         version: command.parent?.version() ?? null,
         node: process.version,

@@ -1,7 +1,9 @@
 import { Command, Option } from "commander";
-import { evaluationText, fidText, generationText } from "../evaluationText.ts";
-import { number, positiveNumber } from "../options.ts";
+import { images, registry } from "../../index.ts";
+import { evaluateGeneration, evaluateRun, imageFid } from "../../node.ts";
+import { fidText, generationText } from "../evaluationText.ts";
 import { print, printJson, say } from "../output.ts";
+import { number, positiveNumber } from "../words.ts";
 
 export function evaluateCommand(): Command {
   return new Command("evaluate")
@@ -17,24 +19,24 @@ export function evaluateCommand(): Command {
     .option("--features <file>", "of a diffusion model: an ONNX file from images to features, for FID (see dblocks features)")
     .option("--samples <n>", "images drawn for each of three FIDs", positiveNumber, 1000)
     .option("--guidance <s>", "classifier-free guidance of those images", number, 1)
-    .option("--steps <n>", "steps of their walk", positiveNumber, 18)
+    .option("--steps <n>", "steps of their trajectory", positiveNumber, 18)
     .option("--texts <n>", "of a language model: draw so many continuations of test text and measure them", positiveNumber)
     .option("--teacher <run>", "the run of another language model that judges those continuations")
     .option("--temperature <x>", "of those continuations", number, 1)
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
     .option("--json", "print the result as JSON")
     .action(async (run: string, { data, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text }) => {
-      const { evaluateGeneration, evaluateRun, imageFid, isOfClasses, isOfText } = await import("../../experiments/index.ts");
-      const result = await evaluateRun({ path: run, dataPath: data, seeds, device, threads });
+      const { task, evaluation } = await evaluateRun({ registry, path: run, dataPath: data, seeds, device, threads });
       const sampling = { guidance, numSteps: steps };
       const fid =
         features === undefined
           ? undefined
-          : await imageFid({ path: run, features, samples, sampling, dataPath: data, device, threads, onNotice: say });
+          : await imageFid({ registry, path: run, features, samples, sampling, dataPath: data, device, threads, onNotice: say });
       const generation =
         text.texts === undefined
           ? undefined
           : await evaluateGeneration({
+              registry,
               path: run,
               texts: text.texts,
               teacher: text.teacher,
@@ -42,13 +44,11 @@ export function evaluateCommand(): Command {
               device,
               threads,
             });
-      if (json) return printJson({ ...result, ...(fid && { fid }), ...(generation && { generation }) });
-      print(evaluationText(result));
+      if (json) return printJson({ ...evaluation, ...(fid && { fid }), ...(generation && { generation }) });
+      print(task.textOf(evaluation));
       if (generation) print(generationText(generation));
       if (fid) print(fidText(fid));
-      else if (!isOfClasses(result) && !isOfText(result))
-        say("FID needs features: --features FILE; dblocks features --data PATH makes some.");
-      if (!perClass || !isOfClasses(result)) return;
-      for (const [name, accuracy] of Object.entries(result.classes)) print(`  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`);
+      else if (task === images) say("FID needs features: --features FILE; dblocks features --data PATH makes some.");
+      if (perClass) for (const line of task.detailsOf(evaluation)) print(line);
     });
 }

@@ -1,8 +1,10 @@
 import { Command, Option } from "commander";
+import { registry } from "../../index.ts";
+import { trainFeatures } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
-import { positiveNumber } from "../options.ts";
 import { print, printJson, say } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
+import { positiveNumber } from "../words.ts";
 
 export function featuresCommand(): Command {
   return new Command("features")
@@ -17,10 +19,10 @@ export function featuresCommand(): Command {
     .option("--threads <n>", "threads (default: all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
     .action(async ({ data, out, run, epochs, augment, threads, json }) => {
-      const { trainFeatures } = await import("../../experiments/index.ts");
       const interruption = watchInterruption(() => say("Stopping after this step …"));
       let progress: TrainingProgress | undefined;
       const result = await trainFeatures({
+        registry,
         path: run,
         dataPath: data,
         out,
@@ -28,13 +30,18 @@ export function featuresCommand(): Command {
         signal: interruption.signal,
         onNotice: say,
         onStart: ({ config: { training }, steps, units }) => {
-          progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, imagesPerStep: training.batchSize });
+          progress = new TrainingProgress({
+            units: units.map(({ name }) => name),
+            steps,
+            samplesPerStep: training.batchSize,
+            samples: "images",
+          });
         },
         onStep: ({ name }, report) => progress?.step(name, report),
       });
       progress?.pause();
       if (result === undefined) {
-        say(`Stopped; what was done is in ${run}. The same command goes on.`);
+        say(`Stopped; what was done is in ${run}. The same command resumes.`);
         process.exitCode = interruption.exitCode() ?? 1;
       } else if (json) printJson({ out, ...result });
       else print(`${out}: ${result.width} features of a classifier with ${(100 * result.accuracy).toFixed(1)} % test accuracy`);

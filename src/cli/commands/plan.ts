@@ -1,22 +1,40 @@
-import { Argument, Command } from "commander";
-import { UsageError } from "../../errors.ts";
-import { models } from "../../experiments/index.ts";
-import type { MemoryPlan } from "../../measure/index.ts";
-import { renderTable } from "../../report/index.ts";
-import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
+import { Command } from "commander";
+import {
+  buildMethod,
+  fitBudget,
+  type MemoryPlan,
+  planReport,
+  planUnits,
+  type RunConfig,
+  registry,
+  type TrainingMethod,
+  UsageError,
+} from "../../index.ts";
+import { buildOptimizer, loadData, renderTable } from "../../node.ts";
+import type { CommandContext } from "../main.ts";
 import { bytes, print, printJson } from "../output.ts";
+import { type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
+import { positiveNumber } from "../words.ts";
+import { modelArgument } from "./train.ts";
 
-export function planCommand(): Command {
+interface PlanCommandOptions extends Readonly<Record<string, unknown>> {
+  readonly budget?: number;
+  readonly data?: string;
+  readonly json?: boolean;
+}
+
+export async function planCommand({ words }: CommandContext): Promise<Command> {
+  const run = await namedRun(registry, words);
   const command = new Command("plan")
     .description("predict the memory of training without running anything: end to end and in blocks, or of any --method")
-    .addArgument(new Argument("<model>", "architecture").choices(models))
+    .addArgument(modelArgument())
     .option("--budget <size>", "find the smallest number of blocks that fits, e.g. 500MB, 2GB", budgetBytes)
     .option("--image <pixels>", "side of the images (default: that of --data, or 32)", positiveNumber)
     .option("--channels <n>", "channels of the images (default: those of --data, or 3)", positiveNumber)
     .option("--classes <n>", "classes (default: those of --data, or 10)", positiveNumber)
-    .option("--vocab <n>", "symbols of text (default: 27, those of text8)", positiveNumber)
+    .option("--vocab <n>", "symbols of text (default: those of --data, or 27, those of text8)", positiveNumber)
     .option("--json", "print the result as JSON, in bytes");
-  return withRunOptions(command).action(plan);
+  return withRunOptions(command, registry, run).action((_: string, options: PlanCommandOptions) => plan(required(run, registry), options));
 }
 
 /** "2GB" -> 2e9; MB, GB, MiB, GiB or plain bytes. */
@@ -28,21 +46,20 @@ function budgetBytes(text: string): number {
   return value;
 }
 
-async function plan(model: string, options: Record<string, unknown>): Promise<void> {
-  const config = await runConfigOf(options, { model });
-  const [{ fitBudget, planReport, planUnits }, { buildMethod, buildOptimizer, dataShapeOf }] = await Promise.all([
-    import("../../measure/index.ts"),
-    import("../../experiments/index.ts"),
-  ]);
-  const data = await dataShapeOf(options);
+async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
+  const config = await runConfigOf(registry, options, run);
+  const shape = await shapeOf(config, run, options);
+  const methodWith = (method: RunConfig["method"]): TrainingMethod => buildMethod(registry, { ...config, method }, shape);
   const { batchSize, emaDecay, checkpointing } = config.training;
   const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
-  const method = buildMethod(config, data);
-  if (!["vit", "dit", "masked-diffusion", "autoregressive"].includes(config.model) || config.method !== "blocks") {
+  const method = methodWith(config.method);
+  const numBlocks = config.method.name === "blocks" ? (config.method.numBlocks as number | undefined) : undefined;
+  const whole = numBlocks === undefined ? undefined : await wholeOf(options, run, shape);
+  if (whole === undefined) {
     if (options.budget !== undefined)
       throw new UsageError(
         "budget",
-        { model, method: method.name },
+        { method: method.name },
         "--budget chooses the number of blocks of a network in layers: leave --method out.",
       );
     const units = planUnits(method, { ...settings, checkpointing });
@@ -54,17 +71,11 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
       ),
     );
   }
-  const report = planReport(buildMethod({ ...config, method: "end-to-end" }, data), method, settings);
-  const budget = options.budget as number | undefined;
-  const { layersPerBlock: _, ...blocks } = config.blocks;
-  const fit =
-    budget &&
-    fitBudget(
-      config.network.numLayers,
-      budget,
-      (numBlocks) => buildMethod({ ...config, blocks: { ...blocks, numBlocks } }, data),
-      settings,
-    );
+  const report = planReport(whole, method, settings);
+  const { budget } = options;
+  const { layersPerBlock: _, ...blocks } = config.method;
+  const numLayers = (method.layersPerBlock ?? []).reduce((sum, layers) => sum + layers, 0);
+  const fit = budget && fitBudget(numLayers, budget, (wanted) => methodWith({ ...blocks, numBlocks: wanted }), settings);
   if (options.json) return printJson({ ...report, ...(fit && { fit: { budget, ...fit } }) });
   print(
     renderTable(columns, [
@@ -78,6 +89,35 @@ async function plan(model: string, options: Record<string, unknown>): Promise<vo
     print(
       `fits ${bytes(budget!)}: ${fit.numBlocks} ${fit.numBlocks === 1 ? "block" : "blocks"}${fit.checkpointing ? " with --checkpointing" : ""}, peak ${bytes(fit.peak)}`,
     );
+}
+
+/** The same network trained end to end, where that is possible. */
+async function wholeOf(options: PlanCommandOptions, run: NamedRun, shape: object): Promise<TrainingMethod | undefined> {
+  if (!registry.methodsFor(run.model).some(({ name }) => name === "end-to-end")) return undefined;
+  const { boundaries: _, ...others } = options;
+  const model = await runConfigOf(
+    registry,
+    { ...others, method: undefined },
+    { ...run, flags: run.flags.filter(({ section }) => section !== "method") },
+  );
+  const config = { ...model, method: { name: "end-to-end" } } as RunConfig;
+  return buildMethod(registry, await withDefaults(config), shape);
+}
+
+async function withDefaults(config: RunConfig): Promise<RunConfig> {
+  const { parseRunConfig } = await import("../../index.ts");
+  return parseRunConfig(registry, [config as object], "plan");
+}
+
+/** What a network must know of the data: of --data where it is given, else of CIFAR-10 or text8; each size may be given otherwise. */
+async function shapeOf({ data }: RunConfig, { model: { task } }: NamedRun, options: PlanCommandOptions): Promise<object> {
+  const known = options.data === undefined ? {} : (task.infoOf(await loadData(task, data)) as object);
+  const { image, channels, classes, vocab } = options;
+  const given = Object.entries({ height: image, width: image, channels, numClasses: classes, vocabSize: vocab }).filter(
+    ([, value]) => value !== undefined,
+  );
+  const sizes = { name: "the images", height: 32, width: 32, channels: 3, numClasses: 10, vocabSize: 27 };
+  return task.shapeOf({ ...sizes, ...known, ...Object.fromEntries(given) }, data) as object;
 }
 
 const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({

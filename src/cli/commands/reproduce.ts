@@ -1,8 +1,11 @@
 import { Argument, Command, Option } from "commander";
-import { UsageError } from "../../errors.ts";
-import { type ComparedSystem, recipes, type Scale, scales } from "../../experiments/index.ts";
+import { registry, UsageError } from "../../index.ts";
+import { type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
-import { positiveNumber, runConfigOf, withRunOptions } from "../options.ts";
+import type { CommandContext } from "../main.ts";
+import { type NamedRun, partsOf, withRunOptions } from "../runOptions.ts";
+import { positiveNumber } from "../words.ts";
+import { comparedRun } from "./compare.ts";
 
 interface ReproduceOptions extends Readonly<Record<string, unknown>> {
   readonly scale: Scale;
@@ -12,11 +15,18 @@ interface ReproduceOptions extends Readonly<Record<string, unknown>> {
   readonly json?: boolean;
 }
 
-export function reproduceCommand(): Command {
-  const tables = Object.entries(recipes).map(([name, { title }]) => `${name}: ${title}`);
+export async function reproduceCommand({ words, pluginArgs }: CommandContext): Promise<Command> {
+  const table = studyTables.find(({ name }) => words.includes(name));
+  const run =
+    table &&
+    (await comparedRun(
+      words.filter((word) => word !== table.name),
+      table.model,
+    ));
+  const list = studyTables.map(({ name, title }) => `${name}: ${title}`);
   const command = new Command("reproduce")
-    .description(`train what a table of the paper compares, and print it with the published figures beside ours\n\n${tables.join("\n")}`)
-    .addArgument(new Argument("<table>", "which").choices(Object.keys(recipes)))
+    .description(`train what a table of the paper compares, and print it with the published figures beside ours\n\n${list.join("\n")}`)
+    .addArgument(new Argument("<table>", "table").choices(studyTables.map(({ name }) => name)))
     .addOption(
       new Option(
         "--scale <name>",
@@ -32,22 +42,29 @@ export function reproduceCommand(): Command {
       "where the runs and the report are kept; runs that are there are not repeated (default: runs/reproduce-TABLE)",
     )
     .option("--json", "print the result as JSON");
-  return withRunOptions(withFidOptions(command)).action(reproduce);
+  return withRunOptions(run?.model.task.name === "images" ? withFidOptions(command) : command, registry, run).action(
+    (_: string, options: ReproduceOptions) => reproduce(table!, run!, options, pluginArgs),
+  );
 }
 
-async function reproduce(table: keyof typeof recipes, options: ReproduceOptions): Promise<void> {
-  const { title, model, systems, equalEvaluations = false, columns, scales: settings } = recipes[table];
-  const base = await runConfigOf(options, { ...settings[options.scale], model });
-  const comparison = {
-    base,
-    systems: chosen(systems(options.scale), options.only),
-    seeds: options.seeds,
-    equalEvaluations,
-    columns,
-    title,
-    ...fidMeasure(options),
-  };
-  await runComparison({ ...comparison, path: options.run ?? `runs/reproduce-${table}` }, options.json ?? false);
+async function reproduce(table: StudyTable, run: NamedRun, options: ReproduceOptions, args: readonly string[]): Promise<void> {
+  const { name, title, model, systems, equalEvaluations = false, columns, scales: settings } = table;
+  await runComparison(
+    {
+      registry,
+      model,
+      base: [settings[options.scale], ...(await partsOf(options, run))],
+      systems: chosen(systems(options.scale, registry), options.only),
+      seeds: options.seeds,
+      equalEvaluations,
+      columns,
+      title,
+      ...fidMeasure(options),
+      path: options.run ?? `runs/reproduce-${name}`,
+      args,
+    },
+    options.json ?? false,
+  );
 }
 
 /** @throws {UsageError} for a row that the table does not have. */

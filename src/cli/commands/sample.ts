@@ -1,7 +1,9 @@
 import { Command, Option } from "commander";
+import { images as imagesTask, registry, text as textTask } from "../../index.ts";
+import { imageWriter, loadRun, runConfigAt } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
-import { number, positiveNumber, wholeNumber } from "../options.ts";
 import { print, printJson, say } from "../output.ts";
+import { number, positiveNumber, wholeNumber } from "../words.ts";
 
 interface SampleOptions {
   readonly count?: number;
@@ -31,7 +33,7 @@ export function sampleCommand(): Command {
     .argument("<run>", "folder of the run")
     .option("--count <n>", "how many (default: 64 images, 5 texts)", positiveNumber)
     .option("--seed <n>", "seed; item i of a seed is the same in any count and batch", wholeNumber, 0)
-    .option("--steps <n>", "steps of the walk (default: 18 for images, one for each token of a text)", positiveNumber)
+    .option("--steps <n>", "steps of the trajectory (default: 18 for images, one for each token of a text)", positiveNumber)
     .option("--batch <n>", "items that the network is asked about at once (default: 32 images, 8 texts)", positiveNumber)
     .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
     .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
@@ -40,7 +42,7 @@ export function sampleCommand(): Command {
     .option("--class <n>", "class of all images (default: all classes in turn)", wholeNumber)
     .option("--guidance <s>", "classifier-free guidance; 1 is none", number, 1)
     .addOption(new Option("--sampler <name>", "how a step is made").choices(["euler", "heun", "dpm++2m"]).default("heun"))
-    .addOption(new Option("--grid <name>", "noise levels of the walk").choices(["karras", "equi-probability"]).default("karras"))
+    .addOption(new Option("--grid <name>", "noise levels of the trajectory").choices(["karras", "equi-probability"]).default("karras"))
     .option("--churn <amount>", "noise added and taken away again on the way (S_churn)", number, 0)
     .option("--out <file>", "a grid as .png, the way from noise as .apng, numbers as .safetensors, or a folder/ of PNGs", "samples.png")
     .optionsGroup("Text:")
@@ -51,32 +53,36 @@ export function sampleCommand(): Command {
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
     .option("--stop <text...>", "of a language model: end a text before any of these")
     .action(async (path: string, options: SampleOptions) => {
-      const { readRunConfig, textModels } = await import("../../experiments/index.ts");
-      const { model } = await readRunConfig(path);
-      await (textModels.includes(model) ? sampleTexts : sampleImages)(path, options);
+      const { model } = await runConfigAt(registry, path);
+      await (registry.model(model.name).task === textTask ? sampleTexts : sampleImages)(path, options);
     });
 }
 
 async function sampleImages(path: string, options: SampleOptions): Promise<void> {
-  const { imageWriter, sampleRun } = await import("../../experiments/index.ts");
   const { count = 64, class: label, seed, batch: batchSize = 32, device, threads, out, json } = options;
   const { guidance, steps: numSteps = 18, sampler, grid, churn } = options;
   const writer = imageWriter(out);
   const interruption = watchInterruption(() => say("Stopping after this batch …"));
   const started = performance.now();
   let told = started;
-  const drawn = await sampleRun({
-    path,
+  let drawn = 0;
+  await using model = await loadRun(path, { task: imagesTask, registry, batchSize, device, threads });
+  const { channels, height: size, isLatent } = model.info;
+  await writer.start({ channels, size, numBlocks: model.numBlocks, isLatent });
+  await model.sample({
     count,
     label,
     seed,
-    batchSize,
-    device,
-    threads,
     signal: interruption.signal,
-    sampling: { guidance, numSteps, sampler, grid, churn },
-    onStart: writer.start,
-    onImages: writer.add,
+    guidance,
+    numSteps,
+    sampler,
+    grid,
+    churn,
+    onImages: async (images) => {
+      drawn += images.count;
+      await writer.add(images);
+    },
     onStep: (progress) => {
       writer.step?.(progress);
       if (performance.now() - told < 2000) return;
@@ -92,7 +98,6 @@ async function sampleImages(path: string, options: SampleOptions): Promise<void>
 }
 
 async function sampleTexts(path: string, options: SampleOptions): Promise<void> {
-  const { sampleTextRun } = await import("../../experiments/index.ts");
   const { count = 5, seed, steps: numSteps, device, threads, prompt, tokens, stop, json } = options;
   const { temperature, topK, topP } = options;
   const batchSize = options.batch ?? Math.min(8, count);
@@ -100,16 +105,13 @@ async function sampleTexts(path: string, options: SampleOptions): Promise<void> 
   const texts: { readonly text: string; readonly tokens: readonly number[] }[] = [];
   const appears = !json && batchSize === 1;
   let written = 0;
-  const drawn = await sampleTextRun({
-    path,
+  await using model = await loadRun(path, { task: textTask, registry, batchSize, device, threads });
+  await model.sample({
     count,
     prompt,
     tokens,
     stop,
     seed,
-    batchSize,
-    device,
-    threads,
     sampling: { temperature, topK, topP, ...(numSteps !== undefined && { numSteps }) },
     signal: interruption.signal,
     onPiece: appears
@@ -128,5 +130,5 @@ async function sampleTexts(path: string, options: SampleOptions): Promise<void> 
     },
   });
   if (json) printJson(texts);
-  if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
+  if (texts.length < count) process.exitCode = interruption.exitCode() ?? 1;
 }

@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
-import type { RunConfig, RunListener, TrainRunResult } from "../../experiments/index.ts";
-import { models } from "../../experiments/index.ts";
-import { evaluationText } from "../evaluationText.ts";
+import { type AnyTask, type ConfigPart, type RunConfig, registry, UsageError } from "../../index.ts";
+import { openRun, type RunListener, readRunConfig, type TrainRunResult, trainRun, trainUnitsInProcesses } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
-import { describesRun, runConfigOf, withRunOptions } from "../options.ts";
+import type { CommandContext } from "../main.ts";
 import { bytes, duration, peakBytes, print, printJson, say, shellCommand } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
+import { describesRun, type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
 
 interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
@@ -15,68 +15,85 @@ interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly json?: boolean;
 }
 
-export function trainCommand(): Command {
+export async function trainCommand({ words, pluginArgs }: CommandContext): Promise<Command> {
+  const run = await namedRun(registry, words);
   const command = new Command("train")
-    .description("train a network, or go on with a run; ends with an evaluation and report.html")
-    .addArgument(new Argument("<model>", "architecture").choices(models))
-    .option("--run <folder>", "where the run is kept; without other options, the run that is there goes on (default: runs/MODEL)")
+    .description("train a network, or resume a run; ends with an evaluation and report.html")
+    .addArgument(modelArgument())
+    .option("--run <folder>", "where the run is kept; without other options, the run that is there is resumed (default: runs/MODEL)")
     .option("--block <n>", "train only this block, by number: on a machine of its own, or for a night")
     .option("--dry-run", "print the resolved configuration and stop")
     .option("--json", "print the result as JSON");
-  return withRunOptions(command).action(train);
+  return withRunOptions(command, registry, run).action((_: string, options: TrainOptions) =>
+    train(required(run, registry), options, pluginArgs),
+  );
 }
 
-async function train(model: string, options: TrainOptions): Promise<void> {
+/** The argument of commands that are about a model. */
+export function modelArgument(): Argument {
+  const models = registry.models.map(({ name, summary }) => `${name}: ${summary}`);
+  return new Argument("<model>", `architecture: ${models.join("; ")}`);
+}
+
+async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly string[]): Promise<void> {
+  const model = run.model.name;
   const path = options.run ?? `runs/${model}`;
-  const config = await runConfigOf(options, { model, ...(await presentConfig(options)) });
+  const present = await presentConfig(options, run);
+  const config = await runConfigOf(registry, options, run, present);
   if (options.dryRun) return printJson(config);
-  const terminal = runTerminal();
+  const terminal = runTerminal(config);
   const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
   const started = performance.now();
-  const result = await trainOrResume(path, config, options.block, interruption.signal, terminal);
+  const result = await trainOrResume({ path, config, unit: options.block, signal: interruption.signal, terminal, pluginArgs });
   if (interruption.signal.aborted && !result?.finished) {
     const words = ["dblocks", "train", model, "--run", path, ...(options.block === undefined ? [] : ["--block", options.block])];
-    say(`Stopped; everything done so far is saved. To go on: ${shellCommand(words)}`);
+    say(`Stopped; everything done so far is saved. To resume: ${shellCommand(words)}`);
     process.exitCode = interruption.exitCode()!;
     return;
   }
   const seconds = (performance.now() - started) / 1000;
   if (options.json) return printJson({ run: path, seconds, peakBytes: peakBytes(), ...result });
-  printResult(model, path, result!, seconds);
+  printResult(run.model.task, model, path, result!, seconds);
 }
 
-/** A run that is named without saying anything of what it learns goes on as its config.json says. */
-async function presentConfig(options: TrainOptions): Promise<object> {
-  if (options.run === undefined || describesRun(options)) return {};
-  const [{ RunFolder }, { runConfigSchema }] = await Promise.all([import("../../run/index.ts"), import("../../experiments/index.ts")]);
-  const folder = new RunFolder(options.run);
-  return (await folder.hasConfig()) ? await folder.readConfig(runConfigSchema) : {};
+/** A run that is named without saying anything of what it learns is resumed as its config.json says. @throws {UsageError} if it is of another model. */
+async function presentConfig(options: TrainOptions, run: NamedRun): Promise<ConfigPart | undefined> {
+  if (options.run === undefined || describesRun(options, run)) return undefined;
+  const folder = await openRun(options.run).catch(() => undefined);
+  if (folder === undefined || !(await folder.hasConfig())) return undefined;
+  const config = await readRunConfig(registry, folder);
+  if (config.model.name === run.model.name) return config as unknown as ConfigPart;
+  const message = `${options.run} holds a run of ${config.model.name}. To resume it: dblocks train ${config.model.name} --run ${options.run}`;
+  throw new UsageError("otherModel", { model: config.model.name }, message);
 }
 
-async function trainOrResume(
-  path: string,
-  config: RunConfig,
-  unit: string | undefined,
-  signal: AbortSignal,
-  terminal: RunTerminal,
-): Promise<TrainRunResult | undefined> {
-  const { trainBlocksInProcesses, trainRun } = await import("../../experiments/index.ts");
+interface Training {
+  readonly path: string;
+  readonly config: RunConfig;
+  readonly unit: string | undefined;
+  readonly signal: AbortSignal;
+  readonly terminal: RunTerminal;
+  readonly pluginArgs: readonly string[];
+}
+
+async function trainOrResume({ path, config, unit, signal, terminal, pluginArgs }: Training): Promise<TrainRunResult | undefined> {
   if (config.execution.schedule === "parallel" && unit === undefined) {
     const script = fileURLToPath(new URL("../main.js", import.meta.url));
-    const onLine = (block: string, line: string): void => say(`[${block}] ${line}`);
-    await trainBlocksInProcesses({ path, config, script, signal, onLine, onNotice: say });
+    const onLine = (name: string, line: string): void => say(`[${name}] ${line}`);
+    await trainUnitsInProcesses({ registry, path, config, script, args: pluginArgs, signal, onLine, onNotice: say });
     if (signal.aborted) return undefined;
   }
-  const result = await trainRun({ path, config, unit, signal, ...terminal });
+  const result = await trainRun({ registry, path, config, unit, signal, ...terminal });
   terminal.pause();
   return result;
 }
 
 type RunTerminal = Required<RunListener> & { pause(): void };
 
-/** What a run tells, as people read it on stderr. */
-function runTerminal(): RunTerminal {
+/** The callbacks of a run, as people read them on stderr. */
+export function runTerminal({ training }: Pick<RunConfig, "training">): RunTerminal {
   let progress: TrainingProgress | undefined;
+  let task: AnyTask | undefined;
   const pause = (): void => progress?.pause();
   const onNotice = (text: string): void => {
     pause();
@@ -85,28 +102,23 @@ function runTerminal(): RunTerminal {
   return {
     pause,
     onNotice,
-    onStart: ({ config: { training }, task: { method, data, amount }, steps, device, units, folder }) => {
-      const imagesPerStep = training.batchSize * training.accumulate;
+    onStart: ({ task: own, data, method, steps, device, units, folder }) => {
+      task = own;
+      const samplesPerStep = training.batchSize * training.accumulate;
       const what = units.length === 1 ? `${units[0]!.name}, ${steps} steps` : `${units.length} units, ${steps} steps each,`;
       onNotice(
-        `${method.name} on ${data.name} (${amount}): ${what} of ${imagesPerStep} images; ${device.name}, threads: ${device.threads}; ${folder.path}`,
+        `${method.name} on ${data.name} (${task.amountOf(data)}): ${what} of ${samplesPerStep} ${task.samples}; ${device.name}, threads: ${device.threads}; ${folder.path}`,
       );
-      progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, imagesPerStep });
+      progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, samplesPerStep, samples: task.samples });
     },
     onStep: ({ name }, report) => progress?.step(name, report),
-    onEvaluated: ({ name }, step, metrics) => onNotice(`${name} step ${step}: ${measured(metrics)}`),
+    onEvaluated: ({ name }, step, metrics) => onNotice(`${name} step ${step}: ${task!.unitTextOf(metrics)}`),
   };
 }
 
-function printResult(model: string, path: string, { evaluation, steps, reportPath }: TrainRunResult, seconds: number): void {
+function printResult(task: AnyTask, model: string, path: string, { evaluation, steps, reportPath }: TrainRunResult, seconds: number): void {
   say(`${duration(seconds)}, peak memory ${bytes(peakBytes())}`);
   const whole = shellCommand(["dblocks", "train", model, "--run", path]);
-  if (evaluation !== undefined) print(`${evaluationText(evaluation)}\nreport: ${reportPath}`);
+  if (evaluation !== undefined) print(`${task.textOf(evaluation)}\nreport: ${reportPath}`);
   else print(`${Object.keys(steps).join(", ")}: trained. Once every block is, this evaluates them together: ${whole}`);
-}
-
-/** What a unit reached while it trains. */
-function measured({ accuracy, bits, loss = Number.NaN }: Readonly<Record<string, number>>): string {
-  if (accuracy !== undefined) return `test accuracy alone ${(100 * accuracy).toFixed(2)} %`;
-  return bits === undefined ? `denoising loss on test images ${loss.toFixed(4)}` : `${bits.toFixed(3)} bits a token of validation text`;
 }

@@ -1,17 +1,15 @@
 import { readFile, stat } from "node:fs/promises";
 import { Command } from "commander";
-import { DataError } from "../../errors.ts";
-import { renderTable } from "../../report/index.ts";
-import { exitCodes } from "../../run/exitCodes.ts";
+import { DataError, openDevice, registry } from "../../index.ts";
+import { exitCodes, openTrainedRun, referenceTolerance, renderTable, verifyReferenceFile, verifyRun } from "../../node.ts";
 import { print, printJson } from "../output.ts";
 
 export function verifyCommand(): Command {
   return new Command("verify")
     .description("recompute a reference file, or prove on a trained run that its blocks fit together")
     .argument("<path>", "a reference file (.safetensors), or the folder of a run")
-    .option("--data <path>", "data set of the run, if it moved")
     .option("--json", "print the result as JSON")
-    .action(async (path: string, { data, json }) => {
+    .action(async (path: string, { json }) => {
       const info = await stat(path).catch((cause: unknown) => {
         throw new DataError(
           "noPath",
@@ -20,13 +18,11 @@ export function verifyCommand(): Command {
           { cause },
         );
       });
-      if (!(await (info.isDirectory() ? verifyFolder(path, data, json) : verifyFile(path, json)))) process.exitCode = exitCodes.failed;
+      if (!(await (info.isDirectory() ? verifyFolder(path, json) : verifyFile(path, json)))) process.exitCode = exitCodes.failed;
     });
 }
 
 async function verifyFile(path: string, json: boolean): Promise<boolean> {
-  const { referenceTolerance, verifyReferenceFile } = await import("../../verify/index.ts");
-  const { openDevice } = await import("../../runtime/index.ts");
   await using device = await openDevice("auto");
   const { rows, worst } = await verifyReferenceFile(await readFile(path), device);
   const ok = worst.relativeError <= referenceTolerance;
@@ -45,13 +41,8 @@ async function verifyFile(path: string, json: boolean): Promise<boolean> {
   return ok;
 }
 
-async function verifyFolder(path: string, data: string | undefined, json: boolean): Promise<boolean> {
-  const [{ verifyRun }, { openTrainedRun }] = await Promise.all([import("../../verify/index.ts"), import("../../experiments/index.ts")]);
-  const {
-    folder,
-    task: { method },
-    hash,
-  } = await openTrainedRun(path, data);
+async function verifyFolder(path: string, json: boolean): Promise<boolean> {
+  const { folder, method, hash } = await openTrainedRun(registry, path);
   const checks = await verifyRun({ folder, method, configHash: hash });
   const ok = checks.every((check) => check.ok);
   if (json) printJson({ ok, checks });

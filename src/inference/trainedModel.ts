@@ -1,0 +1,26 @@
+import type { Device } from "../runtime/index.ts";
+import type { ParameterValues } from "../train/index.ts";
+
+/** What a trained model runs on. */
+export interface TrainedUse {
+  readonly device: Device;
+  readonly values: ParameterValues;
+  /** Samples that the network is asked about at once. */
+  readonly batchSize?: number;
+  /** Whether the model disposes of the device with itself. */
+  readonly ownsDevice?: boolean;
+}
+
+/** A trained network as a value. Dispose of it: its programs hold memory of the device. */
+export interface TrainedModel extends AsyncDisposable {
+  dispose(): Promise<void>;
+}
+
+/** The disposal of programs, and of the device where the model owns it. */
+export function disposing(programs: { dispose(): Promise<void> }, { device, ownsDevice = false }: TrainedUse): TrainedModel {
+  const dispose = async (): Promise<void> => {
+    await programs.dispose();
+    if (ownsDevice) await device.dispose();
+  };
+  return { dispose, [Symbol.asyncDispose]: dispose };
+}

@@ -1,0 +1,167 @@
+import { type MaskedText, sampleText, type TextSampling, type TokenDraw, textBound } from "../blocks/index.ts";
+import { type TextInfo, type Tokenizer, tokenizerOf } from "../data/index.ts";
+import { UsageError } from "../errors.ts";
+import { fold, type Key, key } from "../random.ts";
+import { type CallProgram, createCaller, type LanguageModel, type Likelihood, overlappingText } from "../train/index.ts";
+import { continueTexts } from "./continueTexts.ts";
+import { disposing, type TrainedModel, type TrainedUse } from "./trainedModel.ts";
+
+/** How a text is drawn; steps and grid are for masked diffusion. */
+export type TextDraw = TokenDraw & Partial<Pick<TextSampling, "numSteps" | "grid">>;
+
+export interface TextSampleOptions {
+  readonly count: number;
+  /** How every text begins. */
+  readonly prompt?: string | undefined;
+  /** Tokens after the prompt, of a language model: 50 by default, or as many as a sequence has room for. */
+  readonly tokens?: number | undefined;
+  /** A text of a language model ends before the first of these. */
+  readonly stop?: readonly string[] | undefined;
+  readonly seed?: number;
+  readonly sampling?: TextDraw;
+  readonly signal?: AbortSignal | undefined;
+  /** Of texts that are drawn one by one: called with what was added, as tokens appear. */
+  readonly onPiece?: ((piece: string) => void) | undefined;
+  /** Called with each whole text, in order, with the prompt. */
+  readonly onText?: (text: string, tokens: Int32Array) => void;
+}
+
+/** Of a text: the mean of −ln p over its tokens, and in bits. */
+export interface TextLikelihood extends Likelihood {
+  readonly name: string;
+  readonly bits: number;
+  readonly bitsPerByte: number;
+  readonly tokens: number;
+}
+
+/** A trained model of text as a value. */
+export interface TrainedTextModel extends TrainedModel {
+  readonly info: TextInfo;
+  readonly tokenizer: Tokenizer;
+  /**
+   * Draws texts: of a masked diffusion model whole sequences, of a language model token by token. Text i of a seed is the same in any count and batch.
+   *
+   * @returns the texts, with the prompt.
+   * @throws {UsageError} if prompt and tokens are more than a sequence holds. {DataError} if the tokenizer cannot write the prompt.
+   */
+  sample(options: TextSampleOptions): Promise<readonly string[]>;
+  /**
+   * The likelihood of a text: exact of a language model, a bound of a masked diffusion model.
+   *
+   * @throws {UsageError} if a masked diffusion model is given less than a sequence. {DataError} if the tokenizer cannot write the text.
+   */
+  logLikelihood(text: string): Promise<TextLikelihood>;
+}
+
+/** Wraps a trained method and its parameters. */
+export function trainedTextModel(method: MaskedText | LanguageModel, info: TextInfo, use: TrainedUse): TrainedTextModel {
+  const { batchSize = 8 } = use;
+  const tokenizer = tokenizerOf(info.tokenizer);
+  const caller = createCaller(method, { ...use, batchSize });
+  return {
+    info,
+    tokenizer,
+    sample: async (options) => {
+      const { count, prompt = "", seed = 0, signal, onText } = options;
+      const write = writerOf(method, tokenizer, tokenizer.encode(prompt), options);
+      const texts: string[] = [];
+      while (texts.length < count && !signal?.aborted) {
+        const first = texts.length;
+        const keys = Array.from({ length: Math.min(batchSize, count - first) }, (_, i) => fold(fold(key(seed), "text"), first + i));
+        for (const tokens of await write(caller.call, batchSize, keys)) {
+          texts.push(tokenizer.decode(tokens));
+          onText?.(texts.at(-1)!, tokens);
+        }
+      }
+      return texts;
+    },
+    logLikelihood: async (text) => {
+      const tokens = tokenizer.encode(text);
+      if (tokens.length === 0) throw new UsageError("emptyText", {}, "The text is empty: there is nothing to measure.");
+      const [name, likelihood] = await measured(method, caller.call, batchSize, tokens);
+      const bits = likelihood.nats / Math.LN2;
+      const bytes = new TextEncoder().encode(text).length;
+      return { name, ...likelihood, bits, bitsPerByte: (bits * tokens.length) / bytes, tokens: tokens.length };
+    },
+    ...disposing(caller, use),
+  };
+}
+
+async function measured(
+  method: MaskedText | LanguageModel,
+  call: CallProgram,
+  batchSize: number,
+  tokens: Int32Array,
+): Promise<readonly [string, Likelihood]> {
+  if (isLanguageModel(method))
+    return Object.entries(await method.likelihoods(call, batchSize, overlappingText(tokens, method.length), key("likelihood")))[0]!;
+  const { length } = method.architecture;
+  if (tokens.length < length) {
+    const message = `A masked diffusion model measures whole sequences of ${length} tokens; this text has ${tokens.length}. Give a longer text.`;
+    throw new UsageError("textTooShort", { tokens: tokens.length, length }, message);
+  }
+  const { nats, error } = await textBound({ method, call, batchSize, tokens, key: key("bound") });
+  return ["bound", { nats, error, kind: "bound" }];
+}
+
+/** Whether a model writes token by token. */
+export function isLanguageModel(method: MaskedText | LanguageModel): method is LanguageModel {
+  return "likelihoods" in method;
+}
+
+/** Draws a text for each key. */
+type Write = (call: CallProgram, batchSize: number, keys: readonly Key[]) => Promise<readonly Int32Array[]>;
+
+function writerOf(method: MaskedText | LanguageModel, tokenizer: Tokenizer, prompt: Int32Array, options: TextSampleOptions): Write {
+  const length = isLanguageModel(method) ? method.length : method.architecture.length;
+  const asked = prompt.length + (isLanguageModel(method) ? (options.tokens ?? 0) : 0);
+  if (asked > length || (isLanguageModel(method) && prompt.length === length)) {
+    const what =
+      prompt.length >= length ? `--prompt: ${prompt.length} tokens` : `--prompt and --tokens: ${prompt.length} + ${options.tokens} tokens`;
+    const message = `${what} are more than there is room for in a sequence of ${length}. Shorten them, or train with a larger --length.`;
+    throw new UsageError("promptTooLong", { prompt: prompt.length, tokens: options.tokens, length }, message);
+  }
+  if (isLanguageModel(method))
+    return tokenByToken(method, tokenizer, prompt, { ...options, tokens: options.tokens ?? Math.min(50, length - prompt.length) });
+  const sampling: TextSampling = { numSteps: length, grid: "cosine", temperature: 1, ...options.sampling };
+  return async (call, batchSize, keys) => {
+    const tokens = await sampleText({ method, call, batchSize, keys, prompt, sampling });
+    return keys.map((_, i) => tokens.slice(i * length, (i + 1) * length));
+  };
+}
+
+function tokenByToken(
+  method: LanguageModel,
+  tokenizer: Tokenizer,
+  prompt: Int32Array,
+  { tokens, stop = [], sampling = { temperature: 1 }, onPiece, signal }: TextSampleOptions & { readonly tokens: number },
+): Write {
+  return async (call, batchSize, keys) => {
+    const texts = keys.map(() => [...prompt]);
+    let shown = "";
+    const onToken = (i: number): boolean => {
+      const isOver = withoutStop(texts[i]!, prompt.length, tokenizer, stop);
+      if (onPiece && keys.length === 1) {
+        const whole = tokenizer.decode(texts[0]!);
+        if (!whole.endsWith("\uFFFD")) {
+          onPiece(whole.slice(shown.length));
+          shown = whole;
+        }
+      }
+      return isOver;
+    };
+    await continueTexts({ method, call, batchSize, keys, texts, length: prompt.length + tokens, sampling, signal, onToken });
+    return texts.map((text) => Int32Array.from(text));
+  };
+}
+
+/** Takes off the text's end from the first stop string on; whether there was one. */
+function withoutStop(text: number[], promptLength: number, tokenizer: Tokenizer, stop: readonly string[]): boolean {
+  if (stop.length === 0) return false;
+  const added = (): string => tokenizer.decode(text.slice(promptLength));
+  const places = stop.map((end) => added().indexOf(end)).filter((at) => at >= 0);
+  if (places.length === 0) return false;
+  const end = Math.min(...places);
+  while (text.length > promptLength && added().length > end) text.pop();
+  return true;
+}

@@ -1,0 +1,6 @@
+/** Ways of training as values: their options on each kind of network, and how they are built. */
+export { blocks } from "./blocks.ts";
+export { endToEnd, shallowTwinMethod, twinEnsembleMethod } from "./endToEnd.ts";
+export { contrastiveMethod, forwardForwardMethod, greedyMethod } from "./layerwise.ts";
+export { noiseOptions, partitionOptions } from "./noiseOptions.ts";
+export { backprop, noPropCT, noPropDT, noPropFM } from "./noProp.ts";

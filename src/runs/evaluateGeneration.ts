@@ -1,0 +1,137 @@
+import type { MaskedText, TokenDraw } from "../blocks/index.ts";
+import type { TextDataset } from "../data/index.ts";
+import type { Registry, RunConfig } from "../define/index.ts";
+import { UsageError } from "../errors.ts";
+import { distinct } from "../eval/index.ts";
+import { continueTexts, isLanguageModel } from "../inference/index.ts";
+import { fold, integer, key } from "../random.ts";
+import { type Device, openDevice } from "../runtime/index.ts";
+import { text as textTask } from "../tasks/index.ts";
+import { createCaller, type LanguageModel } from "../train/index.ts";
+import { evaluationData, loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
+
+export interface GenerationOptions {
+  readonly registry: Registry;
+  readonly path: string;
+  /** Continuations that are drawn, each of a place of the test text of its own. */
+  readonly texts: number;
+  /** The run of another language model with the same tokenizer, that judges them. */
+  readonly teacher?: string | undefined;
+  readonly sampling?: TokenDraw;
+  readonly seed?: number;
+  readonly device?: RunConfig["execution"]["device"] | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** What a language model's continuations of held-out text are like, beside the true ones. */
+export interface GenerationQuality {
+  readonly texts: number;
+  readonly promptTokens: number;
+  readonly tokens: number;
+  /** Share of different pairs of tokens; of the true continuations too. */
+  readonly distinct2: { readonly drawn: number; readonly real: number };
+  /** exp of the teacher's mean −ln p over the continuations' tokens, given the prompts. */
+  readonly generativePerplexity?: { readonly drawn: number; readonly real: number };
+  readonly millisecondsPerToken: number;
+}
+
+/**
+ * Continues pieces of the test text: half a sequence is the prompt, half is drawn.
+ *
+ * @throws {UsageError} if the run, or its teacher, is no language model, or they have different tokenizers.
+ */
+export async function evaluateGeneration({
+  registry,
+  path,
+  texts,
+  teacher,
+  sampling = { temperature: 1 },
+  seed = 0,
+  ...options
+}: GenerationOptions): Promise<GenerationQuality> {
+  const run = await languageRun(registry, path);
+  const judge = teacher === undefined ? undefined : await languageRun(registry, teacher);
+  const { method, data } = run;
+  const { tokenizer } = data;
+  if (judge !== undefined && (judge.data.tokenizer.name !== tokenizer.name || judge.data.tokenizer.vocabSize !== tokenizer.vocabSize)) {
+    const message = `--teacher ${teacher}: its tokenizer is ${judge.data.tokenizer.name}, that of ${path} ${tokenizer.name}. Give a run with the same one.`;
+    throw new UsageError("otherTokenizer", { teacher }, message);
+  }
+  const length = Math.min(method.length, judge?.method.length ?? method.length);
+  const promptTokens = Math.floor(length / 2);
+  const places = Array.from({ length: texts }, (_, i) =>
+    integer(fold(fold(key(seed), "place"), i), Math.max(1, data.test.length - length)),
+  );
+  const real = places.map((place) => data.test.slice(place, place + length));
+  await using device = await openDevice(options.device ?? "auto", options.threads === undefined ? {} : { threads: options.threads });
+  const started = performance.now();
+  const drawn = await continuations(run, device, { prompts: real.map((text) => text.subarray(0, promptTokens)), length, sampling, seed });
+  const millisecondsPerToken = (performance.now() - started) / (texts * length);
+  const ends = (all: readonly Int32Array[]): Int32Array[] => all.map((text) => text.subarray(promptTokens));
+  const perplexityOf = async (all: readonly Int32Array[]): Promise<number> => Math.exp(await natsUnder(judge!, device, all, promptTokens));
+  return {
+    texts,
+    promptTokens,
+    tokens: length - promptTokens,
+    distinct2: { drawn: distinct(ends(drawn)), real: distinct(ends(real)) },
+    ...(judge && { generativePerplexity: { drawn: await perplexityOf(drawn), real: await perplexityOf(real) } }),
+    millisecondsPerToken,
+  };
+}
+
+interface LanguageRun {
+  readonly run: TrainedRun;
+  readonly method: LanguageModel;
+  readonly data: TextDataset;
+}
+
+async function languageRun(registry: Registry, path: string): Promise<LanguageRun> {
+  const run = await openTrainedRun(registry, path);
+  const { task, config } = run;
+  const method = run.method as MaskedText | LanguageModel;
+  if (task === textTask && isLanguageModel(method)) return { run, method, data: (await evaluationData(run)) as TextDataset };
+  throw new UsageError(
+    "noLanguageModel",
+    { model: config.model.name },
+    `${path} is a ${config.model.name}; what continues a text is an autoregressive or recurrent-depth model.`,
+  );
+}
+
+const batchSize = 16;
+
+interface ContinuedText {
+  readonly prompts: readonly Int32Array[];
+  readonly length: number;
+  readonly sampling: TokenDraw;
+  readonly seed: number;
+}
+
+async function continuations(
+  { run, method }: LanguageRun,
+  device: Device,
+  { prompts, length, sampling, seed }: ContinuedText,
+): Promise<Int32Array[]> {
+  await using caller = createCaller(method, { device, values: await loadParameters(run), batchSize });
+  const texts: Int32Array[] = [];
+  for (let first = 0; first < prompts.length; first += batchSize) {
+    const own = prompts.slice(first, first + batchSize).map((prompt) => [...prompt]);
+    const keys = own.map((_, i) => fold(fold(key(seed), "continuation"), first + i));
+    await continueTexts({ method, call: caller.call, batchSize, keys, texts: own, length, sampling });
+    texts.push(...own.map((text) => Int32Array.from(text)));
+  }
+  return texts;
+}
+
+/** Mean −ln p of the tokens behind the prompts. Texts shorter than the judge's sequences are filled up behind their end, where nothing is counted. */
+async function natsUnder(
+  { run, method }: LanguageRun,
+  device: Device,
+  texts: readonly Int32Array[],
+  promptTokens: number,
+): Promise<number> {
+  await using caller = createCaller(method, { device, values: await loadParameters(run), batchSize });
+  const tokens = new Int32Array(texts.length * method.length);
+  for (const [i, text] of texts.entries()) tokens.set(text, i * method.length);
+  const text = { tokens, count: texts.length, from: () => promptTokens, to: texts[0]!.length };
+  return Object.values(await method.likelihoods(caller.call, batchSize, text, key("teacher")))[0]!.nats;
+}

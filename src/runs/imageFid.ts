@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.ts";
+import type { Registry } from "../define/index.ts";
+import { DataError, UsageError } from "../errors.ts";
+import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
+import type { ImageSampleOptions, SampledImages } from "../inference/index.ts";
+import { images as imagesTask } from "../tasks/index.ts";
+import { loadRun } from "./loadRun.ts";
+import { type DeviceChoice, deviceOf, evaluationData, openTrainedRun } from "./trainedRun.ts";
+
+export interface ImageFidOptions extends DeviceChoice {
+  readonly registry: Registry;
+  readonly path: string;
+  readonly sampling?: Partial<ImageSampleOptions>;
+  readonly batchSize?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** An ONNX file: see {@link openFeatures}. */
+  readonly features: string;
+  /** Images of each evaluation. */
+  readonly samples: number;
+  /** Evaluations, each with a seed of its own. */
+  readonly evaluations?: number;
+  readonly dataPath?: string | undefined;
+  readonly onNotice?: (message: string) => void;
+}
+
+/** Distances of sampled images to the training and the test images, one for each evaluation. */
+export interface ImageFid {
+  /** FID[name of the feature network]. */
+  readonly name: string;
+  readonly samples: number;
+  readonly width: number;
+  readonly train: readonly number[];
+  readonly test: readonly number[];
+}
+
+/**
+ * The Fréchet distance of what a run draws to its data, three times with other seeds: the published figures are the least of three, the mean says more. Fewer images than features make a covariance
+ * singular and the value larger: that is told.
+ *
+ * @throws {DataError} if the feature file cannot be read.
+ */
+export async function imageFid({ features, samples, evaluations = 3, dataPath, onNotice, ...options }: ImageFidOptions): Promise<ImageFid> {
+  const bytes = await readFile(features).catch((cause: unknown) => {
+    const message = `${features} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${features}`;
+    throw new DataError("noFeatures", { features }, message, { cause });
+  });
+  await using model = await loadRun(options.path, { task: imagesTask, ...options });
+  const run = await openTrainedRun(options.registry, options.path);
+  if (model.info.isLatent)
+    throw new UsageError(
+      "latentFid",
+      {},
+      `${options.path} makes latent images. Draw some (--out latents.safetensors), decode them, and measure the result.`,
+    );
+  const data = (await evaluationData(run, dataPath)) as ImageDataset;
+  await using device = await deviceOf({ config: { ...run.config, execution: { ...run.config.execution, device: "auto" } } }, options);
+  await using network = await openFeatures(device, bytes, features);
+  const [train, test] = [await statisticsOfSplit(network, data, data.train), await statisticsOfSplit(network, data, data.test)];
+  const result: { train: number[]; test: number[] } = { train: [], test: [] };
+  if (Math.min(samples, test.count) <= network.width)
+    onNotice?.(
+      `${Math.min(samples, test.count)} images for ${network.width} features: a covariance is singular, the distance is too large. More --samples help.`,
+    );
+  for (let seed = 0; seed < evaluations && !options.signal?.aborted; seed++) {
+    const statistics = new FeatureStatistics(network.width);
+    const onImages = (drawn: SampledImages): Promise<void> => network.extract(drawn.images, drawn, (row) => statistics.add(row));
+    await model.sample({ ...options.sampling, count: samples, seed, signal: options.signal, onImages });
+    result.train.push(frechetDistance(statistics, train));
+    result.test.push(frechetDistance(statistics, test));
+  }
+  return { name: `FID[${network.name}]`, samples, width: network.width, ...result };
+}
+
+async function statisticsOfSplit(network: FeatureNetwork, { mean }: ImageDataset, split: ImageSplit): Promise<FeatureStatistics> {
+  const statistics = new FeatureStatistics(network.width);
+  const half = mean.map(() => 0.5);
+  for (const { images, count } of testBatches(split, { batchSize: 64, mean: half, std: half, reuse: true }))
+    await network.extract(images, { count, channels: split.channels, size: split.width }, (row) => statistics.add(row));
+  return statistics;
+}

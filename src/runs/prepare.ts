@@ -1,0 +1,109 @@
+import { type AnyTask, buildMethod, configJsonSchema, identityOf, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
+import { isNoisePartition, partitionToJSON } from "../diffusion/index.ts";
+import { UsageError } from "../errors.ts";
+import { type Schedule, schedule } from "../optim/index.ts";
+import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
+import type { TrainingMethod, Unit } from "../train/index.ts";
+import { loadData } from "./data.ts";
+import { readRunConfig } from "./runConfigFile.ts";
+import { chosenUnits } from "./units.ts";
+
+/** A run that can start: its data are whole, its sizes fit together, and its folder belongs to it and can be written. */
+export interface PreparedRun {
+  /** As it stands in config.json. */
+  readonly config: RunConfig;
+  readonly folder: RunFolder;
+  /** Of the configuration's identity: checkpoints carry it. */
+  readonly hash: string;
+  readonly task: AnyTask;
+  readonly data: { readonly name: string };
+  readonly method: TrainingMethod;
+  /** Those that this process trains. */
+  readonly units: readonly Unit[];
+  readonly stepsPerEpoch: number;
+  /** Updates of each unit. */
+  readonly steps: number;
+}
+
+export interface PrepareOptions {
+  readonly registry: Registry;
+  readonly path: string;
+  readonly config: RunConfig;
+  /**
+   * Train only this unit, by name or number. The config.json of a run that is there then stays as it is, whatever device, threads or schedule this
+   * process uses: others train the other units.
+   */
+  readonly unit?: string | undefined;
+  /** Refuses, by throwing, a method that cannot be trained as asked; called before anything is written. */
+  readonly check?: (method: TrainingMethod) => void;
+  readonly onNotice?: ((message: string) => void) | undefined;
+}
+
+/**
+ * Checks all that can be checked before the first step, and writes config.json, its schema, data.json and partition.json. Nothing is written unless
+ * data and sizes fit.
+ *
+ * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a folder that holds another run.
+ *   {RunError} if the folder cannot be written.
+ */
+export async function prepareRun({ registry, path, config: given, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
+  const { task } = resolveConfig(registry, given);
+  const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.samples) })) as { readonly name: string };
+  const config: RunConfig = { ...given, $schema: "./config.schema.json", data: { ...given.data, name: data.name } };
+  const info = task.infoOf(data);
+  const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
+  const { batchSize, seed, accumulate } = config.training;
+  const { stepsPerEpoch } = task.batches(data, config.data, { batchSize, seed, accumulate });
+  const units = chosenUnits(method, config, unit);
+  check?.(method);
+  const { steps } = buildSchedule(config, stepsPerEpoch);
+  const folder = await openRun(path, { create: true });
+  const isNew = await claim(registry, folder, config, data.name);
+  if (isNew || unit === undefined) {
+    await folder.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
+    await folder.writeFile("data.json", `${JSON.stringify(info)}\n`);
+    await folder.writeConfig(config, { replace: true });
+  }
+  const partition = partitionFile(method);
+  if (partition !== undefined) await folder.writePartition(partition);
+  return { config, folder, hash: configHash(identityOf(registry, config, data.name)), task, data, method, units, stepsPerEpoch, steps };
+}
+
+/** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */
+async function claim(registry: Registry, folder: RunFolder, config: RunConfig, datasetName: string): Promise<boolean> {
+  if (!(await folder.hasConfig())) return true;
+  const present = await readRunConfig(registry, folder);
+  const identity = (one: RunConfig): object => identityOf(registry, one, one.data.name ?? datasetName);
+  const keys = differingKeys(identity(present), identity(config));
+  if (keys.length === 0) return false;
+  throw new UsageError(
+    "otherConfig",
+    { path: folder.path, keys },
+    `${folder.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or give --run ${folder.path} without options to resume it.`,
+  );
+}
+
+/** The noise ranges and the layers of each block, for methods that have some. */
+function partitionFile(method: TrainingMethod): object | undefined {
+  const { partition, layersPerBlock } = method;
+  if (partition === undefined) return undefined;
+  const { ranges, trainingRanges } = partition;
+  return { ...(isNoisePartition(partition) ? partitionToJSON(partition) : partition), ranges, trainingRanges, layersPerBlock };
+}
+
+/** Updates of each unit, and their learning rates. Every unit makes as many as end-to-end training would: equal layer evaluations. */
+export function buildSchedule({ training }: RunConfig, stepsPerEpoch: number): { readonly steps: number; readonly learningRate: Schedule } {
+  const { epochs, accumulate, schedule: kind, learningRate, warmup, floor } = training;
+  const steps = Math.max(1, Math.floor((epochs * stepsPerEpoch) / accumulate));
+  return { steps, learningRate: schedule({ kind, learningRate, warmupSteps: Math.round(warmup * steps), totalSteps: steps, floor }) };
+}
+
+/** Decoding an archive of images and tokenising a large text take minutes: a notice every ten seconds. */
+function readingNotice(onNotice: ((message: string) => void) | undefined, samples: string): (count: number, fraction: number) => void {
+  let last = performance.now();
+  return (count, fraction) => {
+    if (performance.now() - last < 10_000) return;
+    last = performance.now();
+    onNotice?.(`reading ${samples === "images" ? samples : "tokens"}: ${count}, ${(100 * fraction).toFixed(0)} %`);
+  };
+}

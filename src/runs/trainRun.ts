@@ -1,0 +1,125 @@
+import { prefetchBatches } from "../data/index.ts";
+import type { Registry, RunConfig } from "../define/index.ts";
+import { adamW, type Optimizer, sgd } from "../optim/index.ts";
+import { registry as builtIn } from "../registry/index.ts";
+import { type Device, openDevice, watchPeak } from "../runtime/index.ts";
+import { type StepReport, train, type Unit } from "../train/index.ts";
+import { buildSchedule, type PreparedRun, prepareRun } from "./prepare.ts";
+import { runReport } from "./report.ts";
+import { loadParameters } from "./trainedRun.ts";
+
+/** Callbacks of a run. */
+export interface RunListener {
+  /** Called once before the first step. */
+  onStart?(start: PreparedRun & { readonly device: Device }): void;
+  onStep?(unit: Unit, report: StepReport): void;
+  onEvaluated?(unit: Unit, step: number, metrics: Readonly<Record<string, number>>): void;
+  onNotice?(message: string): void;
+}
+
+export interface TrainRunOptions extends RunListener {
+  /** Models and methods; those of the package by default. */
+  readonly registry?: Registry;
+  readonly path: string;
+  readonly config: RunConfig;
+  /** Train only this unit, by name or number: on a machine of its own, or for a night. */
+  readonly unit?: string | undefined;
+  /** Stops after the current step; what was done is saved. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What training took in this process, data set and evaluation of the whole not counted. */
+export interface TrainingCost {
+  readonly seconds: number;
+  /** Resident memory before the first step, data and device included, and the most while training. */
+  readonly baseBytes?: number;
+  readonly peakBytes?: number;
+}
+
+export interface TrainRunResult {
+  readonly finished: boolean;
+  /** Updates made of each unit, in this process and before. */
+  readonly steps: Readonly<Record<string, number>>;
+  readonly cost: TrainingCost;
+  /** Of the whole method, once every unit is trained; a run of one unit leaves it to the run of all. */
+  readonly evaluation: object | undefined;
+  readonly reportPath: string | undefined;
+}
+
+/**
+ * Starts a run in a folder, or resumes the one that is there, each unit from its newest whole checkpoint; ends with an evaluation and
+ * report.html when every unit is trained. A run that was stopped, or killed, and started again gives the same weights as one that was not.
+ *
+ * @throws what {@link prepareRun} throws; {TrainingError} if the loss is not finite: the checkpoints before it stay.
+ */
+export async function trainRun({
+  registry = builtIn,
+  path,
+  config: given,
+  unit,
+  signal,
+  ...listener
+}: TrainRunOptions): Promise<TrainRunResult> {
+  const onNotice = (message: string): void => listener.onNotice?.(message);
+  const prepared = await prepareRun({ registry, path, config: given, unit, onNotice });
+  const { config, folder, hash, task, data, method, units, steps, stepsPerEpoch } = prepared;
+  const { training, execution } = config;
+  const { batchSize, seed, accumulate } = training;
+
+  await using device = await openDevice(execution.device, { ...(execution.threads && { threads: execution.threads }), onNotice });
+  // While a GPU computes, a thread of its own makes the next batch; on the CPU that thread would take from the step what it gives to the batch.
+  const batches = task.batches(data, config.data, { batchSize, seed, accumulate }, device.name === "webgpu" ? prefetchBatches : undefined);
+  await using _ = { [Symbol.asyncDispose]: async () => batches[Symbol.asyncDispose]?.() };
+  listener.onStart?.({ ...prepared, device });
+  const [started, peak] = [performance.now(), watchPeak()];
+  const result = await train(method, {
+    device,
+    batches,
+    batchSize,
+    steps,
+    schedule: execution.schedule !== "interleaved" && (method.independentUnits || method.inOrder) ? "sequential" : "interleaved",
+    units: units.map(({ name }) => name),
+    optimizer: buildOptimizer(config),
+    learningRate: buildSchedule(config, stepsPerEpoch).learningRate,
+    seed,
+    checkpointing: training.checkpointing,
+    clipNorm: training.clipNorm,
+    emaDecay: training.emaDecay,
+    accumulate,
+    signal,
+    record: {
+      folder,
+      configHash: hash,
+      openLog: (resumeFrom) => folder.openMetrics({ resumeFrom, ...(unit !== undefined && { unit: units[0]!.name }) }),
+      logEvery: execution.logEvery,
+      saveEvery: execution.saveEvery,
+      keepLast: execution.keepLast,
+      onSkip: (file, reason) => onNotice(`${file} was passed over: ${reason}`),
+    },
+    onStep: (trained, report) => listener.onStep?.(trained, report),
+    onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
+    evaluate: (trained, values) =>
+      task.evaluateUnit(method, trained, data, { device, values, batchSize: Math.min(batchSize, evaluationBatch) }),
+    evaluateEvery: evaluationInterval(config, stepsPerEpoch),
+  });
+  const cost: TrainingCost = { seconds: (performance.now() - started) / 1000, ...peak?.() };
+  if (unit !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
+  const values = await loadParameters({ ...prepared, info: task.infoOf(data) });
+  const evaluation = (await task.evaluate(method, data, { device, values, batchSize, seeds: 3 })) as object;
+  await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
+  const report = runReport({ ...prepared, evaluation, records: await folder.readMetrics() });
+  return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
+}
+
+export function buildOptimizer({ training: { optimizer, weightDecay } }: RunConfig): Optimizer {
+  return { adamW, sgd }[optimizer]({ weightDecay });
+}
+
+/** Samples that are evaluated at once while the training step is in memory, whose peak they must not raise. */
+const evaluationBatch = 16;
+
+/** Steps between two evaluations of a unit; they are counted in epochs, of which every update takes `accumulate` batches. */
+function evaluationInterval({ execution: { evaluateEvery }, training: { accumulate } }: RunConfig, stepsPerEpoch: number): number {
+  if (evaluateEvery === 0) return Number.POSITIVE_INFINITY;
+  return evaluateEvery * Math.max(1, Math.floor(stepsPerEpoch / accumulate));
+}

@@ -1,0 +1,108 @@
+import { type AnyTask, buildMethod, identityOf, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { CheckpointStore, configHash, openRun, type RunFolder } from "../run/index.ts";
+import { type Device, openDevice } from "../runtime/index.ts";
+import { type ParameterValues, predictionValues, type TrainingMethod } from "../train/index.ts";
+import { loadData } from "./data.ts";
+import { readRunConfig } from "./runConfigFile.ts";
+
+/** A run as its folder has it, for reading: it needs no data. */
+export interface TrainedRun {
+  readonly folder: RunFolder;
+  readonly config: RunConfig;
+  readonly task: AnyTask;
+  readonly method: TrainingMethod;
+  /** What is known of the data that it was trained on. */
+  readonly info: { readonly name: string };
+  /** Of the configuration's identity: the run's checkpoints carry it. */
+  readonly hash: string;
+}
+
+/** Opens a run that was trained, or is in training; nothing in its folder is changed. @throws {RunError} if there is none. */
+export async function openTrainedRun(registry: Registry, path: string): Promise<TrainedRun> {
+  const folder = await openRun(path);
+  const config = await readRunConfig(registry, folder);
+  const { task } = resolveConfig(registry, config);
+  const info = (await folder.readDataInfo()) as { readonly name: string };
+  const method = buildMethod(registry, config, task.shapeOf(info, config.data));
+  return { folder, config, task, method, info, hash: configHash(identityOf(registry, config, config.data.name ?? info.name)) };
+}
+
+/** Where a run is executed, if not as its configuration says. */
+export interface DeviceChoice {
+  readonly device?: RunConfig["execution"]["device"] | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** The device of a run, or another one. */
+export function deviceOf({ config: { execution } }: Pick<TrainedRun, "config">, choice: DeviceChoice = {}): Promise<Device> {
+  const threads = choice.threads ?? execution.threads;
+  return openDevice(choice.device ?? execution.device, threads === undefined ? {} : { threads });
+}
+
+/**
+ * The data to evaluate a run on.
+ *
+ * @param path where they are; the run's own by default.
+ * @throws {DataError} if they are missing. {UsageError} if they are of another shape than those that the run learned from.
+ */
+export async function evaluationData({ task, config, info, folder }: TrainedRun, path?: string): Promise<{ readonly name: string }> {
+  const data = (await loadData(task, config.data, { path })) as { readonly name: string };
+  const shape = (of: unknown): string => JSON.stringify(task.shapeOf(of, config.data));
+  const found = task.infoOf(data) as { readonly name: string };
+  if (shape(found) === shape(info)) return data;
+  throw new UsageError(
+    "otherData",
+    { data: data.name, trainedOn: info.name },
+    `${folder.path} was trained on ${info.name}; ${data.name} has samples or classes of another size. Give data of the same shape with --data.`,
+  );
+}
+
+/** The parameters of every unit from its newest whole checkpoint, by path. @throws {RunError} if a unit has none. */
+export async function loadParameters({ folder, method, hash, config }: TrainedRun): Promise<ParameterValues> {
+  const values = new Map<string, Float32Array>();
+  for (const unit of method.units) {
+    const reasons: string[] = [];
+    const store = CheckpointStore.forReading({
+      folder: folder.unitFolder(unit.name),
+      unit: unit.name,
+      configHash: hash,
+      onSkip: (file, reason) => reasons.push(`${file}: ${reason}`),
+    });
+    const checkpoint = await store.load();
+    if (checkpoint === undefined) {
+      const why = reasons.length > 0 ? ` (${reasons.join("; ")})` : "";
+      const message = `${folder.path} has no usable checkpoint of ${unit.name}${why}. Train it: dblocks train ${config.model.name} --run ${folder.path}`;
+      throw new RunError("untrained", { unit: unit.name, reasons }, message);
+    }
+    for (const [name, value] of predictionValues(unit, checkpoint)) values.set(name, value);
+  }
+  return (path) => values.get(path)!;
+}
+
+export interface EvaluateRunOptions extends DeviceChoice {
+  readonly registry: Registry;
+  readonly path: string;
+  /** Data to evaluate on; the run's own by default. */
+  readonly dataPath?: string | undefined;
+  readonly seeds?: number;
+}
+
+/** An evaluation with the task that can show it. */
+export interface RunEvaluation {
+  readonly task: AnyTask;
+  readonly evaluation: object;
+}
+
+/** Evaluates a trained run from its folder and its data. */
+export async function evaluateRun({ registry, path, dataPath, seeds = 3, ...choice }: EvaluateRunOptions): Promise<RunEvaluation> {
+  const run = await openTrainedRun(registry, path);
+  const data = await evaluationData(run, dataPath);
+  const values = await loadParameters(run);
+  await using device = await deviceOf(run, choice);
+  const { task, method, config } = run;
+  return {
+    task,
+    evaluation: (await task.evaluate(method, data, { device, values, batchSize: config.training.batchSize, seeds })) as object,
+  };
+}

@@ -1,0 +1,34 @@
+import type { RunConfig } from "../define/index.ts";
+import { UsageError } from "../errors.ts";
+import type { TrainingMethod, Unit } from "../train/index.ts";
+
+/** The unit of this name or number, such as block-1 or 1. @throws {UsageError} if there is none. */
+export function unitNamed(method: TrainingMethod, name: string): Unit {
+  const unit = method.units.find((one) => one.name === name || one.name.replace(/^\w+-/, "") === name);
+  if (unit !== undefined) return unit;
+  const names = method.units.map((one) => one.name);
+  throw new UsageError("unknownUnit", { name, names }, `There is no unit "${name}" in ${method.name}; there are ${names.join(", ")}.`);
+}
+
+/**
+ * The units that a process trains: one, or all.
+ *
+ * @throws {UsageError} if one is asked for by itself whose parameters others train too, or that builds on others.
+ */
+export function chosenUnits(method: TrainingMethod, config: RunConfig, name: string | undefined): readonly Unit[] {
+  if (name === undefined) return method.units;
+  const unit = unitNamed(method, name);
+  if (method.independentUnits) return [unit];
+  if (method.inOrder) {
+    const message = `--block ${name}: ${method.name} trains ${unit.name} on finished units before it, so none is trained alone. Leave --block out.`;
+    throw new UsageError("unitsInOrder", { unit: unit.name, method: method.name }, message);
+  }
+  const message = `--block ${name}: ${sharedParameters(method, config)}, so none can be trained alone. Leave --block out, or let units own their parameters.`;
+  throw new UsageError("sharedParameters", { unit: unit.name, method: method.name }, message);
+}
+
+/** Why units cannot be trained apart. */
+export function sharedParameters(method: TrainingMethod, { method: { shared } }: RunConfig): string {
+  const policy = typeof shared === "string" ? ` with --shared ${shared}` : "";
+  return `the units of ${method.name}${policy} train parameters in common`;
+}

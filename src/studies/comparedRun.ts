@@ -1,0 +1,44 @@
+import type { ConfigPart, Score } from "../define/index.ts";
+
+/** One row of a comparison: its name, its method, and what it sets in the configuration. */
+export interface ComparedSystem {
+  readonly name: string;
+  readonly method: string;
+  readonly overrides: ConfigPart;
+  /** The row before it by whose loss at each noise level, with the same seed, its noise range is cut. */
+  readonly cutByLossOf?: string;
+}
+
+/** A column of the table that says something of each system, after its name. */
+export interface ExtraColumn {
+  readonly title: string;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** How images of a diffusion model are judged: see `imageFid`. */
+export interface FidMeasure {
+  /** An ONNX file from images to features. */
+  readonly features: string;
+  readonly samples: number;
+  readonly guidance: number;
+  readonly steps: number;
+}
+
+/** One training of one system. */
+export interface ComparedRun {
+  /** The name of the row. */
+  readonly method: string;
+  readonly seed: number;
+  /** On held-out data; of an image generator the FID of three evaluations on average. */
+  readonly score: Score;
+  /** Samples times layers that training went through. */
+  readonly layerEvaluations: number;
+  /** Of training; undefined for a run that was stopped and resumed. */
+  readonly seconds?: number | undefined;
+  /** The most resident memory while training, in a process of its own, above that before the first step; undefined where it cannot be measured, and for a run that was stopped and resumed. */
+  readonly trainingBytes?: number | undefined;
+  /** The prediction of `dblocks plan`. */
+  readonly predictedBytes: number;
+  /** Parameters that have a gradient at the same time: those of the largest unit. */
+  readonly gradientParameters: number;
+}

@@ -1,0 +1,30 @@
+import type { AnyModel, ConfigPart, Preset, Registry } from "../define/index.ts";
+import type { ComparedSystem, ExtraColumn } from "./comparedRun.ts";
+
+/** `paper`: as published, weeks on a CPU. `gpu`: smaller, hours on one GPU. `laptop`: the same comparison in an evening on two cores. */
+export const scales = ["laptop", "gpu", "paper"] as const;
+export type Scale = (typeof scales)[number];
+
+/** A table of the paper as a comparison: the systems that are trained, and the published figures beside ours. */
+export interface StudyTable {
+  /** As the command takes it. */
+  readonly name: string;
+  readonly title: string;
+  readonly model: string;
+  systems(scale: Scale, registry: Registry): readonly ComparedSystem[];
+  /** Epochs are those of the first system; the others get as many as make the same layer evaluations. */
+  readonly equalEvaluations?: boolean;
+  readonly columns: readonly ExtraColumn[];
+  readonly scales: Readonly<Record<Scale, ConfigPart>>;
+}
+
+/** A row that is trained in blocks, with something else set. */
+export function inBlocks(name: string, { method = {}, ...overrides }: ConfigPart = {}): ComparedSystem {
+  return { name, method: "blocks", overrides: { ...overrides, method } };
+}
+
+/** A model's preset as part of a configuration. */
+export function presetOf({ presets }: AnyModel, name: string): ConfigPart {
+  const { description: _, ...part } = presets[name] as Preset;
+  return part as ConfigPart;
+}

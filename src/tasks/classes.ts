@@ -1,0 +1,82 @@
+import type { ImageDataset, ImageInfo } from "../data/index.ts";
+import { defineTask, type ImageData, type Task } from "../define/index.ts";
+import { type TrainedClassifier, trainedClassifier } from "../inference/index.ts";
+import { type Cell, formatNumber, type Section } from "../report/index.ts";
+import type { Classifier } from "../train/index.ts";
+import { type ClassEvaluation, evaluateClasses, evaluateClassUnit, lossByClassLevel } from "./evaluateClasses.ts";
+import { type ImageDataOptions, imageBatches, imageDataOptions, imageDataSection, imageInfo, imagePath, imageShape } from "./imageData.ts";
+
+/** Images to classes: top-1 accuracy on test images. */
+export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, ClassEvaluation, TrainedClassifier, ImageDataOptions> =
+  defineTask({
+    name: "classes",
+    samples: "images",
+    lossUnit: "nats",
+    pathDescription: imagePath,
+    defaultPath: "embedded",
+    schema: imageDataOptions,
+    infoOf: (data) => imageInfo(data, data),
+    shapeOf: imageShape,
+    amountOf: ({ train }) => `${train.count} images`,
+    batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, data, prefetch),
+    evaluateUnit: async (method, unit, data, options) =>
+      unit.isSilent ? {} : { accuracy: await evaluateClassUnit(method, unit, data, options) },
+    evaluate: evaluateClasses,
+    lossByLevel: lossByClassLevel,
+    scoreOf: ({ mean }) => ({ title: "test accuracy %", value: 100 * mean, best: "max", digits: 2 }),
+    textOf: (evaluation) => {
+      const levels = evaluation.crossEntropy.map(({ sigma, block, crossEntropy }) => `${crossEntropy.toFixed(3)} at ${sigma} (${block})`);
+      return [
+        `test accuracy ${accuracyText(evaluation)}`,
+        ...Object.entries(evaluation.units).map(([name, accuracy]) => `  ${name} alone ${(100 * accuracy).toFixed(2)} %`),
+        ...(levels.length > 0 ? [`cross-entropy in nats by sigma: ${levels.join(", ")}`] : []),
+      ].join("\n");
+    },
+    detailsOf: ({ classes: own }) => Object.entries(own).map(([name, accuracy]) => `  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`),
+    unitTextOf: ({ accuracy }) => `test accuracy alone ${(100 * accuracy!).toFixed(2)} %`,
+    sectionsOf: (evaluation, method, data) => [
+      resultSection(method, data, evaluation),
+      ...(evaluation.crossEntropy.length > 0 ? [crossEntropySection(evaluation)] : []),
+    ],
+    dataSection: imageDataSection,
+    trained: (method, info, use) => trainedClassifier(method, info, use),
+    curves: [
+      { metric: "accuracy", title: "Training accuracy", label: "accuracy" },
+      { metric: "validation/accuracy", title: "Test accuracy of each unit alone", label: "accuracy" },
+    ],
+  });
+
+/** "93.10 ± 0.42 %", or "93.10 %" where nothing is random. */
+export function accuracyText({ mean, std, accuracies }: ClassEvaluation): string {
+  return accuracies.length > 1 ? `${(100 * mean).toFixed(2)} ± ${(100 * std).toFixed(2)} %` : `${(100 * mean).toFixed(2)} %`;
+}
+
+export function percent(share: number): { readonly text: string; readonly value: number } {
+  return { text: `${(100 * share).toFixed(1)} %`, value: share };
+}
+
+function resultSection(method: Classifier, { test }: ImageDataset, evaluation: ClassEvaluation): Section {
+  const rows: Cell[][] = [
+    [method.name, { text: accuracyText(evaluation), value: evaluation.mean }],
+    ...Object.entries(evaluation.units).map(([unit, accuracy]) => [`${unit} alone`, percent(accuracy)]),
+  ];
+  const spread = evaluation.accuracies.length > 1 ? ` ± over ${evaluation.accuracies.length} starting noises.` : "";
+  return {
+    heading: "Result",
+    paragraphs: [`Top-1 accuracy on the ${test.count} test images.${spread}`],
+    table: { columns: ["network", { title: "accuracy", best: "max" }], rows },
+  };
+}
+
+function crossEntropySection({ crossEntropy }: ClassEvaluation): Section {
+  return {
+    heading: "Cross-entropy at fixed noise levels",
+    paragraphs: [
+      "In nats, of the block that owns the level, given a noisy label. At the highest level the label carries no information: the image alone counts.",
+    ],
+    table: {
+      columns: [{ title: "sigma", align: "right" }, "block", { title: "cross-entropy", align: "right" }],
+      rows: crossEntropy.map((level) => [formatNumber(level.sigma), level.block, formatNumber(level.crossEntropy)]),
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import type { DiffusionBlocks } from "../blocks/index.ts";
+import { type ImageDataset, testBatches } from "../data/index.ts";
+import type { LossByLevel } from "../define/index.ts";
+import { fold, key } from "../random.ts";
+import type { Device } from "../runtime/index.ts";
+import {
+  accuracyOf,
+  type ClassCounts,
+  type Classifier,
+  classCounts,
+  createCaller,
+  createPredictor,
+  type LabelledBatch,
+  type ParameterValues,
+  type Predictor,
+  type Unit,
+} from "../train/index.ts";
+import { comparedSigmas, crossEntropyAt, type LevelCrossEntropy } from "./crossEntropy.ts";
+
+/** What a trained classifier does with the test data. Accuracies are top-1 shares from 0 to 1. */
+export interface ClassEvaluation {
+  /** Of the whole method, one for each seed of the starting noise. */
+  readonly accuracies: readonly number[];
+  readonly mean: number;
+  /** Over the seeds; 0 where nothing is random. */
+  readonly std: number;
+  /** Of each unit answering alone from the input, where there are several. */
+  readonly units: Readonly<Record<string, number>>;
+  /** Of the images of each class, over all seeds. */
+  readonly classes: Readonly<Record<string, number>>;
+  /** At fixed noise levels, the highest first; empty for methods without noise. */
+  readonly crossEntropy: readonly LevelCrossEntropy[];
+}
+
+export interface EvaluateOptions {
+  readonly device: Device;
+  readonly values: ParameterValues;
+  readonly batchSize: number;
+  /** How many starting noises; methods without noise are asked once. */
+  readonly seeds: number;
+}
+
+/** The test images as prediction takes them; each batch is valid until the next. */
+export function* testInputs(data: ImageDataset, batchSize: number): Generator<LabelledBatch> {
+  for (const { images, labels, count } of testBatches(data.test, { batchSize, mean: data.mean, std: data.std, reuse: true })) {
+    yield { input: images, labels, count };
+  }
+}
+
+/** Top-1 accuracy of one unit alone over all test images, from its present parameters. */
+export async function evaluateClassUnit(
+  method: Classifier,
+  unit: Unit,
+  data: ImageDataset,
+  { device, values, batchSize }: Omit<EvaluateOptions, "seeds">,
+): Promise<number> {
+  await using predictor = createPredictor(method, { device, values, batchSize });
+  return await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
+}
+
+/** Measures a whole method, and each of its units, on all test images. */
+export async function evaluateClasses(
+  method: Classifier,
+  data: ImageDataset,
+  { device, values, batchSize, seeds }: EvaluateOptions,
+): Promise<ClassEvaluation> {
+  await using predictor = createPredictor(method, { device, values, batchSize });
+  const inputs = (): Generator<LabelledBatch> => testInputs(data, batchSize);
+  const isNoisy = isBlocks(method);
+  const counts: ClassCounts[] = [];
+  for (let seed = 0; seed < (isNoisy ? Math.max(1, seeds) : 1); seed++) {
+    counts.push(await classCounts(predictor, inputs(), data.numClasses, seed));
+  }
+  const accuracies = counts.map(({ hits, totals }) => sum(hits) / sum(totals));
+  const ofClass = (k: number): number => sum(counts.map(({ hits }) => hits[k]!)) / sum(counts.map(({ totals }) => totals[k]!));
+  return {
+    accuracies,
+    ...meanAndDeviation(accuracies),
+    units: await unitAccuracies(method, predictor, inputs, data.numClasses),
+    classes: Object.fromEntries(data.classNames.map((name, k) => [name, ofClass(k)] as const).filter(([, share]) => !Number.isNaN(share))),
+    crossEntropy: isNoisy ? await crossEntropies(method, predictor, inputs) : [],
+  };
+}
+
+async function unitAccuracies(
+  method: Classifier,
+  predictor: Predictor,
+  inputs: () => Iterable<LabelledBatch>,
+  numClasses: number,
+): Promise<Record<string, number>> {
+  const accuracies: Record<string, number> = {};
+  if (method.units.length === 1) return accuracies;
+  for (const unit of method.units.filter(({ isSilent }) => !isSilent))
+    accuracies[unit.name] = await accuracyOf(predictor, inputs(), numClasses, 0, unit);
+  return accuracies;
+}
+
+async function crossEntropies(
+  method: DiffusionBlocks,
+  predictor: Predictor,
+  inputs: () => Iterable<LabelledBatch>,
+): Promise<LevelCrossEntropy[]> {
+  const { sigmaMin, sigmaMax } = method.partition.noise;
+  const levels: LevelCrossEntropy[] = [];
+  for (const sigma of comparedSigmas.filter((level) => level >= sigmaMin && level <= sigmaMax)) {
+    levels.unshift(await crossEntropyAt(method, predictor, inputs(), sigma, fold(key("cross-entropy"), levels.length)));
+  }
+  return levels;
+}
+
+function isBlocks(method: Classifier): method is DiffusionBlocks {
+  return "partition" in method;
+}
+
+/** Mean and sample standard deviation; 0 for one value. */
+function meanAndDeviation(values: readonly number[]): { mean: number; std: number } {
+  const mean = sum(values) / values.length;
+  return { mean, std: Math.sqrt(sum(values.map((value) => (value - mean) ** 2)) / Math.max(1, values.length - 1)) };
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+/** The cross-entropy of a noise level on test images; undefined for methods without noise. */
+export function lossByClassLevel(method: Classifier, data: ImageDataset, options: Omit<EvaluateOptions, "seeds">): LossByLevel | undefined {
+  if (!isBlocks(method)) return undefined;
+  const caller = createCaller(method, options);
+  const noiseKey = key("loss by noise");
+  return {
+    noise: method.partition.noise,
+    lossAt: async (sigma, level) =>
+      (await crossEntropyAt(method, caller, testInputs(data, options.batchSize), sigma, fold(noiseKey, level))).crossEntropy,
+    [Symbol.asyncDispose]: () => caller.dispose(),
+  };
+}

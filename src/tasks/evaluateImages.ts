@@ -1,0 +1,85 @@
+import { denoisingFeeds, type ImageDenoiser } from "../blocks/index.ts";
+import { type ImageDataset, type Normalisation, testBatches } from "../data/index.ts";
+import type { LossByLevel } from "../define/index.ts";
+import { blockOfSigma, precondition } from "../diffusion/index.ts";
+import { fold, key, normal } from "../random.ts";
+import type { Device } from "../runtime/index.ts";
+import { createCaller, type ParameterValues, type Unit } from "../train/index.ts";
+
+/** The error of a denoiser at one noise level, by the block that owns it. */
+export interface LevelError {
+  readonly sigma: number;
+  readonly block: string;
+  /** w(σ) · mean over pixels and test images of (D(y + σε) − y)²: 1 is what the mean image would reach at high noise. */
+  readonly weighted: number;
+}
+
+/** What a trained diffusion network does with the test data, at fixed noise levels, the highest first. */
+export interface ImageEvaluation {
+  readonly levels: readonly LevelError[];
+  /** The mean over the levels. */
+  readonly loss: number;
+}
+
+export interface EvaluateImagesOptions {
+  readonly device: Device;
+  readonly values: ParameterValues;
+  readonly batchSize: number;
+  /** Only the levels that this unit owns. */
+  readonly unit?: Unit;
+  readonly sigmas?: readonly number[];
+}
+
+const comparedSigmas: readonly number[] = [0.02, 0.1, 0.3, 1, 3, 10];
+/** Test images that are used, at most. */
+const numImages = 512;
+
+/** Measures denoising on test images; noise is the same at every call. */
+export async function evaluateImages(
+  method: ImageDenoiser,
+  data: ImageDataset,
+  normalisation: Normalisation,
+  { device, values, batchSize, unit, sigmas = comparedSigmas }: EvaluateImagesOptions,
+): Promise<ImageEvaluation> {
+  await using caller = createCaller(method, { device, values, batchSize });
+  const { noise } = method.partition;
+  const levels: LevelError[] = [];
+  for (const [i, sigma] of sigmas.entries()) {
+    if (sigma < noise.sigmaMin || sigma > noise.sigmaMax) continue;
+    const block = method.units[blockOfSigma(method.partition, sigma)]!;
+    if (unit !== undefined && block !== unit) continue;
+    const { lossWeight } = precondition(sigma, noise.sigmaData);
+    let [total, pixels, batch] = [0, 0, 0];
+    for (const { images, labels, count } of testBatches(data.test, { batchSize, ...normalisation, reuse: true })) {
+      const epsilon = new Float32Array(images.length);
+      normal(fold(fold(key("denoising"), i), batch++), epsilon);
+      const { program, feeds } = denoisingFeeds(
+        method,
+        images.map((y, j) => y + sigma * epsilon[j]!),
+        sigma,
+        labels,
+      );
+      const denoised = (await caller.call(program, feeds)).denoised as Float32Array;
+      const real = (images.length / batchSize) * count;
+      for (let j = 0; j < real; j++) total += (denoised[j]! - images[j]!) ** 2;
+      pixels += real;
+      if (batch * batchSize >= numImages) break;
+    }
+    levels.unshift({ sigma, block: block.name, weighted: (lossWeight * total) / pixels });
+  }
+  return { levels, loss: levels.reduce((sum, { weighted }) => sum + weighted, 0) / Math.max(1, levels.length) };
+}
+
+/** The weighted denoising loss of a noise level on test images. */
+export function lossByImageLevel(
+  method: ImageDenoiser,
+  data: ImageDataset,
+  normalisation: Normalisation,
+  options: Omit<EvaluateImagesOptions, "unit" | "sigmas">,
+): LossByLevel {
+  return {
+    noise: method.partition.noise,
+    lossAt: async (sigma) => (await evaluateImages(method, data, normalisation, { ...options, sigmas: [sigma] })).loss,
+    [Symbol.asyncDispose]: async () => {},
+  };
+}

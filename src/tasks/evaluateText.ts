@@ -1,0 +1,152 @@
+import { crossEntropyOfLevel, type LanguageBlocks, type MaskedText, type TextBound, textBound } from "../blocks/index.ts";
+import { type TextDataset, unigramEntropy } from "../data/index.ts";
+import type { LossByLevel } from "../define/index.ts";
+import { isLanguageModel } from "../inference/index.ts";
+import { fold, key } from "../random.ts";
+import type { Device } from "../runtime/index.ts";
+import { type CallProgram, createCaller, type LanguageModel, overlappingText, type ParameterValues, type Unit } from "../train/index.ts";
+
+/** What is known of −log₂ p of a text, in bits for each token: it is this, or on average at most this; with a standard error where it was estimated. */
+export interface TextBits {
+  readonly bits: number;
+  readonly error?: number;
+  readonly kind: "exact" | "bound";
+}
+
+/** What a model of text does with held-out text. */
+export interface TextEvaluation extends TextBits {
+  /** 2^bits: among how many tokens the model is undecided. */
+  readonly perplexity: number;
+  /** bits for each byte of the text: what tokenizers cannot flatter. */
+  readonly bitsPerByte: number;
+  /** What each block contributes to a bound. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** All likelihoods that a language model has, by name, that of `bits` first. */
+  readonly likelihoods: Readonly<Record<string, TextBits>>;
+  /** What a model reaches that knows nothing, and one that knows how often each token occurs. */
+  readonly uniform: number;
+  readonly unigram: number;
+  readonly tokens: number;
+}
+
+export interface EvaluateTextOptions {
+  readonly device: Device;
+  readonly values: ParameterValues;
+  readonly batchSize: number;
+  /** Where times and hidden tokens are drawn: how often, for an average. */
+  readonly seeds: number;
+}
+
+/** Measures a model on the test part. */
+export async function evaluateText(
+  method: MaskedText | LanguageModel,
+  data: TextDataset,
+  { device, values, batchSize, seeds }: EvaluateTextOptions,
+): Promise<TextEvaluation> {
+  await using caller = createCaller(method, { device, values, batchSize });
+  const measured = isLanguageModel(method)
+    ? await languageBits(method, caller.call, batchSize, data.test)
+    : await maskedBits(method, caller.call, { batchSize, seeds, tokens: data.test });
+  const { vocabSize } = data.tokenizer;
+  const bytes = new TextEncoder().encode(data.tokenizer.decode(data.test)).length;
+  return {
+    ...measured,
+    perplexity: 2 ** measured.bits,
+    bitsPerByte: (measured.bits * data.test.length) / bytes,
+    uniform: Math.log2(vocabSize),
+    unigram: inBits(unigramEntropy(data.test, vocabSize)),
+    tokens: data.test.length,
+  };
+}
+
+type MeasuredBits = TextBits & Pick<TextEvaluation, "parts" | "likelihoods">;
+
+async function languageBits(
+  method: LanguageModel,
+  call: CallProgram,
+  batchSize: number,
+  tokens: Int32Array,
+  unit?: Unit,
+): Promise<MeasuredBits> {
+  const measured = await method.likelihoods(call, batchSize, overlappingText(tokens, method.length), key("likelihood"), unit);
+  const likelihoods = Object.fromEntries(
+    Object.entries(measured).map(([name, { nats, error, kind }]): [string, TextBits] => [
+      name,
+      { bits: inBits(nats), ...(error !== undefined && { error: inBits(error) }), kind },
+    ]),
+  );
+  return { ...Object.values(likelihoods)[0]!, parts: {}, likelihoods };
+}
+
+async function maskedBits(
+  method: MaskedText,
+  call: CallProgram,
+  { batchSize, seeds, tokens }: { readonly batchSize: number; readonly seeds: number; readonly tokens: Int32Array },
+): Promise<MeasuredBits> {
+  const bounds: TextBound[] = [];
+  for (let seed = 0; seed < seeds; seed++) bounds.push(await textBound({ method, call, batchSize, tokens, key: fold(key("bound"), seed) }));
+  const mean = (of: (bound: TextBound) => number): number => bounds.reduce((sum, bound) => sum + of(bound), 0) / bounds.length;
+  return {
+    bits: inBits(mean(({ nats }) => nats)),
+    error: inBits(mean(({ error }) => error) / Math.sqrt(seeds)),
+    kind: "bound",
+    parts: Object.fromEntries(method.units.map(({ name }, b) => [name, inBits(mean(({ parts }) => parts[b]!))])),
+    likelihoods: {},
+  };
+}
+
+function inBits(nats: number): number {
+  return nats / Math.LN2;
+}
+
+/** Sequences of the validation part that are measured while a block trains. */
+const watched = 256;
+
+/** What one block knows of validation text, in bits for each token: of a masked diffusion model the part of the bound that lies in its range. */
+export async function evaluateTextUnit(
+  method: MaskedText | LanguageModel,
+  unit: Unit,
+  data: TextDataset,
+  { device, values, batchSize }: Omit<EvaluateTextOptions, "seeds">,
+): Promise<number> {
+  await using caller = createCaller(method, { device, values, batchSize });
+  const { call } = caller;
+  if (isLanguageModel(method)) {
+    const tokens = data.validation.subarray(0, (watched / 4) * method.length);
+    return (await languageBits(method, call, batchSize, tokens, unit)).bits;
+  }
+  const tokens = data.validation.subarray(0, watched * method.architecture.length);
+  const block = method.units.indexOf(unit);
+  return inBits((await textBound({ method, call, batchSize, tokens, key: key("watched"), block })).nats);
+}
+
+/** The cross-entropy of a noise level on validation text; undefined for models without noise levels. */
+export function lossByTextLevel(
+  method: MaskedText | LanguageModel,
+  data: TextDataset,
+  options: Omit<EvaluateTextOptions, "seeds">,
+): LossByLevel | undefined {
+  if (!isLanguageBlocks(method)) return undefined;
+  const caller = createCaller(method, options);
+  const measured = overlappingText(data.validation.subarray(0, 64 * method.length), method.length);
+  const noiseKey = key("loss by noise");
+  return {
+    noise: method.partition.noise,
+    lossAt: (sigma, level) => {
+      const measure = {
+        model: method,
+        call: caller.call,
+        batchSize: options.batchSize,
+        text: measured,
+        key: fold(noiseKey, level),
+        block: undefined,
+      };
+      return crossEntropyOfLevel(measure, sigma);
+    },
+    [Symbol.asyncDispose]: () => caller.dispose(),
+  };
+}
+
+function isLanguageBlocks(method: MaskedText | LanguageModel): method is LanguageBlocks {
+  return "partition" in method && "noise" in (method.partition as object);
+}

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import {
+  type Augmentation,
+  augmentations,
+  encodePngGrid,
+  type ImageBatch,
+  type ImageDataset,
+  type ImageInfo,
+  type Normalisation,
+  type PrefetchBatches,
+  trainBatches,
+} from "../data/index.ts";
+import { type BatchOptions, type ImageData, option } from "../define/index.ts";
+import { UsageError } from "../errors.ts";
+import type { Section } from "../report/index.ts";
+import type { BatchSource } from "../train/index.ts";
+
+/** Options of image data besides their path. */
+export const imageDataOptions = z.strictObject({
+  augmentation: option(z.enum(augmentations as [Augmentation, ...Augmentation[]]), {
+    flag: "augment",
+    value: "kind",
+    description: "augmentation of training images",
+  }).default("flip-crop"),
+});
+
+export type ImageDataOptions = z.output<typeof imageDataOptions>;
+
+export const imagePath = "CIFAR or MNIST folder, image folder, tar(.gz) of one, latents as .safetensors, or embedded";
+
+/** @param normalisation how pixels become numbers. */
+export function imageInfo(data: ImageDataset, { mean, std }: Normalisation): ImageInfo {
+  const { name, numClasses, classNames, isLatent = false, train } = data;
+  const { channels, height, width } = train;
+  return { name, channels, height, width, numClasses, classNames, isLatent, mean, std };
+}
+
+/** @throws {UsageError} if the images are not square. */
+export function imageShape({ name, channels, height, width, numClasses }: ImageInfo): ImageData {
+  if (height === width) return { channels, imageSize: height, numClasses };
+  throw new UsageError("notSquare", { height, width }, `${name}: images must be square, these are ${width}×${height}.`);
+}
+
+/**
+ * Training batches, made where they are used in memory that is taken once: a batch is valid until as many others as one update takes were asked for.
+ *
+ * @param prefetch makes them in a thread of its own, for devices beside which the CPU is free.
+ */
+export function imageBatches(
+  data: ImageDataset,
+  { augmentation }: ImageDataOptions,
+  { batchSize, seed, accumulate }: BatchOptions,
+  normalisation: Normalisation,
+  prefetch?: PrefetchBatches,
+): BatchSource & Partial<AsyncDisposable> {
+  const options = { batchSize, seed, augmentation, ...normalisation };
+  if (prefetch !== undefined) {
+    const batches = prefetch(data.train, options);
+    return {
+      stepsPerEpoch: batches.stepsPerEpoch,
+      at: async (index) => stepBatch(await batches.at(index)),
+      [Symbol.asyncDispose]: () => batches[Symbol.asyncDispose](),
+    };
+  }
+  const batches = trainBatches(data.train, options);
+  const kept: ImageBatch[] = [];
+  return {
+    stepsPerEpoch: batches.stepsPerEpoch,
+    at: (index) => {
+      const place = index % accumulate;
+      kept[place] = batches.at(index, kept[place]);
+      return stepBatch(kept[place]);
+    },
+  };
+}
+
+function stepBatch({ images, labels }: ImageBatch): { readonly input: Float32Array; readonly labels: Int32Array } {
+  return { input: images, labels };
+}
+
+/** A sheet of training images; none for latent ones. */
+export function sampleSheet({ train }: ImageDataset, count = 40): Uint8Array | undefined {
+  const { channels, height, width, images } = train;
+  if (images instanceof Float32Array) return undefined;
+  return encodePngGrid(images, { count: Math.min(count, train.count), channels, height, width, columns: 20, scale: 1 });
+}
+
+/** A sheet of images, and how many there are. */
+export function imageDataSection(data: ImageDataset): Section {
+  const { channels, height, width, count } = data.train;
+  const caption = `${data.name}: ${count} training images${data.isLatent ? `, latent, ${channels}×${height}×${width}` : ""}, ${data.numClasses} classes`;
+  const png = sampleSheet(data);
+  return { heading: "Data", ...(png === undefined ? { paragraphs: [caption] } : { images: [{ caption, png }] }) };
+}

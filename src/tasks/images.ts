@@ -1,0 +1,54 @@
+import type { ImageDenoiser } from "../blocks/index.ts";
+import type { ImageDataset, ImageInfo, Normalisation } from "../data/index.ts";
+import { defineTask, type ImageData, type Task } from "../define/index.ts";
+import { type TrainedImageModel, trainedImageModel } from "../inference/index.ts";
+import { formatNumber } from "../report/index.ts";
+import { evaluateImages, type ImageEvaluation, lossByImageLevel } from "./evaluateImages.ts";
+import { type ImageDataOptions, imageBatches, imageDataOptions, imageDataSection, imageInfo, imagePath, imageShape } from "./imageData.ts";
+
+/** Noisy images to images: the denoising loss on test images by noise level; images are drawn from it. */
+export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, ImageEvaluation, TrainedImageModel, ImageDataOptions> =
+  defineTask({
+    name: "images",
+    samples: "images",
+    lossUnit: "weighted squared error",
+    pathDescription: imagePath,
+    defaultPath: "embedded",
+    schema: imageDataOptions,
+    infoOf: (data) => imageInfo(data, imageRange(data)),
+    shapeOf: imageShape,
+    amountOf: ({ train }) => `${train.count} images`,
+    batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, imageRange(data), prefetch),
+    evaluateUnit: async (method, unit, data, options) => ({
+      loss: (await evaluateImages(method, data, imageRange(data), { ...options, unit })).loss,
+    }),
+    evaluate: (method, data, options) => evaluateImages(method, data, imageRange(data), options),
+    lossByLevel: (method, data, options) => lossByImageLevel(method, data, imageRange(data), options),
+    scoreOf: ({ loss }) => ({ title: "denoising loss", value: loss, best: "min", digits: 4 }),
+    textOf: ({ loss, levels }) => {
+      const byLevel = levels.map(({ weighted, sigma, block }) => `${weighted.toFixed(3)} at ${sigma} (${block})`);
+      return `denoising loss on test images ${loss.toFixed(4)}\nby sigma: ${byLevel.join(", ")}`;
+    },
+    detailsOf: () => [],
+    unitTextOf: ({ loss }) => `denoising loss on test images ${loss!.toFixed(4)}`,
+    sectionsOf: ({ levels, loss }) => [
+      {
+        heading: "Denoising loss on test images",
+        paragraphs: [
+          `w(sigma) times the mean squared error, by noise level: ${formatNumber(loss)} on average. At the highest level 1 is what the mean image would reach. dblocks sample draws images.`,
+        ],
+        table: {
+          columns: [{ title: "sigma", align: "right" }, "block", { title: "loss", align: "right" }],
+          rows: levels.map(({ sigma, block, weighted }) => [formatNumber(sigma), block, formatNumber(weighted)]),
+        },
+      },
+    ],
+    dataSection: imageDataSection,
+    trained: (method, info, use) => trainedImageModel(method, info, use),
+    curves: [{ metric: "validation/loss", title: "Denoising loss on test images", label: "loss" }],
+  });
+
+/** Pixels become [−1, 1]; latent numbers get EDM's deviation of 1/2. */
+function imageRange({ mean, std, isLatent = false }: ImageDataset): Normalisation {
+  return isLatent ? { mean, std: std.map((deviation) => 2 * deviation) } : { mean: mean.map(() => 0.5), std: std.map(() => 0.5) };
+}
