@@ -1,0 +1,38 @@
+import { type ImageDataset, type LoadOptions, loadImages, loadText, type TextDataset } from "../data/index.ts";
+import type { AnyTask, RunConfig } from "../define/index.ts";
+import { UsageError } from "../errors.ts";
+import { classes, images, text } from "../tasks/index.ts";
+
+/** Reads a data set from disk. */
+export type Load<Data> = (path: string, options: RunConfig["data"], load: LoadOptions) => Promise<Data>;
+
+const loadImageData: Load<ImageDataset> = (path, _, load) => loadImages(path, load);
+const loadTextData: Load<TextDataset> = (path, { tokenizer }, load) => loadText(path, tokenizer as string, load);
+
+/** How the data of each task are read. */
+const loaders = new Map<AnyTask, Load<unknown>>([
+  [classes, loadImageData],
+  [images, loadImageData],
+  [text, loadTextData],
+]);
+
+/** Says how the data of a task of one's own are read. */
+export function registerLoader<Data>(task: AnyTask, load: Load<Data>): void {
+  loaders.set(task, load);
+}
+
+/**
+ * The data of a run.
+ *
+ * @param path where they are, if not where the configuration says.
+ * @throws {DataError} if they are missing or damaged. {UsageError} if nobody reads data of this task.
+ */
+export async function loadData(
+  task: AnyTask,
+  options: RunConfig["data"],
+  { path = options.path, ...load }: LoadOptions & { readonly path?: string | undefined } = {},
+): Promise<unknown> {
+  const loader = loaders.get(task);
+  if (loader !== undefined) return loader(path, options, load);
+  throw new UsageError("noLoader", { task: task.name }, `Nothing reads data of the task "${task.name}": call registerLoader.`);
+}

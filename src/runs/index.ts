@@ -1,0 +1,24 @@
+/** Runs on disk: what a command does beyond reading its options. */
+export { type Load, loadData, registerLoader } from "./data.ts";
+export { evaluateGeneration, type GenerationOptions, type GenerationQuality } from "./evaluateGeneration.ts";
+export { type ImageFid, type ImageFidOptions, imageFid } from "./imageFid.ts";
+export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
+export { type LoadRunOptions, loadRun } from "./loadRun.ts";
+export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";
+export { type TrainUnitsInProcessesOptions, trainUnitsInProcesses } from "./parallel.ts";
+export { buildSchedule, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
+export { configSection, curve, type RunReport, runReport, trainingCurves } from "./report.ts";
+export { readRunConfig, runConfigAt } from "./runConfigFile.ts";
+export {
+  type DeviceChoice,
+  deviceOf,
+  type EvaluateRunOptions,
+  evaluateRun,
+  evaluationData,
+  loadParameters,
+  openTrainedRun,
+  type RunEvaluation,
+  type TrainedRun,
+} from "./trainedRun.ts";
+export { buildOptimizer, type RunListener, type TrainingCost, type TrainRunOptions, type TrainRunResult, trainRun } from "./trainRun.ts";
+export { unitNamed } from "./units.ts";
