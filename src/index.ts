@@ -1,5 +1,5 @@
 /**
- * The first door of diffusion-blocks: networks, methods, training and inference, for Node, browsers and workers. What needs a disk or processes is in
+ * The first door of diffusion-blocks: networks, methods, training and inference. Runs, processes and studies are in
  * "diffusion-blocks/node".
  */
 export * from "./baselines/index.ts";

@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
 import { afterAll, describe, expect, test } from "vitest";
 import { asFloat32, readSafetensors } from "../src/formats/index.ts";
+import { loadRun } from "../src/runs/index.ts";
+import { classes } from "../src/tasks/index.ts";
 
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const goldenFolder = process.env.DBLOCKS_GOLDEN ?? fileURLToPath(new URL("../../shared/golden", import.meta.url));
@@ -492,6 +494,32 @@ describe("options belong to a model and a method", () => {
     expect(oneOf.map(({ title }) => title)).toEqual(expect.arrayContaining(["vit, blocks", "dit, end-to-end", "noprop-cnn, noprop-fm"]));
     const config = JSON.parse(readFileSync(join(folder, "whole", "config.json"), "utf8"));
     expect(JSON.parse(readFileSync(join(folder, "whole", config.$schema), "utf8")).title).toBe("vit, blocks");
+  });
+
+  test("--plugin adds models, as many files as are named, before the command or after it", async () => {
+    const door = fileURLToPath(new URL("../dist/index.js", import.meta.url));
+    const plugin = (name: string): string => {
+      const file = join(folder, `${name}.mjs`);
+      writeFileSync(file, `import { mlpModel } from "${door}";\nexport const model = { ...mlpModel, name: "${name}" };\n`);
+      return file;
+    };
+    const plugins = ["one", "two"].flatMap((name) => ["--plugin", plugin(name)]);
+    const { stdout } = await dblocks(...plugins, "train", "two", "--data", data, "--width", "7", "--dry-run");
+    expect(JSON.parse(stdout).model).toMatchObject({ name: "two", width: 7 });
+    expect((await dblocks("train", "one", "--help", ...plugins)).stdout).toContain("--layers");
+    const unknown = await dblocks("train", "one", "--data", data, "--dry-run");
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("one")]);
+  });
+
+  test("blocks of a trained run answer alone, as often as they are asked for, and leave the model whole", async () => {
+    const model = await loadRun(join(folder, "whole"), { task: classes, batchSize: 4 });
+    const images = new Uint8Array(2 * 3072).fill(90);
+    const first = await model.block(0).predict(images);
+    await model.block(2).predict(images);
+    expect((await model.block(0).predict(images)).probabilities).toEqual(first.probabilities);
+    expect(Math.fround((await model.predict(images)).probabilities.slice(0, 10).reduce((sum, p) => sum + p, 0))).toBeCloseTo(1, 5);
+    expect(() => model.block(3)).toThrow(/no block 3; there are 3/);
+    await model.dispose();
   });
 
   test("predict names the classes of images, and measures texts", async () => {

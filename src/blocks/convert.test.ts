@@ -2,10 +2,9 @@ import { describe, expect, test } from "vitest";
 import { tinyVit } from "../../test/support/tiny.ts";
 import { partition } from "../diffusion/index.ts";
 import { PartitionError } from "../errors.ts";
-import { vit, vitOfficialCifar100 } from "../models/index.ts";
+import { officialChoices, vit, vitOfficialCifar100 } from "../models/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type BlocksOptions, convert, type DiffusionBlocks } from "./convert.ts";
-import { officialChoices } from "./official.ts";
 import type { SharedPolicy } from "./sharing.ts";
 
 const cut = partition({ numBlocks: 3 });

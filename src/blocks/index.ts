@@ -10,7 +10,6 @@ export * from "./maskedText.ts";
 export { crossEntropyOfLevel } from "./measureLanguage.ts";
 export * from "./measureText.ts";
 export * from "./objective.ts";
-export * from "./official.ts";
 export * from "./predict.ts";
 export * from "./recurrentBlock.ts";
 export * from "./sampleImages.ts";

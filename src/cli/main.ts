@@ -43,8 +43,13 @@ function withCommonOptions(command: Command): Command {
   return command
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-    .option("--plugin <file...>", "ES modules whose models and methods become available")
+    .option("--plugin <file>", "ES module whose models and methods become available; may be repeated", collected)
     .option("--debug", "show where an error comes from");
+}
+
+/** The values of an option that may be repeated. */
+function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 // A reader that closes its end early, such as head, is no failure.

@@ -9,6 +9,7 @@ import {
   type Flag,
   flagsOf,
   parseRunConfig,
+  presetPart,
   type Registry,
   type RunConfig,
   type Section,
@@ -21,6 +22,8 @@ import { number, valueIn } from "./words.ts";
 export interface NamedRun {
   readonly model: AnyModel;
   readonly method: string;
+  /** The content of --config. */
+  readonly file: ConfigPart | undefined;
   readonly flags: readonly Flag[];
   /** Whether help lists all options. */
   readonly all: boolean;
@@ -29,14 +32,18 @@ export interface NamedRun {
 /**
  * The model and method that words name. A configuration file or a preset names a method where no --method does.
  *
- * @throws {UsageError} if there is no such model or method, or the method cannot train the model.
+ * @throws {UsageError} if there is no such model or method, the method cannot train the model, or the file cannot be read.
  */
 export async function namedRun(registry: Registry, words: readonly string[]): Promise<NamedRun | undefined> {
   const name = words.find((word, i) => !word.startsWith("-") && (i === 0 || !takesValue(words[i - 1]!, registry)));
   if (name === undefined) return undefined;
   const model = registry.model(name);
-  const method = valueIn(words, "method") ?? (await fileMethod(words)) ?? presetMethod(model, words) ?? defaultMethod(model);
-  return { model, method, flags: flagsOf(configSchema(registry, name, method)), all: words.includes("--all") };
+  const [configFile, preset] = [valueIn(words, "config"), valueIn(words, "preset")];
+  const file = configFile === undefined ? undefined : await readConfigFile(configFile);
+  const methodOf = (part: ConfigPart | undefined): string | undefined =>
+    typeof part?.method === "string" ? part.method : (part?.method?.name as string | undefined);
+  const method = valueIn(words, "method") ?? methodOf(file) ?? methodOf(model.presets[preset ?? ""]) ?? defaultMethod(model);
+  return { model, method, file, flags: flagsOf(configSchema(registry, name, method)), all: words.includes("--all") };
 }
 
 /** The run that a command needs. @throws {UsageError} if no model was named. */
@@ -57,18 +64,6 @@ const switches = ["json", "dry-run", "help", "all", "debug", "equal-evaluations"
 function isSwitch(flag: string, registry: Registry): boolean {
   if (switches.includes(flag)) return true;
   return allFlags(registry).some((one) => one.flag === flag && one.schema instanceof z.ZodBoolean);
-}
-
-async function fileMethod(words: readonly string[]): Promise<string | undefined> {
-  const file = valueIn(words, "config");
-  if (file === undefined) return undefined;
-  const { method } = await readConfigFile(file);
-  return typeof method === "string" ? method : (method?.name as string | undefined);
-}
-
-function presetMethod({ presets }: AnyModel, words: readonly string[]): string | undefined {
-  const preset = valueIn(words, "preset");
-  return preset === undefined ? undefined : presets[preset]?.method?.name;
 }
 
 const headings: Readonly<Record<Section, (run: NamedRun) => string>> = {
@@ -141,19 +136,17 @@ export function describesRun(options: Readonly<Record<string, unknown>>, { flags
 /**
  * What the options of a command say of a run: `base`, then --preset, --config, flags and --set, each over those before.
  *
- * @throws {UsageError} for a file that cannot be read or an assignment that is none.
+ * @throws {UsageError} for an assignment that is none.
  */
-export async function partsOf(
+export function partsOf(
   options: Readonly<Record<string, unknown>>,
-  { model, method, flags }: NamedRun,
+  { model, method, file, flags }: NamedRun,
   base: ConfigPart = {},
-): Promise<ConfigPart[]> {
+): ConfigPart[] {
   const parts: ConfigPart[] = [base];
   const preset = model.presets[options.preset as string];
-  if (preset !== undefined)
-    parts.push({ ...preset, description: undefined, method: preset.method?.name === method ? preset.method : {} } as ConfigPart);
-  const file = options.config as string | undefined;
-  if (file !== undefined) parts.push(await readConfigFile(file));
+  if (preset !== undefined) parts.push(presetPart(preset, method));
+  if (file !== undefined) parts.push(file);
   parts.push({ model: { name: model.name }, ...(options.method !== undefined && { method: { name: method } }) });
   for (const { flag, path } of flags) {
     const value = options[optionKey(flag)];
@@ -169,14 +162,14 @@ export async function partsOf(
 }
 
 /** The configuration that the options of a command describe. @throws {UsageError} for unknown options and wrong values. */
-export async function runConfigOf(
+export function runConfigOf(
   registry: Registry,
   options: Readonly<Record<string, unknown>>,
   run: NamedRun,
   base: ConfigPart = {},
-): Promise<RunConfig> {
+): RunConfig {
   const named = { method: { name: run.method }, ...base };
-  return parseRunConfig(registry, await partsOf(options, run, named), "the options");
+  return parseRunConfig(registry, partsOf(options, run, named), "the options");
 }
 
 async function readConfigFile(file: string): Promise<ConfigPart> {

@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import { executionOptions } from "../index.ts";
 
 export function number(text: string): number {
   const value = Number(text);
@@ -18,10 +19,23 @@ export function positiveNumber(text: string): number {
   return value;
 }
 
-/** The value of an option on a command line, `--name value` or `--name=value`: for what must be known before options are parsed. */
+/**
+ * The value of an option on a command line, `--name value` or `--name=value`, the last one: for what must be known before options are
+ * parsed.
+ */
 export function valueIn(words: readonly string[], name: string): string | undefined {
-  const at = words.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  const at = words.findLastIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
   if (at < 0) return undefined;
   const [, ...inline] = words[at]!.split("=");
   return inline.length > 0 ? inline.join("=") : words[at + 1];
+}
+
+/** Where a trained run computes. */
+export function deviceOption(): Option {
+  return new Option("--device <name>", "where to compute (default: the run's own)").choices(executionOptions.shape.device.unwrap().options);
+}
+
+/** Its threads. */
+export function threadsOption(): Option {
+  return new Option("--threads <n>", "threads (default: the run's own, else all cores)").argParser(positiveNumber);
 }

@@ -23,7 +23,8 @@ export interface TextData {
 }
 
 /**
- * What goes into a network and what comes out of it: a value that models and methods share. A model is of one kind; a method says on which kinds it trains.
+ * What goes into a network and what comes out of it: a value that models and methods share. A model is of one kind; a method says on which
+ * kinds it trains.
  *
  * @typeParam Built what a model of this kind builds.
  * @typeParam Shape what it must know of the data.
@@ -43,6 +44,8 @@ export function networkKind<Built, Shape>(name: string): NetworkKind<Built, Shap
 export const classifierKind: NetworkKind<Architecture, ImageData> = networkKind("image classifier");
 /** Images to classes, in layers that take none. */
 export const plainClassifierKind: NetworkKind<Architecture, ImageData> = networkKind("classifier without noise conditioning");
+/** Both: for methods that need no noise conditioning. */
+export const classifierKinds = [classifierKind, plainClassifierKind] as const;
 /** Noisy images to images. */
 export const imageDenoiserKind: NetworkKind<ImageArchitecture, ImageData> = networkKind("image generator");
 /** Tokens, some of them masked, to tokens. */

@@ -50,7 +50,7 @@ export function on<Schema extends z.ZodObject, Built, Shape>(
 /**
  * Defines a method: what it returns goes into a registry, or is exported by a plugin.
  *
- * @example export const localLoss = defineMethod({ name: "local-loss", summary: "…", fits: [on(classifier, { schema, build })] })
+ * @example export const localLoss = defineMethod({ name: "local-loss", summary: "…", fits: [on(classifierKind, { schema, build })] })
  */
 export function defineMethod(definition: MethodDefinition): MethodDefinition {
   return Object.freeze(definition);

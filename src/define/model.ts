@@ -48,7 +48,8 @@ export type AnyModel = ModelDefinition<any, any, any>;
 /**
  * Defines a model: what it returns goes into a registry, or is exported by a plugin.
  *
- * @example export const mixerModel = defineModel({ name: "mixer", kind: classifier, task: classes, schema: mixerOptions, build: mixer, … })
+ * @example
+ * export const mixerModel = defineModel({ name: "mixer", kind: classifierKind, task: classes, schema: mixerOptions, build: mixer, … })
  */
 export function defineModel<Schema extends z.ZodObject, Built, Shape>(
   definition: Omit<ModelDefinition<z.output<Schema>, Built, Shape>, "schema" | "defaults" | "presets" | "compared"> & {

@@ -24,36 +24,22 @@ export class Registry {
 
   /** @throws {UsageError} if there is a model of this name. */
   addModel(model: AnyModel): void {
-    if (this.#models.has(model.name)) throw new UsageError("nameTaken", { name: model.name }, `There is a model "${model.name}" already.`);
-    this.#models.set(model.name, model);
+    add(this.#models, "model", model);
   }
 
   /** @throws {UsageError} if there is a method of this name. */
   addMethod(method: MethodDefinition): void {
-    if (this.#methods.has(method.name))
-      throw new UsageError("nameTaken", { name: method.name }, `There is a method "${method.name}" already.`);
-    this.#methods.set(method.name, method);
+    add(this.#methods, "method", method);
   }
 
-  /** @throws {UsageError} for an unknown name, with the nearest one. */
+  /** @throws {UsageError} `unknownModel` for an unknown name, with the nearest one. */
   model(name: string): AnyModel {
-    const found = this.#models.get(name);
-    if (found !== undefined) return found;
-    const known = [...this.#models.keys()];
-    throw new UsageError(
-      "unknownModel",
-      { name, known },
-      `There is no model "${name}".${nearest(name, known)} Models: ${known.join(", ")}.`,
-    );
+    return find(this.#models, "model", name);
   }
 
-  /** @throws {UsageError} for an unknown name, with the nearest one. */
+  /** @throws {UsageError} `unknownMethod` for an unknown name, with the nearest one. */
   method(name: string): MethodDefinition {
-    const found = this.#methods.get(name);
-    if (found !== undefined) return found;
-    const known = [...this.#methods.keys()];
-    const message = `There is no method "${name}".${nearest(name, known)} Methods: ${known.join(", ")}.`;
-    throw new UsageError("unknownMethod", { name, known }, message);
+    return find(this.#methods, "method", name);
   }
 
   /** The methods that can train a model. */
@@ -84,6 +70,20 @@ export class Registry {
       .map(({ name }) => `data of ${name}`);
     return [...models, ...methods, ...tasks];
   }
+}
+
+function add<Entry extends { readonly name: string }>(entries: Map<string, Entry>, what: "model" | "method", entry: Entry): void {
+  const { name } = entry;
+  if (entries.has(name)) throw new UsageError("nameTaken", { name }, `There is a ${what} "${name}" already.`);
+  entries.set(name, entry);
+}
+
+function find<Entry>(entries: ReadonlyMap<string, Entry>, what: "model" | "method", name: string): Entry {
+  const found = entries.get(name);
+  if (found !== undefined) return found;
+  const [known, title] = [[...entries.keys()], what === "model" ? "Model" : "Method"];
+  const message = `There is no ${what} "${name}".${nearest(name, known)} ${title}s: ${known.join(", ")}.`;
+  throw new UsageError(`unknown${title}`, { name, known }, message);
 }
 
 /** "an image classifier or a language model" */

@@ -3,7 +3,7 @@ import { UsageError } from "../errors.ts";
 import type { TrainingMethod } from "../train/index.ts";
 import { checkOptions, isRecord } from "./check.ts";
 import type { AnyMethodEntry } from "./method.ts";
-import type { AnyModel } from "./model.ts";
+import type { AnyModel, Preset } from "./model.ts";
 import { coreOf, type Defaults, infoOf, type OptionsSchema, option, withDefaults } from "./option.ts";
 import type { Registry } from "./registry.ts";
 import type { AnyTask } from "./task.ts";
@@ -19,8 +19,8 @@ export interface NamedOptions {
 }
 
 /**
- * A run, whole: what config.json holds. It is the composition of the options of one model, one method on it, its task's data, training and execution;
- * each owner has one schema.
+ * A run, whole: what config.json holds. It is the composition of the options of one model, one method on it, its task's data, training and
+ * execution; each owner has one schema.
  */
 export interface RunConfig {
   readonly $schema?: string | undefined;
@@ -52,7 +52,11 @@ export interface ConfigPart {
 export const sections = ["data", "model", "method", "training", "execution"] as const;
 export type Section = (typeof sections)[number];
 
-/** The schema of a run of this model by this method, with the defaults that hold for the two. @throws {UsageError} if the method cannot train the model. */
+/**
+ * The schema of a run of this model by this method, with the defaults that hold for the two.
+ *
+ * @throws {UsageError} if the method cannot train the model.
+ */
 export function configSchema(registry: Registry, modelName: string, methodName: string): Readonly<Record<Section, OptionsSchema>> {
   const model = registry.model(modelName);
   const entry = registry.entry(model, methodName);
@@ -88,7 +92,8 @@ function wholeSchema(registry: Registry, modelName: string, methodName: string):
 }
 
 /**
- * A configuration from parts, later ones over earlier ones, and defaults for the rest. The model is `vit` and the method `blocks` by default.
+ * A configuration from parts, later ones over earlier ones, and defaults for the rest. The model is `vit` by default, and the method the
+ * model's own, or `blocks`.
  *
  * @param where the configuration's name in messages.
  * @throws {UsageError} that names unknown options, with where they belong, and wrong values.
@@ -146,16 +151,24 @@ export function merge(base: Record<string, unknown>, over: object): Record<strin
   return result;
 }
 
-/** Parts for a model and method, without the method's options that it does not have there: of options that are given to several methods at once. */
+/** A preset as part of a configuration; its options of a method count only for that method, by default the one that it names. */
+export function presetPart({ description: _, ...part }: Preset, method: string | undefined = part.method?.name): ConfigPart {
+  return { ...part, method: part.method?.name === method ? { ...part.method } : {} };
+}
+
+/**
+ * Parts that are given to several methods at once, for one of them on one model: whatever they name, and without the options that this
+ * method does not have there.
+ */
 export function partsFor(registry: Registry, model: string, method: string, parts: readonly ConfigPart[]): readonly ConfigPart[] {
   const { shape } = configSchema(registry, model, method).method;
-  return parts.map((part) => {
-    if (!isRecord(part.method)) return part;
-    return {
-      ...part,
-      method: Object.fromEntries(Object.entries(part.method).filter(([key]) => key === "name" || Object.hasOwn(shape, key))),
-    };
-  });
+  const ownOf = (options: ConfigPart["method"]): Defaults =>
+    isRecord(options) ? Object.fromEntries(Object.entries(options).filter(([key]) => Object.hasOwn(shape, key))) : {};
+  return parts.map((part) => ({
+    ...part,
+    model: { ...(isRecord(part.model) ? part.model : {}), name: model },
+    method: { ...ownOf(part.method), name: method },
+  }));
 }
 
 /** What a configuration names, as values. */
@@ -190,8 +203,8 @@ export function buildMethod(registry: Registry, config: RunConfig, shape: object
 }
 
 /**
- * The part of a configuration that decides what is learned, with the name of the data set that it is learned from: checkpoints of another one are never
- * loaded. Device, threads, schedule, the path of the data and how predictions are made may change.
+ * The part of a configuration that decides what is learned, with the name of the data set that it is learned from: checkpoints of another
+ * one are never loaded. Device, threads, schedule, the path of the data and how predictions are made may change.
  */
 export function identityOf(registry: Registry, config: RunConfig, datasetName: string): object {
   const schemas = configSchema(registry, config.model.name, config.method.name);

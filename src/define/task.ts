@@ -34,8 +34,8 @@ export interface Score {
 }
 
 /**
- * What a run is for: what its data are, the batches made of them, how the result is evaluated and shown. Runs, reports and comparisons know nothing else of it.
- * Made by {@link defineTask}.
+ * What a run is for: what its data are, the batches made of them, how the result is evaluated and shown. Runs, reports and comparisons know
+ * nothing else of it. Made by {@link defineTask}.
  *
  * @typeParam Data what it is trained on, whole.
  * @typeParam Info what a trained model must know of its data: shapes, classes, normalisation, tokenizer. JSON; it is kept with the run.
@@ -47,6 +47,8 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   readonly name: string;
   /** What a sample is called, in the plural: "images", "sequences". */
   readonly samples: string;
+  /** What data are counted in while they are read: "images", "tokens". */
+  readonly counted: string;
   /** Of the training loss: "nats". */
   readonly lossUnit: string;
   /** What --data takes, for help, and where data are unless given. */
@@ -56,6 +58,8 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   readonly schema: z.ZodType<Options>;
   /** What is kept of the data with a run. */
   infoOf(data: Data): Info;
+  /** Sizes of common data, for plans and cuts before there are any: as much of their info as {@link shapeOf} reads. */
+  readonly commonInfo: Partial<NoInfer<Info>>;
   /** @throws {UsageError} if the data do not fit any network, such as images that are not square. */
   shapeOf(info: Info, options: Options): Shape;
   /** "10000 images" */

@@ -1,6 +1,6 @@
 /** Trained networks as values: predict, sample, logLikelihood. */
 export { type Continuing, continueTexts } from "./continueTexts.ts";
-export { type Prediction, type TrainedClassifier, trainedClassifier } from "./trainedClassifier.ts";
+export { type BlockClassifier, type Prediction, type TrainedClassifier, trainedClassifier } from "./trainedClassifier.ts";
 export {
   type ImageSampleOptions,
   type SampledImages,

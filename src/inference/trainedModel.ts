@@ -6,7 +6,7 @@ export interface TrainedUse {
   readonly device: Device;
   readonly values: ParameterValues;
   /** Samples that the network is asked about at once. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Whether the model disposes of the device with itself. */
   readonly ownsDevice?: boolean;
 }

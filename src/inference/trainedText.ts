@@ -39,7 +39,8 @@ export interface TrainedTextModel extends TrainedModel {
   readonly info: TextInfo;
   readonly tokenizer: Tokenizer;
   /**
-   * Draws texts: of a masked diffusion model whole sequences, of a language model token by token. Text i of a seed is the same in any count and batch.
+   * Draws texts: of a masked diffusion model whole sequences, of a language model token by token. Text i of a seed is the same in any count
+   * and batch.
    *
    * @returns the texts, with the prompt.
    * @throws {UsageError} if prompt and tokens are more than a sequence holds. {DataError} if the tokenizer cannot write the prompt.

@@ -165,18 +165,15 @@ export const blocks: MethodDefinition = defineMethod({
   fits: [
     on(classifierKind, {
       schema: classOptions({ overlap: 0.05 }),
-      build: ({ network }, { shared, ...options }) =>
-        convert(network(), { ...options, shared: policyOf(shared), partition: partitionOf(options) }),
+      build: ({ network }, options) => convert(network(), asCut(options)),
     }),
     on(noPropKind, {
       schema: classOptions({ overlap: 0.1, condWidth: 64 }),
-      build: ({ network }, { shared, ...options }) =>
-        convert(network().layered(options.numBlocks), { ...options, shared: policyOf(shared), partition: partitionOf(options) }),
+      build: ({ network }, options) => convert(network().layered(options.numBlocks), asCut(options)),
     }),
     on(imageDenoiserKind, {
       schema: imageOptions,
-      build: ({ network }, { shared, ...options }) =>
-        convertImages(network(), { ...options, shared: policyOf(shared), partition: partitionOf(options) }),
+      build: ({ network }, options) => convertImages(network(), asCut(options)),
     }),
     on(maskedTokensKind, {
       schema: maskedOptions,
@@ -189,8 +186,7 @@ export const blocks: MethodDefinition = defineMethod({
     }),
     on(nextTokenKind, {
       schema: languageOptions,
-      build: ({ network }, { shared, ...options }) =>
-        convertLanguage(network(), { ...options, shared: policyOf(shared), partition: partitionOf(options) }),
+      build: ({ network }, options) => convertLanguage(network(), asCut(options)),
     }),
     on(recurrentDepthKind, {
       schema: recurrentOptions,
@@ -198,6 +194,11 @@ export const blocks: MethodDefinition = defineMethod({
     }),
   ],
 });
+
+/** Options as conversions take them: with the partition and the policy that they describe. */
+function asCut<Options extends Parameters<typeof partitionOf>[0] & { readonly shared: string }>(options: Options) {
+  return { ...options, shared: policyOf(options.shared), partition: partitionOf(options) };
+}
 
 /** "average:50" -> { averageEvery: 50 } */
 function policyOf(text: string): SharedPolicy {

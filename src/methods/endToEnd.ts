@@ -9,19 +9,17 @@ import {
   twinEnsemble,
 } from "../baselines/index.ts";
 import {
-  classifierKind,
+  classifierKinds,
   count,
   defineMethod,
   type MethodDefinition,
   nextTokenKind,
-  noPropKind,
   on,
   option,
-  plainClassifierKind,
   recurrentDepthKind,
 } from "../define/index.ts";
 import { endToEndImages, endToEndMasked } from "./blocks.ts";
-import { classTableOf } from "./noProp.ts";
+import { onNoProp } from "./noProp.ts";
 
 const none = z.strictObject({});
 
@@ -30,9 +28,7 @@ export const endToEnd: MethodDefinition = defineMethod({
   name: "end-to-end",
   summary: "ordinary training: the gradient of the loss through all layers",
   fits: [
-    ...[classifierKind, plainClassifierKind].map((kind) =>
-      on(kind, { schema: none, build: ({ network }) => endToEndClassifier(network()) }),
-    ),
+    ...classifierKinds.map((kind) => on(kind, { schema: none, build: ({ network }) => endToEndClassifier(network()) })),
     endToEndImages,
     endToEndMasked,
     on(nextTokenKind, { schema: none, build: ({ network }) => nextTokenTraining(network()) }),
@@ -57,8 +53,8 @@ const twinOptions = z.strictObject({
 });
 
 /** Layers of one block. */
-function layersOf({ numLayers }: { readonly numLayers: number }, numBlocks: number): { readonly numLayers: number } {
-  return { numLayers: Math.max(1, Math.floor(numLayers / numBlocks)) };
+function layersOfBlock({ numLayers }: { readonly numLayers: number }, numBlocks: number): number {
+  return Math.max(1, Math.floor(numLayers / numBlocks));
 }
 
 /** The control for memory: the network that the training memory of one block buys. */
@@ -66,29 +62,18 @@ export const shallowTwinMethod: MethodDefinition = defineMethod({
   name: "shallow-twin",
   summary: "end-to-end training of the layers of one block alone: what its training memory buys",
   fits: [
-    ...[classifierKind, plainClassifierKind].map((kind) =>
+    ...classifierKinds.map((kind) =>
       on(kind, {
         schema: twinOptions,
-        build: ({ network }, { numBlocks }) => {
-          const { numLayers } = layersOf(network(), numBlocks);
-          return shallowTwin((layers) => network({ numLayers: layers }), numLayers);
-        },
+        build: ({ network }, { numBlocks }) => shallowTwin((numLayers) => network({ numLayers }), layersOfBlock(network(), numBlocks)),
       }),
     ),
     on(nextTokenKind, {
       schema: z.strictObject({ numBlocks: twinOptions.shape.numBlocks.unwrap().default(4) }),
-      build: ({ network }, { numBlocks }) => {
-        const { numLayers } = layersOf(network(), numBlocks);
-        return shallowLanguageTwin((layers) => network({ numLayers: layers }), numLayers);
-      },
+      build: ({ network }, { numBlocks }) =>
+        shallowLanguageTwin((numLayers) => network({ numLayers }), layersOfBlock(network(), numBlocks)),
     }),
-    on(noPropKind, {
-      schema: none,
-      build: (context) => {
-        const { network } = context.network();
-        return { ...noPropBackprop(network, classTableOf(context), { numSteps: 1 }), name: "shallow-twin" };
-      },
-    }),
+    onNoProp(none, (network, table) => ({ ...noPropBackprop(network, table, { numSteps: 1 }), name: "shallow-twin" })),
   ],
 });
 
@@ -96,13 +81,11 @@ export const shallowTwinMethod: MethodDefinition = defineMethod({
 export const twinEnsembleMethod: MethodDefinition = defineMethod({
   name: "twin-ensemble",
   summary: "as many shallow twins as blocks, which answer together: the layer evaluations and parameters of blocks without denoising",
-  fits: [classifierKind, plainClassifierKind].map((kind) =>
+  fits: classifierKinds.map((kind) =>
     on(kind, {
       schema: twinOptions,
-      build: ({ network }, { numBlocks }) => {
-        const { numLayers } = layersOf(network(), numBlocks);
-        return twinEnsemble((layers) => network({ numLayers: layers }), numLayers, numBlocks);
-      },
+      build: ({ network }, { numBlocks }) =>
+        twinEnsemble((numLayers) => network({ numLayers }), layersOfBlock(network(), numBlocks), numBlocks),
     }),
   ),
 });

@@ -1,12 +1,21 @@
 import { z } from "zod";
 import { contrastiveForwardForward, forwardForward, greedy } from "../baselines/index.ts";
-import { classifierKind, count, defineMethod, type MethodDefinition, on, option, plainClassifierKind } from "../define/index.ts";
+import {
+  classifierKind,
+  classifierKinds,
+  count,
+  defineMethod,
+  type MethodDefinition,
+  on,
+  option,
+  plainClassifierKind,
+} from "../define/index.ts";
 
 /** Greedy layer-wise training with auxiliary classifiers. */
 export const greedyMethod: MethodDefinition = defineMethod({
   name: "greedy",
   summary: "greedy layer-wise training: groups of layers one after another, each with a classifier of its own",
-  fits: [classifierKind, plainClassifierKind].map((kind) =>
+  fits: classifierKinds.map((kind) =>
     on(kind, {
       schema: z.strictObject({
         numGroups: option(count, {

@@ -10,7 +10,7 @@ import {
 } from "../baselines/index.ts";
 import { type ImageDataset, imageWriter } from "../data/index.ts";
 import {
-  type BuildContext,
+  type AnyMethodEntry,
   count,
   defineMethod,
   type ImageData,
@@ -35,55 +35,45 @@ function eta(byDefault: number) {
 export const backprop: MethodDefinition = defineMethod({
   name: "backprop",
   summary: "NoProp's baseline: its blocks trained end to end",
-  fits: [
-    on(noPropKind, {
-      schema: z.strictObject({ numSteps }),
-      build: (context, options) => noPropBackprop(context.network().network, classTableOf(context), options),
-    }),
-  ],
+  fits: [onNoProp(z.strictObject({ numSteps }), noPropBackprop)],
 });
 
 export const noPropDT: MethodDefinition = defineMethod({
   name: "noprop-dt",
   summary: "NoProp in discrete time: each block denoises the label at its own step",
-  fits: [
-    on(noPropKind, {
-      schema: z.strictObject({ numSteps, eta: eta(0.1) }),
-      build: (context, options) => noPropDiscrete(context.network().network, classTableOf(context), options),
-    }),
-  ],
+  fits: [onNoProp(z.strictObject({ numSteps, eta: eta(0.1) }), noPropDiscrete)],
 });
 
 export const noPropCT: MethodDefinition = defineMethod({
   name: "noprop-ct",
   summary: "NoProp in continuous time: one network for all times, with a learned noise schedule",
-  fits: [
-    on(noPropKind, {
-      schema: z.strictObject({ eta: eta(1), inferenceSteps }),
-      build: (context, options) => noPropContinuous(context.network().network, classTableOf(context), options),
-    }),
-  ],
+  fits: [onNoProp(z.strictObject({ eta: eta(1), inferenceSteps }), noPropContinuous)],
 });
 
 export const noPropFM: MethodDefinition = defineMethod({
   name: "noprop-fm",
   summary: "NoProp by flow matching",
-  fits: [
-    on(noPropKind, {
-      schema: z.strictObject({ inferenceSteps }),
-      build: (context, options) => noPropFlow(context.network().network, classTableOf(context), options),
-    }),
-  ],
+  fits: [onNoProp(z.strictObject({ inferenceSteps }), noPropFlow)],
 });
 
+/** A way of training NoProp's network: from its paths, the embeddings of the classes, and options. */
+export function onNoProp<Schema extends z.ZodObject>(
+  schema: Schema,
+  method: (network: NoPropModel["network"], table: ClassTable, options: z.output<Schema>) => ReturnType<AnyMethodEntry["build"]>,
+): AnyMethodEntry {
+  return on(noPropKind, {
+    schema,
+    build: ({ network, shape, data }, options) => {
+      const model = network();
+      return method(model.network, classTableOf(model, shape, data as ImageDataset | undefined), options);
+    },
+  });
+}
+
 /** The class embeddings of a model; learned prototypes start at images of the data. */
-export function classTableOf({ network, shape, data }: BuildContext<NoPropModel, ImageData>): ClassTable {
-  const { embedding, embeddingWidth } = network();
-  const start = {
-    name: "prototypes",
-    fill: (out: Float32Array) => out.set(prototypesOf(data as ImageDataset | undefined, embeddingWidth)),
-  };
-  return classTable({ kind: embedding, numClasses: shape.numClasses, width: embeddingWidth, start });
+function classTableOf({ embedding, embeddingWidth }: NoPropModel, { numClasses }: ImageData, data: ImageDataset | undefined): ClassTable {
+  const start = { name: "prototypes", fill: (out: Float32Array) => out.set(prototypesOf(data, embeddingWidth)) };
+  return classTable({ kind: embedding, numClasses, width: embeddingWidth, start });
 }
 
 function prototypesOf(data: ImageDataset | undefined, size: number): Float32Array {

@@ -1,15 +1,5 @@
 import { z } from "zod";
-import {
-  checkOptions,
-  count,
-  defineModel,
-  dropoutRate,
-  type ModelDefinition,
-  nextTokenKind,
-  option,
-  positive,
-  type TextData,
-} from "../define/index.ts";
+import { count, defineModel, type ModelDefinition, nextTokenKind, option, type TextData } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Conditioning,
@@ -30,27 +20,32 @@ import {
 } from "../nn/index.ts";
 import { text } from "../tasks/index.ts";
 import { gather, parameter, type Tensor } from "../tensor/index.ts";
-import type { Resolved } from "./options.ts";
+import {
+  checkRotaryHeads,
+  condWidthOption,
+  epsilonOption,
+  type Resolved,
+  rotaryBaseOption,
+  splitTextOptions,
+  swigluWidth,
+  transformerOptions,
+} from "./options.ts";
 
 /** The options of a language model. */
 export const autoregressiveOptions = z.strictObject({
-  width: option(count, { description: "width of the residual stream" }).default(128),
-  numLayers: option(count, { flag: "layers", description: "layers" }).default(8),
-  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
+  width: transformerOptions.width.default(128),
+  numLayers: transformerOptions.numLayers.default(8),
+  numHeads: transformerOptions.numHeads,
   numKeyHeads: option(count, {
     flag: "key-heads",
     description: "heads of keys and values, each for a group of query heads",
     byDefault: "as many as attention heads",
   }).optional(),
-  mlpWidth: option(count, { description: "width of the MLP", byDefault: "8/3 of the network's, in multiples of 32" }).optional(),
-  condWidth: option(count, {
-    description: "width of the noise conditioning",
-    byDefault: "the network's, at most 128",
-    advanced: true,
-  }).optional(),
-  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
-  rotaryBase: option(positive, { description: "base of the rotary positions", advanced: true }).default(10_000),
-  epsilon: option(positive, { description: "epsilon of the RMS norms", advanced: true }).default(1e-5),
+  mlpWidth: transformerOptions.swigluWidth,
+  condWidth: condWidthOption("noise"),
+  dropout: transformerOptions.dropout,
+  rotaryBase: rotaryBaseOption(10_000),
+  epsilon: epsilonOption("RMS", 1e-5),
 });
 
 /** Options of a language model, and what it knows of the text. */
@@ -65,15 +60,12 @@ type AutoregressiveConfig = Resolved<z.output<typeof autoregressiveOptions>> & T
  * @throws {UsageError} unless the heads divide the width into even parts, and the key heads the heads.
  */
 export function autoregressive(options: AutoregressiveOptions): LanguageArchitecture {
-  const { vocabSize, length, ...given } = options;
-  const own = checkOptions(autoregressiveOptions, given, "autoregressive");
+  const { sizes, config: own } = splitTextOptions("autoregressive", autoregressiveOptions, options);
+  const { vocabSize, length } = sizes;
   const { width, numHeads, numLayers, rotaryBase, numKeyHeads = numHeads } = own;
-  const { mlpWidth = 32 * Math.ceil(width / 12), condWidth = Math.min(128, width) } = own;
-  const config: AutoregressiveConfig = { ...own, vocabSize, length, numKeyHeads, mlpWidth, condWidth };
-  if (width % (2 * numHeads) !== 0) {
-    const message = `autoregressive: ${numHeads} heads must divide a width of ${width} into even parts.`;
-    throw new UsageError("numHeads", { width, numHeads }, message);
-  }
+  const { mlpWidth = swigluWidth(width), condWidth = Math.min(128, width) } = own;
+  const config: AutoregressiveConfig = { ...own, ...sizes, numKeyHeads, mlpWidth, condWidth };
+  checkRotaryHeads("autoregressive", width, numHeads);
   if (numHeads % numKeyHeads !== 0) {
     const message = `autoregressive: ${numKeyHeads} key heads must divide ${numHeads} heads.`;
     throw new UsageError("numKeyHeads", { numHeads, numKeyHeads }, message);

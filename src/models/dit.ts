@@ -1,15 +1,5 @@
 import { z } from "zod";
-import {
-  count,
-  defineModel,
-  dropoutRate,
-  type ImageData,
-  imageDenoiserKind,
-  type ModelDefinition,
-  option,
-  type Preset,
-  positive,
-} from "../define/index.ts";
+import { count, defineModel, type ImageData, imageDenoiserKind, type ModelDefinition, option, type Preset } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Conditioning,
@@ -28,18 +18,18 @@ import {
 } from "../nn/index.ts";
 import { images } from "../tasks/index.ts";
 import { add, gather, geluApproximate, layerNorm, parameter, type Tensor } from "../tensor/index.ts";
-import { type ImageSizes, type Resolved, splitOptions } from "./options.ts";
+import { epsilonOption, type ImageSizes, type Resolved, splitOptions, transformerOptions } from "./options.ts";
 
 /** The options of a diffusion transformer. */
 export const ditOptions = z.strictObject({
   patchSize: option(count, { flag: "patch", value: "pixels", description: "side of a patch" }).default(4),
   width: option(count, { description: "width of the residual stream and of the conditioning, a multiple of 4" }).default(128),
-  numLayers: option(count, { flag: "layers", description: "layers" }).default(6),
-  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
-  mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
-  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  numLayers: transformerOptions.numLayers.default(6),
+  numHeads: transformerOptions.numHeads,
+  mlpWidth: transformerOptions.mlpWidth,
+  dropout: transformerOptions.dropout,
   conditional: option(z.boolean(), { description: "make images by class", advanced: true }).default(true),
-  epsilon: option(positive, { description: "epsilon of the layer norms", advanced: true }).default(1e-6),
+  epsilon: epsilonOption("layer", 1e-6),
 });
 
 /** Options of a diffusion transformer, and what it knows of the images: 3 channels by default, 0 classes for images without. */

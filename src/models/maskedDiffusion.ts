@@ -1,16 +1,5 @@
 import { z } from "zod";
-import {
-  checkOptions,
-  count,
-  defineModel,
-  dropoutRate,
-  type ModelDefinition,
-  maskedTokensKind,
-  option,
-  positive,
-  type TextData,
-} from "../define/index.ts";
-import { UsageError } from "../errors.ts";
+import { defineModel, type ModelDefinition, maskedTokensKind, type TextData } from "../define/index.ts";
 import {
   type Conditioning,
   type Context,
@@ -26,21 +15,17 @@ import {
 } from "../nn/index.ts";
 import { text } from "../tasks/index.ts";
 import { gather, geluApproximate, layerNorm, parameter, type Tensor } from "../tensor/index.ts";
-import type { Resolved } from "./options.ts";
+import { checkRotaryHeads, condWidthOption, epsilonOption, type Resolved, splitTextOptions, transformerOptions } from "./options.ts";
 
 /** The options of a masked diffusion model. */
 export const maskedDiffusionOptions = z.strictObject({
-  width: option(count, { description: "width of the residual stream" }).default(128),
-  numLayers: option(count, { flag: "layers", description: "layers" }).default(6),
-  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
-  mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
-  condWidth: option(count, {
-    description: "width of the time conditioning",
-    byDefault: "the network's, at most 128",
-    advanced: true,
-  }).optional(),
-  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
-  epsilon: option(positive, { description: "epsilon of the layer norms", advanced: true }).default(1e-5),
+  width: transformerOptions.width.default(128),
+  numLayers: transformerOptions.numLayers.default(6),
+  numHeads: transformerOptions.numHeads,
+  mlpWidth: transformerOptions.mlpWidth,
+  condWidth: condWidthOption("time"),
+  dropout: transformerOptions.dropout,
+  epsilon: epsilonOption("layer", 1e-5),
 });
 
 /** Options of a masked diffusion model, and what it knows of the text. */
@@ -55,14 +40,11 @@ type MaskedDiffusionConfig = Resolved<z.output<typeof maskedDiffusionOptions>> &
  * @throws {UsageError} unless the heads divide the width into even parts.
  */
 export function maskedDiffusion(options: MaskedDiffusionOptions): TokenArchitecture {
-  const { vocabSize, length, ...given } = options;
-  const own = checkOptions(maskedDiffusionOptions, given, "masked-diffusion");
+  const { sizes, config: own } = splitTextOptions("masked-diffusion", maskedDiffusionOptions, options);
+  const { vocabSize, length } = sizes;
   const { width, numHeads, numLayers, mlpWidth = 4 * width, condWidth = Math.min(128, width) } = own;
-  const config: MaskedDiffusionConfig = { ...own, vocabSize, length, mlpWidth, condWidth };
-  if (width % (2 * numHeads) !== 0) {
-    const message = `masked-diffusion: ${numHeads} heads must divide a width of ${width} into even parts.`;
-    throw new UsageError("numHeads", { width, numHeads }, message);
-  }
+  const config: MaskedDiffusionConfig = { ...own, ...sizes, mlpWidth, condWidth };
+  checkRotaryHeads("masked-diffusion", width, numHeads);
   return {
     name: "masked-diffusion",
     numLayers,

@@ -1,16 +1,5 @@
 import { z } from "zod";
-import {
-  checkOptions,
-  count,
-  defineModel,
-  dropoutRate,
-  type ModelDefinition,
-  option,
-  positive,
-  recurrentDepthKind,
-  type TextData,
-} from "../define/index.ts";
-import { UsageError } from "../errors.ts";
+import { count, defineModel, type ModelDefinition, option, recurrentDepthKind, type TextData } from "../define/index.ts";
 import {
   type BranchNorm,
   type Conditioning,
@@ -31,13 +20,22 @@ import {
 } from "../nn/index.ts";
 import { text } from "../tasks/index.ts";
 import { concat, gather, matmul, mul, parameter, slice, type Tensor } from "../tensor/index.ts";
-import type { Resolved } from "./options.ts";
+import {
+  checkRotaryHeads,
+  condWidthOption,
+  epsilonOption,
+  type Resolved,
+  rotaryBaseOption,
+  splitTextOptions,
+  swigluWidth,
+  transformerOptions,
+} from "./options.ts";
 
 /** The options of a language model of recurrent depth. */
 export const recurrentDepthOptions = z.strictObject({
-  width: option(count, { description: "width of the residual stream" }).default(128),
-  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
-  mlpWidth: option(count, { description: "width of the MLP", byDefault: "8/3 of the network's, in multiples of 32" }).optional(),
+  width: transformerOptions.width.default(128),
+  numHeads: transformerOptions.numHeads,
+  mlpWidth: transformerOptions.swigluWidth,
   preludeLayers: option(count, { description: "layers that embed the text" }).default(2),
   coreLayers: option(count, { flag: "layers", description: "layers of one recurrence" }).default(4),
   codaLayers: option(count, { description: "layers that read the state" }).default(2),
@@ -45,14 +43,10 @@ export const recurrentDepthOptions = z.strictObject({
     flag: "recurrences",
     description: "recurrences on average in end-to-end training, and in prediction; initial weights are made for them",
   }).default(32),
-  condWidth: option(count, {
-    description: "width of the noise conditioning",
-    byDefault: "the network's, at most 128",
-    advanced: true,
-  }).optional(),
-  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
-  rotaryBase: option(positive, { description: "base of the rotary positions", advanced: true }).default(50_000),
-  epsilon: option(positive, { description: "epsilon of the RMS norms", advanced: true }).default(1e-6),
+  condWidth: condWidthOption("noise"),
+  dropout: transformerOptions.dropout,
+  rotaryBase: rotaryBaseOption(50_000),
+  epsilon: epsilonOption("RMS", 1e-6),
 });
 
 /** Options of a language model of recurrent depth, and what it knows of the text. */
@@ -67,15 +61,12 @@ type RecurrentDepthConfig = Resolved<z.output<typeof recurrentDepthOptions>> & T
  * @throws {UsageError} unless the heads divide the width into even parts.
  */
 export function recurrentDepth(options: RecurrentDepthOptions): RecurrentArchitecture {
-  const { vocabSize, length, ...given } = options;
-  const own = checkOptions(recurrentDepthOptions, given, "recurrent-depth");
+  const { sizes, config: own } = splitTextOptions("recurrent-depth", recurrentDepthOptions, options);
+  const { vocabSize, length } = sizes;
   const { width, numHeads, preludeLayers, coreLayers, codaLayers } = own;
-  const { mlpWidth = 32 * Math.ceil(width / 12), condWidth = Math.min(128, width) } = own;
-  const config: RecurrentDepthConfig = { ...own, vocabSize, length, mlpWidth, condWidth };
-  if (width % (2 * numHeads) !== 0) {
-    const message = `recurrent-depth: ${numHeads} heads must divide a width of ${width} into even parts.`;
-    throw new UsageError("numHeads", { width, numHeads }, message);
-  }
+  const { mlpWidth = swigluWidth(width), condWidth = Math.min(128, width) } = own;
+  const config: RecurrentDepthConfig = { ...own, ...sizes, mlpWidth, condWidth };
+  checkRotaryHeads("recurrent-depth", width, numHeads);
   return {
     name: "recurrent-depth",
     parts: { prelude: preludeLayers, core: coreLayers, coda: codaLayers },

@@ -1,14 +1,5 @@
 import { z } from "zod";
-import {
-  classifierKind,
-  count,
-  defineModel,
-  dropoutRate,
-  type ImageData,
-  type ModelDefinition,
-  option,
-  positive,
-} from "../define/index.ts";
+import { classifierKind, count, defineModel, type ImageData, type ModelDefinition, option } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
   type Architecture,
@@ -27,17 +18,17 @@ import {
 } from "../nn/index.ts";
 import { classes } from "../tasks/index.ts";
 import { add, concat, expand, type Initializer, parameter, reshape, slice, type Tensor } from "../tensor/index.ts";
-import { type ImageSizes, type Resolved, splitOptions } from "./options.ts";
+import { epsilonOption, type ImageSizes, type Resolved, splitOptions, transformerOptions } from "./options.ts";
 import { vitPresets } from "./vitPresets.ts";
 
 /** The options of a vision transformer. */
 export const vitOptions = z.strictObject({
   patchSize: option(count, { flag: "patch", value: "pixels", description: "side of a patch" }).default(4),
-  width: option(count, { description: "width of the residual stream" }).default(96),
-  numLayers: option(count, { flag: "layers", description: "layers" }).default(6),
-  numHeads: option(count, { flag: "heads", description: "attention heads" }).default(4),
-  mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
-  dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
+  width: transformerOptions.width.default(96),
+  numLayers: transformerOptions.numLayers.default(6),
+  numHeads: transformerOptions.numHeads,
+  mlpWidth: transformerOptions.mlpWidth,
+  dropout: transformerOptions.dropout,
   labelToken: option(z.enum(["separate", "class"]), {
     value: "place",
     description: "the noisy label as a token of its own (the paper, Appendix B), or in place of the class token (the official code)",
@@ -46,7 +37,7 @@ export const vitOptions = z.strictObject({
     description: "initial weights N(0, 0.02²) as published, or uniform in ±1/√in, which learns faster where training is short",
     advanced: true,
   }).default("fan-in"),
-  epsilon: option(positive, { description: "epsilon of the layer norms", advanced: true }).default(1e-6),
+  epsilon: epsilonOption("layer", 1e-6),
 });
 
 /** Options of a vision transformer, and what it knows of the images: 3 channels by default. */

@@ -27,23 +27,27 @@ export const vitOfficialTinyImageNet: VitOptions = Object.freeze({
 
 const { imageSize: _size, numClasses: _classes, ...network } = vitOfficialCifar100;
 
-/** The choices of the official code for blocks: see `officialChoices`. */
-const officialBlocks = {
-  name: "blocks",
-  numBlocks: 3,
-  ...edmNoise,
+/**
+ * Every choice as the official DiffusionBlocks code makes it: one stem, head and noise embedding for all blocks, a learned label table, the
+ * head reading cOut F + cSkip z, weights that act by their batch mean. With `vit({ labelToken: "class" })` this is its network.
+ *
+ * @example convert(vit(vitOfficialCifar100), { partition: partition({ numBlocks: 3 }), ...officialChoices })
+ */
+export const officialChoices = Object.freeze({
   shared: "together",
   targetEmbedding: "learned",
   lossWeighting: "batch-mean",
   headInput: "mixed",
   labelLikelihood: "learned",
   initialGate: 0,
-  sampling: { grid: "equi-probability", bridge: "soft", readout: "last" },
-} as const;
+  sampling: Object.freeze({ grid: "equi-probability", bridge: "soft", readout: "last" }),
+} as const);
+
+const officialBlocks = { name: "blocks", numBlocks: 3, ...edmNoise, ...officialChoices } as const;
 
 /**
- * Published configurations for CIFAR-100: the released code with its default recipe, and what the paper describes (Appendices B and E.1): class token and
- * noisy label side by side, samples weighted each by w(sigma), cosine schedule, RandAugment.
+ * Published configurations for CIFAR-100: the released code with its default recipe, and what the paper describes (Appendices B and E.1):
+ * class token and noisy label side by side, samples weighted each by w(sigma), cosine schedule, RandAugment.
  */
 export const vitPresets: Readonly<Record<"official-cifar100" | "paper-cifar100", Preset>> = {
   "official-cifar100": {

@@ -63,7 +63,7 @@ export async function evaluateGeneration({
     integer(fold(fold(key(seed), "place"), i), Math.max(1, data.test.length - length)),
   );
   const real = places.map((place) => data.test.slice(place, place + length));
-  await using device = await openDevice(options.device ?? "auto", options.threads === undefined ? {} : { threads: options.threads });
+  await using device = await openDevice(options.device ?? "auto", { threads: options.threads });
   const started = performance.now();
   const drawn = await continuations(run, device, { prompts: real.map((text) => text.subarray(0, promptTokens)), length, sampling, seed });
   const millisecondsPerToken = (performance.now() - started) / (texts * length);

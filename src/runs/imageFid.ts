@@ -5,7 +5,7 @@ import { DataError, UsageError } from "../errors.ts";
 import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
 import type { ImageSampleOptions, SampledImages } from "../inference/index.ts";
 import { images as imagesTask } from "../tasks/index.ts";
-import { loadRun } from "./loadRun.ts";
+import { trainedModelOf } from "./loadRun.ts";
 import { type DeviceChoice, deviceOf, evaluationData, openTrainedRun } from "./trainedRun.ts";
 
 export interface ImageFidOptions extends DeviceChoice {
@@ -45,8 +45,8 @@ export async function imageFid({ features, samples, evaluations = 3, dataPath, o
     const message = `${features} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${features}`;
     throw new DataError("noFeatures", { features }, message, { cause });
   });
-  await using model = await loadRun(options.path, { task: imagesTask, ...options });
   const run = await openTrainedRun(options.registry, options.path);
+  await using model = await trainedModelOf(run, { ...options, task: imagesTask });
   if (model.info.isLatent)
     throw new UsageError(
       "latentFid",
@@ -54,7 +54,7 @@ export async function imageFid({ features, samples, evaluations = 3, dataPath, o
       `${options.path} makes latent images. Draw some (--out latents.safetensors), decode them, and measure the result.`,
     );
   const data = (await evaluationData(run, dataPath)) as ImageDataset;
-  await using device = await deviceOf({ config: { ...run.config, execution: { ...run.config.execution, device: "auto" } } }, options);
+  await using device = await deviceOf(run, { ...options, device: options.device ?? "auto" });
   await using network = await openFeatures(device, bytes, features);
   const [train, test] = [await statisticsOfSplit(network, data, data.train), await statisticsOfSplit(network, data, data.test)];
   const result: { train: number[]; test: number[] } = { train: [], test: [] };

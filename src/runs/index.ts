@@ -3,12 +3,12 @@ export { type Load, loadData, registerLoader } from "./data.ts";
 export { evaluateGeneration, type GenerationOptions, type GenerationQuality } from "./evaluateGeneration.ts";
 export { type ImageFid, type ImageFidOptions, imageFid } from "./imageFid.ts";
 export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
-export { type LoadRunOptions, loadRun } from "./loadRun.ts";
+export { type LoadRunOptions, loadRun, type TrainedModelOptions, trainedModelOf } from "./loadRun.ts";
 export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";
 export { type TrainUnitsInProcessesOptions, trainUnitsInProcesses } from "./parallel.ts";
 export { buildSchedule, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
 export { configSection, curve, type RunReport, runReport, trainingCurves } from "./report.ts";
-export { readRunConfig, runConfigAt } from "./runConfigFile.ts";
+export { readRunConfig } from "./runConfigFile.ts";
 export {
   type DeviceChoice,
   deviceOf,

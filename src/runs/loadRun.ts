@@ -1,16 +1,18 @@
-import type { AnyTask, Registry, Task } from "../define/index.ts";
+import type { Registry, Task } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import type { TrainedModel } from "../inference/index.ts";
 import { registry as builtIn } from "../registry/index.ts";
-import type { TrainingMethod } from "../train/index.ts";
-import { type DeviceChoice, deviceOf, loadParameters, openTrainedRun } from "./trainedRun.ts";
+import { type DeviceChoice, deviceOf, loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
 
-export interface LoadRunOptions<Model extends TrainedModel> extends DeviceChoice {
+export interface TrainedModelOptions<Model extends TrainedModel> extends DeviceChoice {
   /** What the run must be for: it types the model. */
   // biome-ignore lint/suspicious/noExplicitAny: only the model that a task makes counts here.
   readonly task?: Task<any, any, any, any, any, Model, any>;
   /** Samples that the network is asked about at once. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
+}
+
+export interface LoadRunOptions<Model extends TrainedModel> extends TrainedModelOptions<Model> {
   readonly registry?: Registry;
 }
 
@@ -22,20 +24,23 @@ export interface LoadRunOptions<Model extends TrainedModel> extends DeviceChoice
  * const { labels } = await model.predict(images);
  * @throws {RunError} if there is no run, or a unit is not trained. {UsageError} if the run is for another task.
  */
-export async function loadRun<Model extends TrainedModel>(path: string, options: LoadRunOptions<Model> = {}): Promise<Model> {
-  const { registry = builtIn, task, batchSize } = options;
-  const run = await openTrainedRun(registry, path);
-  if (task !== undefined && run.task !== task) throw otherTask(path, run.config.model.name, run.task, task);
-  const values = await loadParameters(run);
-  const device = await deviceOf(run, options);
-  const trained = (run.task as AnyTask).trained as (method: TrainingMethod, info: object, use: object) => Model;
-  return trained(run.method, run.info, { device, values, ownsDevice: true, ...(batchSize !== undefined && { batchSize }) });
+export async function loadRun<Model extends TrainedModel>(
+  path: string,
+  { registry = builtIn, ...options }: LoadRunOptions<Model> = {},
+): Promise<Model> {
+  return trainedModelOf(await openTrainedRun(registry, path), options);
 }
 
-function otherTask(path: string, model: string, own: AnyTask, wanted: Pick<AnyTask, "name">): UsageError {
-  return new UsageError(
-    "otherTask",
-    { model, task: own.name },
-    `${path} is a ${model}, which is for ${own.name} and not for ${wanted.name}.`,
-  );
+/** The same of a run that is open. @throws {RunError} if a unit is not trained. {UsageError} if the run is for another task. */
+export async function trainedModelOf<Model extends TrainedModel>(
+  run: TrainedRun,
+  { task: wanted, batchSize, ...choice }: TrainedModelOptions<Model> = {},
+): Promise<Model> {
+  const { task, method, info, config, folder } = run;
+  if (wanted !== undefined && task !== wanted) {
+    const message = `${folder.path} is a ${config.model.name}, which is for ${task.name} and not for ${wanted.name}.`;
+    throw new UsageError("otherTask", { model: config.model.name, task: task.name }, message);
+  }
+  const values = await loadParameters(run);
+  return task.trained(method, info, { device: await deviceOf(run, choice), values, batchSize, ownsDevice: true }) as Model;
 }

@@ -12,8 +12,8 @@ export interface LossByNoise {
 }
 
 /**
- * The loss that training minimises, by noise level, of a run that was trained in blocks: on validation text, or test images. The levels are spread
- * evenly over the training noise.
+ * The loss that training minimises, by noise level, of a run that was trained in blocks: on validation text, or test images. The levels are
+ * spread evenly over the training noise.
  *
  * @throws {UsageError} if the run has no noise levels.
  */

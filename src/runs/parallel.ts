@@ -21,8 +21,8 @@ export interface TrainUnitsInProcessesOptions {
 }
 
 /**
- * Trains every unit in a process of its own, all at once, each with its share of the threads; they exchange nothing. What is wrong with data or
- * options is found here, once, before any process starts.
+ * Trains every unit in a process of its own, all at once, each with its share of the threads; they exchange nothing. What is wrong with
+ * data or options is found here, once, before any process starts.
  *
  * @throws {UsageError} if the method's units cannot be trained alone.
  * @throws {RunError} if a process failed, naming each that did; the others' units are trained and saved.

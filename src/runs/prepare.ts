@@ -30,8 +30,8 @@ export interface PrepareOptions {
   readonly path: string;
   readonly config: RunConfig;
   /**
-   * Train only this unit, by name or number. The config.json of a run that is there then stays as it is, whatever device, threads or schedule this
-   * process uses: others train the other units.
+   * Train only this unit, by name or number. The config.json of a run that is there then stays as it is, whatever device, threads or
+   * schedule this process uses: others train the other units.
    */
   readonly unit?: string | undefined;
   /** Refuses, by throwing, a method that cannot be trained as asked; called before anything is written. */
@@ -40,20 +40,19 @@ export interface PrepareOptions {
 }
 
 /**
- * Checks all that can be checked before the first step, and writes config.json, its schema, data.json and partition.json. Nothing is written unless
- * data and sizes fit.
+ * Checks all that can be checked before the first step, and writes config.json, its schema, data.json and partition.json. Nothing is
+ * written unless data and sizes fit.
  *
- * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a folder that holds another run.
- *   {RunError} if the folder cannot be written.
+ * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a folder that holds another
+ *   run. {RunError} if the folder cannot be written.
  */
 export async function prepareRun({ registry, path, config: given, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
   const { task } = resolveConfig(registry, given);
-  const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.samples) })) as { readonly name: string };
+  const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.counted) })) as { readonly name: string };
   const config: RunConfig = { ...given, $schema: "./config.schema.json", data: { ...given.data, name: data.name } };
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
-  const { batchSize, seed, accumulate } = config.training;
-  const { stepsPerEpoch } = task.batches(data, config.data, { batchSize, seed, accumulate });
+  const { stepsPerEpoch } = task.batches(data, config.data, config.training);
   const units = chosenUnits(method, config, unit);
   check?.(method);
   const { steps } = buildSchedule(config, stepsPerEpoch);
@@ -99,11 +98,11 @@ export function buildSchedule({ training }: RunConfig, stepsPerEpoch: number): {
 }
 
 /** Decoding an archive of images and tokenising a large text take minutes: a notice every ten seconds. */
-function readingNotice(onNotice: ((message: string) => void) | undefined, samples: string): (count: number, fraction: number) => void {
+function readingNotice(onNotice: ((message: string) => void) | undefined, counted: string): (count: number, fraction: number) => void {
   let last = performance.now();
   return (count, fraction) => {
     if (performance.now() - last < 10_000) return;
     last = performance.now();
-    onNotice?.(`reading ${samples === "images" ? samples : "tokens"}: ${count}, ${(100 * fraction).toFixed(0)} %`);
+    onNotice?.(`reading ${counted}: ${count}, ${(100 * fraction).toFixed(0)} %`);
   };
 }

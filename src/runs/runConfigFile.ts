@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type ConfigPart, parseRunConfig, type Registry, type RunConfig } from "../define/index.ts";
-import { openRun, type RunFolder } from "../run/index.ts";
+import type { RunFolder } from "../run/index.ts";
 
 /**
  * The configuration of a run.
@@ -9,9 +9,4 @@ import { openRun, type RunFolder } from "../run/index.ts";
  */
 export async function readRunConfig(registry: Registry, folder: RunFolder): Promise<RunConfig> {
   return parseRunConfig(registry, [(await folder.readConfig()) as ConfigPart], join(folder.path, "config.json"));
-}
-
-/** The same by the path of the run. @throws {RunError} if there is none. */
-export async function runConfigAt(registry: Registry, path: string): Promise<RunConfig> {
-  return readRunConfig(registry, await openRun(path));
 }

@@ -66,9 +66,9 @@ export async function trainRun({
   const { training, execution } = config;
   const { batchSize, seed, accumulate } = training;
 
-  await using device = await openDevice(execution.device, { ...(execution.threads && { threads: execution.threads }), onNotice });
-  // While a GPU computes, a thread of its own makes the next batch; on the CPU that thread would take from the step what it gives to the batch.
-  const batches = task.batches(data, config.data, { batchSize, seed, accumulate }, device.name === "webgpu" ? prefetchBatches : undefined);
+  await using device = await openDevice(execution.device, { threads: execution.threads, onNotice });
+  // While a GPU computes, a thread of its own makes the next batch. On the CPU it would take from the step what it gives to the batch.
+  const batches = task.batches(data, config.data, training, device.name === "webgpu" ? prefetchBatches : undefined);
   await using _ = { [Symbol.asyncDispose]: async () => batches[Symbol.asyncDispose]?.() };
   listener.onStart?.({ ...prepared, device });
   const [started, peak] = [performance.now(), watchPeak()];

@@ -36,8 +36,7 @@ export interface DeviceChoice {
 
 /** The device of a run, or another one. */
 export function deviceOf({ config: { execution } }: Pick<TrainedRun, "config">, choice: DeviceChoice = {}): Promise<Device> {
-  const threads = choice.threads ?? execution.threads;
-  return openDevice(choice.device ?? execution.device, threads === undefined ? {} : { threads });
+  return openDevice(choice.device ?? execution.device, { threads: choice.threads ?? execution.threads });
 }
 
 /**

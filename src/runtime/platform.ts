@@ -8,7 +8,7 @@ export type DeviceName = "cpu" | "webgpu" | "wasm";
 
 export interface OrtOptions {
   /** Threads of one operator on `cpu` and `wasm`. Default: all cores that this process may use. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Where the .wasm files of onnxruntime-web are served from (a URL ending in "/"). Default: beside its own script. */
   readonly wasmPaths?: string;
 }

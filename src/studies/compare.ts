@@ -57,8 +57,9 @@ export interface Comparison {
 }
 
 /**
- * Trains every system with every seed on the same data, one after another, each in a fresh process, and puts them into one table: printed, and as
- * compare.csv, compare.json and report.html in `path`. Runs that are there already are taken as they are; one that was stopped is resumed.
+ * Trains every system with every seed on the same data, one after another, each in a fresh process, and puts them into one table: printed,
+ * and as compare.csv, compare.json and report.html in `path`. Runs that are there already are taken as they are; one that was stopped is
+ * resumed.
  *
  * @throws {UsageError} for rows in `path` that were made with another configuration.
  * @throws {RunError} if a run fails; those before it stay.
@@ -109,21 +110,18 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
 
 /** The configuration of one system: the common parts, then its own. */
 function configOf({ registry, model, base }: CompareOptions, { method, overrides }: ComparedSystem, over: ConfigPart = {}): RunConfig {
-  const parts = [...base, overrides].map(
-    (part): ConfigPart => ({ ...part, model: merged(part.model, model), method: merged(part.method, method) }),
-  );
-  return parseRunConfig(registry, [...partsFor(registry, model, method, parts), over]);
-}
-
-function merged(options: ConfigPart["model"], name: string): Readonly<Record<string, unknown>> {
-  return { ...(typeof options === "object" ? options : {}), name };
+  return parseRunConfig(registry, [...partsFor(registry, model, method, [...base, overrides]), over]);
 }
 
 function runName(system: string, { training: { seed } }: RunConfig): string {
   return `${system.replace(/[^\w.-]+/g, "-")}-s${seed}`;
 }
 
-/** The configuration of a system, its noise range cut by the losses of another run where it says so. @throws {RunError} if that run was not made. */
+/**
+ * The configuration of a system, its noise range cut by the losses of another run where it says so.
+ *
+ * @throws {RunError} if that run was not made.
+ */
 async function cutByLoss(options: CompareOptions, system: ComparedSystem, over: ConfigPart): Promise<RunConfig> {
   const config = configOf(options, system, over);
   const { name, cutByLossOf } = system;
@@ -142,7 +140,10 @@ async function cutByLoss(options: CompareOptions, system: ComparedSystem, over: 
   );
 }
 
-/** Epochs in which a system makes about as many layer evaluations as the first does in those of the common parts; the shallow twin stays as it is. */
+/**
+ * Epochs in which a system makes about as many layer evaluations as the first does in those of the common parts; the shallow twin stays as
+ * it is.
+ */
 function equalEpochs(options: CompareOptions, system: ComparedSystem, data: { readonly name: string }): number {
   const [first] = options.systems;
   const { epochs } = configOf(options, first!).training;
@@ -215,8 +216,8 @@ function sizesOf(
   data: { readonly name: string },
 ): Pick<ComparedRun, "layerEvaluations" | "predictedBytes" | "gradientParameters"> {
   const method = methodOf(options, config, data);
-  const { batchSize, accumulate, checkpointing, emaDecay, seed } = config.training;
-  const { steps } = buildSchedule(config, task.batches(data, config.data, { batchSize, seed, accumulate }).stepsPerEpoch);
+  const { batchSize, accumulate, checkpointing, emaDecay } = config.training;
+  const { steps } = buildSchedule(config, task.batches(data, config.data, config.training).stepsPerEpoch);
   const planned = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
   return {
     layerEvaluations: Math.round(method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize * accumulate, 0)),

@@ -35,7 +35,10 @@ export interface ComparedRun {
   readonly layerEvaluations: number;
   /** Of training; undefined for a run that was stopped and resumed. */
   readonly seconds?: number | undefined;
-  /** The most resident memory while training, in a process of its own, above that before the first step; undefined where it cannot be measured, and for a run that was stopped and resumed. */
+  /**
+   * The most resident memory while training, in a process of its own, above that before the first step; undefined where it cannot be
+   * measured, and for a run that was stopped and resumed.
+   */
   readonly trainingBytes?: number | undefined;
   /** The prediction of `dblocks plan`. */
   readonly predictedBytes: number;

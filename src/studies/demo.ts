@@ -1,5 +1,5 @@
 import type { ImageDataset } from "../data/index.ts";
-import { buildMethod, type ConfigPart, parseRunConfig, type Registry, type RunConfig } from "../define/index.ts";
+import { buildMethod, type ConfigPart, parseRunConfig, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
 import { planUnit } from "../measure/index.ts";
 import { type Column, renderReport, renderTable, type Table } from "../report/index.ts";
 import { type MetricRecord, openRun } from "../run/index.ts";
@@ -55,16 +55,17 @@ export interface DemoResult {
 export async function demo({ registry, path, overrides, ...listener }: DemoOptions): Promise<DemoResult> {
   const config = demoConfig(registry, "blocks", overrides);
   const folder = await openRun(path, { create: true });
-  const data = (await loadData(classes, config.data)) as ImageDataset;
+  const { task } = resolveConfig(registry, config);
+  const data = (await loadData(task, config.data)) as ImageDataset;
   const { device: name, threads } = config.execution;
-  await using device = await openDevice(name, threads === undefined ? {} : { threads });
+  await using device = await openDevice(name, { threads });
   listener.onStart?.({ config, data, device });
   const rows: DemoRow[] = [];
   const records: MetricRecord[] = [];
   for (const way of ["blocks", "end-to-end", "shallow-twin"]) {
     const own = demoConfig(registry, way, overrides);
-    const method = buildMethod(registry, own, classes.shapeOf(classes.infoOf(data), { augmentation: "none" }), data) as Classifier;
-    rows.push(await trainOneWay(method, { config: own, data, device, records, listener }));
+    const method = buildMethod(registry, own, task.shapeOf(task.infoOf(data), own.data), data) as Classifier;
+    rows.push(await trainOneWay(method, { registry, config: own, data, device, records, listener }));
   }
   const { columns, rows: cells } = comparison(rows);
   const html = renderReport({
@@ -86,6 +87,7 @@ export async function demo({ registry, path, overrides, ...listener }: DemoOptio
 }
 
 interface OneWay {
+  readonly registry: Registry;
   readonly config: RunConfig;
   readonly data: ImageDataset;
   readonly device: Device;
@@ -93,9 +95,10 @@ interface OneWay {
   readonly listener: DemoListener;
 }
 
-async function trainOneWay(method: Classifier, { config, data, device, records, listener }: OneWay): Promise<DemoRow> {
-  const { batchSize, seed, clipNorm, accumulate } = config.training;
-  const batches = classes.batches(data, { augmentation: "none" }, { batchSize, seed, accumulate });
+async function trainOneWay(method: Classifier, { registry, config, data, device, records, listener }: OneWay): Promise<DemoRow> {
+  const { batchSize, seed, clipNorm } = config.training;
+  const { task } = resolveConfig(registry, config);
+  const batches = task.batches(data, config.data, config.training);
   const { steps, learningRate } = buildSchedule(config, batches.stepsPerEpoch);
   const optimizer = buildOptimizer(config);
   const parameters = new Map<string, Float32Array>();

@@ -8,7 +8,11 @@ const variants: Readonly<Record<string, Pick<ComparedSystem, "method" | "overrid
   "blocks-checkpointing": { method: "blocks", overrides: { training: { checkpointing: true } } },
 };
 
-/** The systems of these names: methods that can train the model, and those with activation checkpointing. @throws {UsageError} for an unknown one. */
+/**
+ * The systems of these names: methods that can train the model, and those with activation checkpointing.
+ *
+ * @throws {UsageError} for an unknown one.
+ */
 export function systemsNamed(registry: Registry, model: AnyModel, names: readonly string[]): readonly ComparedSystem[] {
   const methods = registry.methodsFor(model).map(({ name }) => name);
   const known = [...methods, ...Object.keys(variants).filter((name) => methods.includes(variants[name]!.method))];

@@ -1,4 +1,4 @@
-import type { AnyModel, ConfigPart, Preset, Registry } from "../define/index.ts";
+import type { ConfigPart, Registry } from "../define/index.ts";
 import type { ComparedSystem, ExtraColumn } from "./comparedRun.ts";
 
 /** `paper`: as published, weeks on a CPU. `gpu`: smaller, hours on one GPU. `laptop`: the same comparison in an evening on two cores. */
@@ -21,10 +21,4 @@ export interface StudyTable {
 /** A row that is trained in blocks, with something else set. */
 export function inBlocks(name: string, { method = {}, ...overrides }: ConfigPart = {}): ComparedSystem {
   return { name, method: "blocks", overrides: { ...overrides, method } };
-}
-
-/** A model's preset as part of a configuration. */
-export function presetOf({ presets }: AnyModel, name: string): ConfigPart {
-  const { description: _, ...part } = presets[name] as Preset;
-  return part as ConfigPart;
 }

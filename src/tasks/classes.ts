@@ -4,18 +4,29 @@ import { type TrainedClassifier, trainedClassifier } from "../inference/index.ts
 import { type Cell, formatNumber, type Section } from "../report/index.ts";
 import type { Classifier } from "../train/index.ts";
 import { type ClassEvaluation, evaluateClasses, evaluateClassUnit, lossByClassLevel } from "./evaluateClasses.ts";
-import { type ImageDataOptions, imageBatches, imageDataOptions, imageDataSection, imageInfo, imagePath, imageShape } from "./imageData.ts";
+import {
+  commonImages,
+  type ImageDataOptions,
+  imageBatches,
+  imageDataOptions,
+  imageDataSection,
+  imageInfo,
+  imagePath,
+  imageShape,
+} from "./imageData.ts";
 
 /** Images to classes: top-1 accuracy on test images. */
 export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, ClassEvaluation, TrainedClassifier, ImageDataOptions> =
   defineTask({
     name: "classes",
     samples: "images",
+    counted: "images",
     lossUnit: "nats",
     pathDescription: imagePath,
     defaultPath: "embedded",
     schema: imageDataOptions,
     infoOf: (data) => imageInfo(data, data),
+    commonInfo: commonImages,
     shapeOf: imageShape,
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, data, prefetch),

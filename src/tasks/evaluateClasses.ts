@@ -1,8 +1,7 @@
 import type { DiffusionBlocks } from "../blocks/index.ts";
 import { type ImageDataset, testBatches } from "../data/index.ts";
-import type { LossByLevel } from "../define/index.ts";
+import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
 import { fold, key } from "../random.ts";
-import type { Device } from "../runtime/index.ts";
 import {
   accuracyOf,
   type ClassCounts,
@@ -11,7 +10,6 @@ import {
   createCaller,
   createPredictor,
   type LabelledBatch,
-  type ParameterValues,
   type Predictor,
   type Unit,
 } from "../train/index.ts";
@@ -32,14 +30,6 @@ export interface ClassEvaluation {
   readonly crossEntropy: readonly LevelCrossEntropy[];
 }
 
-export interface EvaluateOptions {
-  readonly device: Device;
-  readonly values: ParameterValues;
-  readonly batchSize: number;
-  /** How many starting noises; methods without noise are asked once. */
-  readonly seeds: number;
-}
-
 /** The test images as prediction takes them; each batch is valid until the next. */
 export function* testInputs(data: ImageDataset, batchSize: number): Generator<LabelledBatch> {
   for (const { images, labels, count } of testBatches(data.test, { batchSize, mean: data.mean, std: data.std, reuse: true })) {
@@ -52,7 +42,7 @@ export async function evaluateClassUnit(
   method: Classifier,
   unit: Unit,
   data: ImageDataset,
-  { device, values, batchSize }: Omit<EvaluateOptions, "seeds">,
+  { device, values, batchSize }: Omit<EvaluationOptions, "seeds">,
 ): Promise<number> {
   await using predictor = createPredictor(method, { device, values, batchSize });
   return await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
@@ -62,7 +52,7 @@ export async function evaluateClassUnit(
 export async function evaluateClasses(
   method: Classifier,
   data: ImageDataset,
-  { device, values, batchSize, seeds }: EvaluateOptions,
+  { device, values, batchSize, seeds }: EvaluationOptions,
 ): Promise<ClassEvaluation> {
   await using predictor = createPredictor(method, { device, values, batchSize });
   const inputs = (): Generator<LabelledBatch> => testInputs(data, batchSize);
@@ -125,7 +115,11 @@ function sum(values: Iterable<number>): number {
 }
 
 /** The cross-entropy of a noise level on test images; undefined for methods without noise. */
-export function lossByClassLevel(method: Classifier, data: ImageDataset, options: Omit<EvaluateOptions, "seeds">): LossByLevel | undefined {
+export function lossByClassLevel(
+  method: Classifier,
+  data: ImageDataset,
+  options: Omit<EvaluationOptions, "seeds">,
+): LossByLevel | undefined {
   if (!isBlocks(method)) return undefined;
   const caller = createCaller(method, options);
   const noiseKey = key("loss by noise");

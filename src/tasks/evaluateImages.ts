@@ -1,10 +1,9 @@
 import { denoisingFeeds, type ImageDenoiser } from "../blocks/index.ts";
 import { type ImageDataset, type Normalisation, testBatches } from "../data/index.ts";
-import type { LossByLevel } from "../define/index.ts";
+import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
 import { blockOfSigma, precondition } from "../diffusion/index.ts";
 import { fold, key, normal } from "../random.ts";
-import type { Device } from "../runtime/index.ts";
-import { createCaller, type ParameterValues, type Unit } from "../train/index.ts";
+import { createCaller, type Unit } from "../train/index.ts";
 
 /** The error of a denoiser at one noise level, by the block that owns it. */
 export interface LevelError {
@@ -21,10 +20,7 @@ export interface ImageEvaluation {
   readonly loss: number;
 }
 
-export interface EvaluateImagesOptions {
-  readonly device: Device;
-  readonly values: ParameterValues;
-  readonly batchSize: number;
+export interface EvaluateImagesOptions extends Omit<EvaluationOptions, "seeds"> {
   /** Only the levels that this unit owns. */
   readonly unit?: Unit;
   readonly sigmas?: readonly number[];
@@ -75,7 +71,7 @@ export function lossByImageLevel(
   method: ImageDenoiser,
   data: ImageDataset,
   normalisation: Normalisation,
-  options: Omit<EvaluateImagesOptions, "unit" | "sigmas">,
+  options: Omit<EvaluationOptions, "seeds">,
 ): LossByLevel {
   return {
     noise: method.partition.noise,

@@ -1,10 +1,9 @@
 import { crossEntropyOfLevel, type LanguageBlocks, type MaskedText, type TextBound, textBound } from "../blocks/index.ts";
 import { type TextDataset, unigramEntropy } from "../data/index.ts";
-import type { LossByLevel } from "../define/index.ts";
+import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
 import { isLanguageModel } from "../inference/index.ts";
 import { fold, key } from "../random.ts";
-import type { Device } from "../runtime/index.ts";
-import { type CallProgram, createCaller, type LanguageModel, overlappingText, type ParameterValues, type Unit } from "../train/index.ts";
+import { type CallProgram, createCaller, type LanguageModel, overlappingText, type Unit } from "../train/index.ts";
 
 /** What is known of −log₂ p of a text, in bits for each token: it is this, or on average at most this; with a standard error where it was estimated. */
 export interface TextBits {
@@ -29,19 +28,11 @@ export interface TextEvaluation extends TextBits {
   readonly tokens: number;
 }
 
-export interface EvaluateTextOptions {
-  readonly device: Device;
-  readonly values: ParameterValues;
-  readonly batchSize: number;
-  /** Where times and hidden tokens are drawn: how often, for an average. */
-  readonly seeds: number;
-}
-
 /** Measures a model on the test part. */
 export async function evaluateText(
   method: MaskedText | LanguageModel,
   data: TextDataset,
-  { device, values, batchSize, seeds }: EvaluateTextOptions,
+  { device, values, batchSize, seeds }: EvaluationOptions,
 ): Promise<TextEvaluation> {
   await using caller = createCaller(method, { device, values, batchSize });
   const measured = isLanguageModel(method)
@@ -107,7 +98,7 @@ export async function evaluateTextUnit(
   method: MaskedText | LanguageModel,
   unit: Unit,
   data: TextDataset,
-  { device, values, batchSize }: Omit<EvaluateTextOptions, "seeds">,
+  { device, values, batchSize }: Omit<EvaluationOptions, "seeds">,
 ): Promise<number> {
   await using caller = createCaller(method, { device, values, batchSize });
   const { call } = caller;
@@ -124,7 +115,7 @@ export async function evaluateTextUnit(
 export function lossByTextLevel(
   method: MaskedText | LanguageModel,
   data: TextDataset,
-  options: Omit<EvaluateTextOptions, "seeds">,
+  options: Omit<EvaluationOptions, "seeds">,
 ): LossByLevel | undefined {
   if (!isLanguageBlocks(method)) return undefined;
   const caller = createCaller(method, options);

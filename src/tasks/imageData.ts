@@ -35,6 +35,9 @@ export function imageInfo(data: ImageDataset, { mean, std }: Normalisation): Ima
   return { name, channels, height, width, numClasses, classNames, isLatent, mean, std };
 }
 
+/** CIFAR-10's. */
+export const commonImages: Partial<ImageInfo> = { name: "the images", height: 32, width: 32, channels: 3, numClasses: 10 };
+
 /** @throws {UsageError} if the images are not square. */
 export function imageShape({ name, channels, height, width, numClasses }: ImageInfo): ImageData {
   if (height === width) return { channels, imageSize: height, numClasses };
@@ -42,7 +45,8 @@ export function imageShape({ name, channels, height, width, numClasses }: ImageI
 }
 
 /**
- * Training batches, made where they are used in memory that is taken once: a batch is valid until as many others as one update takes were asked for.
+ * Training batches, made where they are used in memory that is taken once: a batch is valid until as many others as one update takes were
+ * asked for.
  *
  * @param prefetch makes them in a thread of its own, for devices beside which the CPU is free.
  */

@@ -4,18 +4,29 @@ import { defineTask, type ImageData, type Task } from "../define/index.ts";
 import { type TrainedImageModel, trainedImageModel } from "../inference/index.ts";
 import { formatNumber } from "../report/index.ts";
 import { evaluateImages, type ImageEvaluation, lossByImageLevel } from "./evaluateImages.ts";
-import { type ImageDataOptions, imageBatches, imageDataOptions, imageDataSection, imageInfo, imagePath, imageShape } from "./imageData.ts";
+import {
+  commonImages,
+  type ImageDataOptions,
+  imageBatches,
+  imageDataOptions,
+  imageDataSection,
+  imageInfo,
+  imagePath,
+  imageShape,
+} from "./imageData.ts";
 
 /** Noisy images to images: the denoising loss on test images by noise level; images are drawn from it. */
 export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, ImageEvaluation, TrainedImageModel, ImageDataOptions> =
   defineTask({
     name: "images",
     samples: "images",
+    counted: "images",
     lossUnit: "weighted squared error",
     pathDescription: imagePath,
     defaultPath: "embedded",
     schema: imageDataOptions,
     infoOf: (data) => imageInfo(data, imageRange(data)),
+    commonInfo: commonImages,
     shapeOf: imageShape,
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, imageRange(data), prefetch),

@@ -24,11 +24,13 @@ export const text: Task<TextDataset, TextInfo, TextData, MaskedText | LanguageMo
   defineTask({
     name: "text",
     samples: "sequences",
+    counted: "tokens",
     lossUnit: "nats",
     pathDescription: "a file of UTF-8 text, a folder of .txt files, or JSON lines with a text each",
     defaultPath: "embedded",
     schema: textOptions,
     infoOf: ({ name, tokenizer }) => ({ name, vocabSize: tokenizer.vocabSize, tokenizer: tokenizerInfo(tokenizer) }),
+    commonInfo: { vocabSize: 27 }, // a to z and the space: text8
     shapeOf: ({ vocabSize }, { length }) => ({ vocabSize, length }),
     amountOf: ({ train, tokenizer }) => `${train.length} tokens, ${tokenizer.name}`,
     batches: (data, { length }, { batchSize, seed }) => {

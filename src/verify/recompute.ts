@@ -1,7 +1,7 @@
-import { convert, type DiffusionBlocks, fedLevels, levelFeeds, officialChoices, predictWalk } from "../blocks/index.ts";
+import { convert, type DiffusionBlocks, fedLevels, levelFeeds, predictWalk } from "../blocks/index.ts";
 import { logNormalNoise, partition } from "../diffusion/index.ts";
 import { FormatError } from "../errors.ts";
-import { vit } from "../models/index.ts";
+import { officialChoices, vit } from "../models/index.ts";
 import { plainContext } from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { key } from "../random.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { configSchema, type Flag, flagsOf, registry } from "../../index.ts";
+import { configSchema, type Flag, flagsOf, images, registry } from "../../index.ts";
 import { systemsNamed } from "../../node.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
 import type { CommandContext } from "../main.ts";
@@ -30,7 +30,7 @@ export async function compareCommand({ words, pluginArgs }: CommandContext): Pro
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
     .option("--json", "print the result as JSON");
-  return withRunOptions(run?.model.task.name === "images" ? withFidOptions(command) : command, registry, run).action(
+  return withRunOptions(run?.model.task === images ? withFidOptions(command) : command, registry, run).action(
     (_: string, options: CompareCommandOptions) => compareSystems(required(run, registry), options, pluginArgs),
   );
 }
@@ -53,7 +53,7 @@ async function compareSystems(run: NamedRun, options: CompareCommandOptions, arg
       registry,
       path: options.run ?? "runs/compare",
       model: run.model.name,
-      base: await partsOf(options, run),
+      base: partsOf(options, run),
       systems: systemsNamed(registry, run.model, chosen),
       ...fidMeasure(options),
       seeds: options.seeds,

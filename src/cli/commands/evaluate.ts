@@ -1,9 +1,9 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { images, registry } from "../../index.ts";
 import { evaluateGeneration, evaluateRun, imageFid } from "../../node.ts";
 import { fidText, generationText } from "../evaluationText.ts";
 import { print, printJson, say } from "../output.ts";
-import { number, positiveNumber } from "../words.ts";
+import { deviceOption, number, positiveNumber, threadsOption } from "../words.ts";
 
 export function evaluateCommand(): Command {
   return new Command("evaluate")
@@ -14,8 +14,8 @@ export function evaluateCommand(): Command {
     .option("--data <path>", "data set to evaluate on (default: the run's own)")
     .option("--seeds <n>", "starting noises", positiveNumber, 3)
     .option("--per-class", "show the accuracy of each class")
-    .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
-    .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
+    .addOption(deviceOption())
+    .addOption(threadsOption())
     .option("--features <file>", "of a diffusion model: an ONNX file from images to features, for FID (see dblocks features)")
     .option("--samples <n>", "images drawn for each of three FIDs", positiveNumber, 1000)
     .option("--guidance <s>", "classifier-free guidance of those images", number, 1)

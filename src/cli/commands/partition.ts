@@ -120,8 +120,7 @@ function ofModel(name: string, { blocks: numBlocks, overlap, strategy, pMean, pS
   const method = { name: "blocks", ...Object.fromEntries(given) };
   const layers = Object.hasOwn(model.schema.shape, "numLayers") ? { numLayers: numBlocks } : {};
   const config = parseRunConfig(registry, [{ model: { name, ...layers }, method }], "partition");
-  const sizes = { name, height: 32, width: 32, channels: 3, numClasses: 10, vocabSize: 27 };
-  const { partition: found } = buildMethod(registry, config, model.task.shapeOf(sizes, config.data) as object);
+  const { partition: found } = buildMethod(registry, config, model.task.shapeOf(model.task.commonInfo, config.data) as object);
   if (found !== undefined) return found;
   const message = `--for ${name}: it has no noise ranges; by default it is trained by ${defaultMethod(model)}.`;
   throw new UsageError("noRanges", { model: name }, message);

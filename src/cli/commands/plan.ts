@@ -1,8 +1,10 @@
 import { Command } from "commander";
 import {
   buildMethod,
+  type ConfigPart,
   fitBudget,
   type MemoryPlan,
+  parseRunConfig,
   planReport,
   planUnits,
   type RunConfig,
@@ -47,14 +49,14 @@ function budgetBytes(text: string): number {
 }
 
 async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
-  const config = await runConfigOf(registry, options, run);
+  const config = runConfigOf(registry, options, run);
   const shape = await shapeOf(config, run, options);
   const methodWith = (method: RunConfig["method"]): TrainingMethod => buildMethod(registry, { ...config, method }, shape);
   const { batchSize, emaDecay, checkpointing } = config.training;
   const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
   const method = methodWith(config.method);
   const numBlocks = config.method.name === "blocks" ? (config.method.numBlocks as number | undefined) : undefined;
-  const whole = numBlocks === undefined ? undefined : await wholeOf(options, run, shape);
+  const whole = numBlocks === undefined ? undefined : wholeOf(config, run, shape);
   if (whole === undefined) {
     if (options.budget !== undefined)
       throw new UsageError(
@@ -92,32 +94,19 @@ async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
 }
 
 /** The same network trained end to end, where that is possible. */
-async function wholeOf(options: PlanCommandOptions, run: NamedRun, shape: object): Promise<TrainingMethod | undefined> {
-  if (!registry.methodsFor(run.model).some(({ name }) => name === "end-to-end")) return undefined;
-  const { boundaries: _, ...others } = options;
-  const model = await runConfigOf(
-    registry,
-    { ...others, method: undefined },
-    { ...run, flags: run.flags.filter(({ section }) => section !== "method") },
-  );
-  const config = { ...model, method: { name: "end-to-end" } } as RunConfig;
-  return buildMethod(registry, await withDefaults(config), shape);
+function wholeOf(config: RunConfig, { model }: NamedRun, shape: object): TrainingMethod | undefined {
+  if (!registry.methodsFor(model).some(({ name }) => name === "end-to-end")) return undefined;
+  return buildMethod(registry, parseRunConfig(registry, [{ ...config, method: "end-to-end" } as ConfigPart], "plan"), shape);
 }
 
-async function withDefaults(config: RunConfig): Promise<RunConfig> {
-  const { parseRunConfig } = await import("../../index.ts");
-  return parseRunConfig(registry, [config as object], "plan");
-}
-
-/** What a network must know of the data: of --data where it is given, else of CIFAR-10 or text8; each size may be given otherwise. */
+/** What a network must know of the data: of --data where it is given, else of common data; each size may be given otherwise. */
 async function shapeOf({ data }: RunConfig, { model: { task } }: NamedRun, options: PlanCommandOptions): Promise<object> {
   const known = options.data === undefined ? {} : (task.infoOf(await loadData(task, data)) as object);
   const { image, channels, classes, vocab } = options;
   const given = Object.entries({ height: image, width: image, channels, numClasses: classes, vocabSize: vocab }).filter(
     ([, value]) => value !== undefined,
   );
-  const sizes = { name: "the images", height: 32, width: 32, channels: 3, numClasses: 10, vocabSize: 27 };
-  return task.shapeOf({ ...sizes, ...known, ...Object.fromEntries(given) }, data) as object;
+  return task.shapeOf({ ...task.commonInfo, ...known, ...Object.fromEntries(given) }, data) as object;
 }
 
 const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({

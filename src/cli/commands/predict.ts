@@ -1,17 +1,15 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { classes, DataError, registry, text as textTask } from "../../index.ts";
-import { decodeImageFile, loadRun, renderTable, runConfigAt } from "../../node.ts";
+import { type DeviceChoice, decodeImageFile, openTrainedRun, renderTable, type TrainedRun, trainedModelOf } from "../../node.ts";
 import { print, printJson } from "../output.ts";
-import { positiveNumber, wholeNumber } from "../words.ts";
+import { deviceOption, positiveNumber, threadsOption, wholeNumber } from "../words.ts";
 
-interface PredictOptions {
+interface PredictOptions extends DeviceChoice {
   readonly topK: number;
   readonly block?: number;
   readonly seed: number;
-  readonly device?: "auto" | "cpu" | "webgpu" | "wasm";
-  readonly threads?: number;
   readonly json?: boolean;
 }
 
@@ -23,28 +21,28 @@ export function predictCommand(): Command {
     .option("--top-k <n>", "classes shown of each image, the likeliest first", positiveNumber, 1)
     .option("--block <n>", "one block alone, by number", wholeNumber)
     .option("--seed <n>", "seed of the noise that predictions start from", wholeNumber, 0)
-    .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
-    .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
+    .addOption(deviceOption())
+    .addOption(threadsOption())
     .option("--json", "print the result as JSON")
     .action(async (path: string, files: readonly string[], options: PredictOptions) => {
-      const { model } = await runConfigAt(registry, path);
-      await (registry.model(model.name).task === textTask ? measureTexts : classifyImages)(path, files, options);
+      const run = await openTrainedRun(registry, path);
+      await (run.task === textTask ? measureTexts : classifyImages)(run, files, options);
     });
 }
 
 async function classifyImages(
-  path: string,
+  run: TrainedRun,
   files: readonly string[],
   { topK, block, seed, json, ...choice }: PredictOptions,
 ): Promise<void> {
-  await using whole = await loadRun(path, { task: classes, registry, ...choice });
-  await using model = block === undefined ? undefined : whole.block(block);
+  await using whole = await trainedModelOf(run, { task: classes, ...choice });
   const { info } = whole;
+  const model = block === undefined ? whole : whole.block(block);
   const names = await expanded(files, /\.(png|jpe?g)$/i);
   const pixels = info.channels * info.height * info.width;
   const images = new Uint8Array(names.length * pixels);
   for (const [i, name] of names.entries()) images.set(decodeImageFile(await bytesOf(name), name, info), i * pixels);
-  const { probabilities } = await (model ?? whole).predict(images, { seed });
+  const { probabilities } = await model.predict(images, { seed });
   const results = names.map((file, i) => {
     const own = probabilities.subarray(i * info.numClasses, (i + 1) * info.numClasses);
     const order = [...own.keys()].sort((a, b) => own[b]! - own[a]!).slice(0, topK);
@@ -57,8 +55,8 @@ async function classifyImages(
   print(renderTable(["file", "class", { title: "probability", align: "right" }], rows));
 }
 
-async function measureTexts(path: string, files: readonly string[], { json, ...choice }: PredictOptions): Promise<void> {
-  await using model = await loadRun(path, { task: textTask, registry, device: choice.device, threads: choice.threads });
+async function measureTexts(run: TrainedRun, files: readonly string[], { json, device, threads }: PredictOptions): Promise<void> {
+  await using model = await trainedModelOf(run, { task: textTask, device, threads });
   const results = [];
   for (const file of await expanded(files, /\.txt$/i))
     results.push({ file, ...(await model.logLikelihood((await bytesOf(file)).toString("utf8"))) });

@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from "commander";
-import { registry, UsageError } from "../../index.ts";
+import { images, registry, UsageError } from "../../index.ts";
 import { type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
 import type { CommandContext } from "../main.ts";
@@ -42,7 +42,7 @@ export async function reproduceCommand({ words, pluginArgs }: CommandContext): P
       "where the runs and the report are kept; runs that are there are not repeated (default: runs/reproduce-TABLE)",
     )
     .option("--json", "print the result as JSON");
-  return withRunOptions(run?.model.task.name === "images" ? withFidOptions(command) : command, registry, run).action(
+  return withRunOptions(run?.model.task === images ? withFidOptions(command) : command, registry, run).action(
     (_: string, options: ReproduceOptions) => reproduce(table!, run!, options, pluginArgs),
   );
 }
@@ -53,7 +53,7 @@ async function reproduce(table: StudyTable, run: NamedRun, options: ReproduceOpt
     {
       registry,
       model,
-      base: [settings[options.scale], ...(await partsOf(options, run))],
+      base: [settings[options.scale], ...partsOf(options, run)],
       systems: chosen(systems(options.scale, registry), options.only),
       seeds: options.seeds,
       equalEvaluations,

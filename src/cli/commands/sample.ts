@@ -1,17 +1,15 @@
 import { Command, Option } from "commander";
 import { images as imagesTask, registry, text as textTask } from "../../index.ts";
-import { imageWriter, loadRun, runConfigAt } from "../../node.ts";
+import { type DeviceChoice, imageWriter, openTrainedRun, type TrainedRun, trainedModelOf } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
-import { number, positiveNumber, wholeNumber } from "../words.ts";
+import { deviceOption, number, positiveNumber, threadsOption, wholeNumber } from "../words.ts";
 
-interface SampleOptions {
+interface SampleOptions extends DeviceChoice {
   readonly count?: number;
   readonly seed: number;
   readonly steps?: number;
   readonly batch?: number;
-  readonly device?: "auto" | "cpu" | "webgpu" | "wasm";
-  readonly threads?: number;
   readonly json?: boolean;
   readonly class?: number;
   readonly guidance: number;
@@ -35,8 +33,8 @@ export function sampleCommand(): Command {
     .option("--seed <n>", "seed; item i of a seed is the same in any count and batch", wholeNumber, 0)
     .option("--steps <n>", "steps of the trajectory (default: 18 for images, one for each token of a text)", positiveNumber)
     .option("--batch <n>", "items that the network is asked about at once (default: 32 images, 8 texts)", positiveNumber)
-    .addOption(new Option("--device <name>", "where to compute (default: the run's own)").choices(["auto", "cpu", "webgpu", "wasm"]))
-    .option("--threads <n>", "threads (default: the run's own, else all cores)", positiveNumber)
+    .addOption(deviceOption())
+    .addOption(threadsOption())
     .option("--json", "print the result as JSON")
     .optionsGroup("Images:")
     .option("--class <n>", "class of all images (default: all classes in turn)", wholeNumber)
@@ -53,12 +51,12 @@ export function sampleCommand(): Command {
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
     .option("--stop <text...>", "of a language model: end a text before any of these")
     .action(async (path: string, options: SampleOptions) => {
-      const { model } = await runConfigAt(registry, path);
-      await (registry.model(model.name).task === textTask ? sampleTexts : sampleImages)(path, options);
+      const run = await openTrainedRun(registry, path);
+      await (run.task === textTask ? sampleTexts : sampleImages)(run, options);
     });
 }
 
-async function sampleImages(path: string, options: SampleOptions): Promise<void> {
+async function sampleImages(run: TrainedRun, options: SampleOptions): Promise<void> {
   const { count = 64, class: label, seed, batch: batchSize = 32, device, threads, out, json } = options;
   const { guidance, steps: numSteps = 18, sampler, grid, churn } = options;
   const writer = imageWriter(out);
@@ -66,7 +64,7 @@ async function sampleImages(path: string, options: SampleOptions): Promise<void>
   const started = performance.now();
   let told = started;
   let drawn = 0;
-  await using model = await loadRun(path, { task: imagesTask, registry, batchSize, device, threads });
+  await using model = await trainedModelOf(run, { task: imagesTask, batchSize, device, threads });
   const { channels, height: size, isLatent } = model.info;
   await writer.start({ channels, size, numBlocks: model.numBlocks, isLatent });
   await model.sample({
@@ -97,7 +95,7 @@ async function sampleImages(path: string, options: SampleOptions): Promise<void>
   if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
 }
 
-async function sampleTexts(path: string, options: SampleOptions): Promise<void> {
+async function sampleTexts(run: TrainedRun, options: SampleOptions): Promise<void> {
   const { count = 5, seed, steps: numSteps, device, threads, prompt, tokens, stop, json } = options;
   const { temperature, topK, topP } = options;
   const batchSize = options.batch ?? Math.min(8, count);
@@ -105,7 +103,7 @@ async function sampleTexts(path: string, options: SampleOptions): Promise<void> 
   const texts: { readonly text: string; readonly tokens: readonly number[] }[] = [];
   const appears = !json && batchSize === 1;
   let written = 0;
-  await using model = await loadRun(path, { task: textTask, registry, batchSize, device, threads });
+  await using model = await trainedModelOf(run, { task: textTask, batchSize, device, threads });
   await model.sample({
     count,
     prompt,

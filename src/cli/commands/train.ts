@@ -39,7 +39,7 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   const model = run.model.name;
   const path = options.run ?? `runs/${model}`;
   const present = await presentConfig(options, run);
-  const config = await runConfigOf(registry, options, run, present);
+  const config = runConfigOf(registry, options, run, present);
   if (options.dryRun) return printJson(config);
   const terminal = runTerminal(config);
   const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
@@ -56,7 +56,11 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   printResult(run.model.task, model, path, result!, seconds);
 }
 
-/** A run that is named without saying anything of what it learns is resumed as its config.json says. @throws {UsageError} if it is of another model. */
+/**
+ * A run that is named without saying anything of what it learns is resumed as its config.json says.
+ *
+ * @throws {UsageError} if it is of another model.
+ */
 async function presentConfig(options: TrainOptions, run: NamedRun): Promise<ConfigPart | undefined> {
   if (options.run === undefined || describesRun(options, run)) return undefined;
   const folder = await openRun(options.run).catch(() => undefined);

@@ -1,6 +1,7 @@
+import { presetPart } from "../../define/index.ts";
 import { ditModel } from "../../models/index.ts";
 import { systemsNamed } from "../systems.ts";
-import { inBlocks, presetOf, type Scale, type StudyTable } from "../table.ts";
+import { inBlocks, type Scale, type StudyTable } from "../table.ts";
 
 const dit = {
   model: "dit",
@@ -10,7 +11,7 @@ const dit = {
       model: { width: 384, numLayers: 12, numHeads: 6, patchSize: 4, mlpWidth: 1536 },
       training: { epochs: 100, batchSize: 128, learningRate: 3e-4 },
     },
-    paper: presetOf(ditModel, "DiT-S/2"),
+    paper: presetPart(ditModel.presets["DiT-S/2"]!),
   },
 } as const satisfies Pick<StudyTable, "model" | "scales">;
 

@@ -1,6 +1,7 @@
+import { presetPart } from "../../define/index.ts";
 import { vitModel } from "../../models/index.ts";
 import { systemsNamed } from "../systems.ts";
-import { presetOf, type StudyTable } from "../table.ts";
+import type { StudyTable } from "../table.ts";
 
 export const vitTable: StudyTable = {
   name: "vit",
@@ -11,6 +12,6 @@ export const vitTable: StudyTable = {
   scales: {
     laptop: { model: { width: 64 }, training: { epochs: 10 } },
     gpu: { model: { width: 128, numLayers: 12 }, training: { epochs: 60 } },
-    paper: presetOf(vitModel, "paper-cifar100"),
+    paper: presetPart(vitModel.presets["paper-cifar100"]!),
   },
 };
