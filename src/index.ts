@@ -28,6 +28,6 @@ export * from "./optim/index.ts";
 export { fold, type Key, key } from "./random.ts";
 export { registry } from "./registry/index.ts";
 export { availableBackends, type Device, openDevice } from "./runtime/index.ts";
-export { classes, images, text } from "./tasks/index.ts";
+export { classes, imageDataOptions, images, text } from "./tasks/index.ts";
 export * as tensor from "./tensor/index.ts";
 export * from "./train/index.ts";

@@ -1,12 +1,20 @@
 /** The second door of diffusion-blocks, for Node: run folders, data from disk, processes, comparisons, proofs. */
 
 export { findPytorch, type PytorchProcess, startPytorch } from "./cluster/index.ts";
-export { decodeImageFile, loadImages, loadText, loadTokenizer } from "./data/index.ts";
 export { parseStrictJson } from "./formats/index.ts";
 export { benchCases, benchStepper, median, sgemmPeak, stepFlops } from "./measure/index.ts";
 export { type Cell, type Column, renderTable } from "./report/index.ts";
-export { CheckpointStore, exitCodeOf, exitCodes, openRun, RunFolder } from "./run/index.ts";
+export { CheckpointStore, exitCodeOf, exitCodes, folderStore, openRun, RunFolder } from "./run/index.ts";
 export * from "./runs/index.ts";
-export { availableBytes, cpuCount } from "./runtime/index.ts";
+export { availableBytes, cpuCount } from "./runtime/node.ts";
+export {
+  addImageFormat,
+  decodeImageFile,
+  type FormatSource,
+  type ImageFormat,
+  loadImages,
+  loadText,
+  loadTokenizer,
+} from "./sources/index.ts";
 export * from "./studies/index.ts";
 export { type Check, type ReferenceComparison, referenceTolerance, verifyReferenceFile, verifyRun } from "./verify/index.ts";

@@ -10,7 +10,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   random: [],
   formats: [],
-  data: ["random", "formats"],
+  data: ["random"],
+  sources: ["data", "formats", "random"],
   diffusion: ["random"],
   tensor: ["random"],
   onnx: ["tensor"],
@@ -18,15 +19,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   nn: ["tensor", "random"],
   models: ["tensor", "nn", "define", "tasks", "diffusion"], // a network knows neither blocks nor training: held below
   optim: ["tensor"],
-  run: ["formats"],
+  run: ["formats", "train"],
   eval: ["onnx", "runtime"],
   report: [],
-  train: ["tensor", "onnx", "random", "nn", "optim", "runtime", "run", "formats"],
-  blocks: ["tensor", "random", "nn", "diffusion", "train"],
-  baselines: ["tensor", "random", "nn", "diffusion", "train"], // never blocks, and blocks never baselines
+  train: ["tensor", "onnx", "random", "nn", "optim", "runtime"],
+  inference: ["tensor", "random", "nn", "diffusion", "data", "runtime", "train"],
+  blocks: ["tensor", "random", "nn", "diffusion", "train", "inference"],
+  baselines: ["tensor", "random", "nn", "diffusion", "train", "inference"], // never blocks, and blocks never baselines
   measure: ["tensor", "onnx", "random", "nn", "optim", "runtime", "train", "baselines"],
-  verify: ["tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
-  inference: ["tensor", "random", "diffusion", "runtime", "train", "blocks", "data"],
+  verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
   define: ["nn", "train", "data", "diffusion", "inference", "report", "runtime"],
   tasks: ["define", "data", "diffusion", "random", "report", "runtime", "train", "blocks", "inference"],
   methods: ["define", "blocks", "baselines", "data", "diffusion", "random"],
@@ -47,6 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "report",
     "run",
     "runtime",
+    "sources",
     "tasks",
     "train",
   ],
@@ -87,7 +89,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "train",
   ],
-  node: ["cluster", "data", "formats", "measure", "report", "run", "runs", "runtime", "studies", "verify"],
+  node: ["cluster", "data", "formats", "measure", "report", "run", "runs", "runtime", "sources", "studies", "verify"],
   cli: ["index", "node"], // the command line is a user of the package's doors
 };
 

@@ -720,7 +720,7 @@ describe("language models", () => {
         "--readout",
         "next-token",
       ],
-      ["reading 1", "block 1", "block 0", "diffusion"],
+      ["next-token head 1", "block 1", "block 0", "diffusion"],
     ],
     [
       "autoregressive",
@@ -813,7 +813,7 @@ describe("language models", () => {
       [trainLanguage("autoregressive", "c", "--key-heads", "3"), /3 key heads must divide 2 heads/],
       [
         trainLanguage("autoregressive", "d", "--layers", "4", "--context", "stacked", "--shared", "together"),
-        /blocks that are stacked, or hand over, are finished before the next one learns/,
+        /they can share nothing that goes on learning. Choose shared: owned or frozen/,
       ],
       [trainLanguage("autoregressive", "f", "--blocks", "2", "--layers", "2", "--boundaries", "80,1,0.5,0.002"), /2 blocks have 3 of them/],
       [

@@ -1,45 +1,102 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
 
-/** What the examples print, with the folder in which they write as the working one. They import the built package by its name, as users do. */
-let lines: string[];
-const home = process.cwd();
-let folder: string;
-beforeEach(() => {
-  lines = [];
-  vi.spyOn(console, "log").mockImplementation((line: string) => void lines.push(line));
-  folder = mkdtempSync(join(tmpdir(), "dblocks-examples-"));
-  process.chdir(folder);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  process.chdir(home);
-  rmSync(folder, { recursive: true, force: true });
-});
+/** Examples are run as users run them: with the built package, by the command line or by Node, in an empty folder. */
+const root = fileURLToPath(new URL("..", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "dblocks-examples-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("one-block.ts: a block alone learns, and is saved", async () => {
-  await import("../examples/one-block.ts");
-  const losses = lines.flatMap((line) => /loss ([\d.]+)/.exec(line)?.slice(1).map(Number) ?? []);
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, { cwd: folder }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+    );
+  });
+}
+
+const example = (name: string): string => join(root, "examples", name);
+const dblocks = (plugin: string, ...words: string[]): Promise<Outcome> =>
+  run(join(root, "dist/cli/main.js"), "--plugin", example(plugin), ...words);
+const accuracyIn = (stdout: string): number => Number(/test accuracy ([\d.]+)/.exec(stdout)?.[1]);
+
+test("one-block.mjs: a block alone learns, and is saved", async () => {
+  const { code, stdout } = await run(example("one-block.mjs"));
+  const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/saved .*step-000250\.safetensors/)]);
   expect(losses.at(-1)).toBeLessThan(losses[0]! - 0.2);
-  expect(lines.at(-1)).toMatch(/saved .*step-000250\.safetensors/);
 });
 
-test("mixer.ts: an architecture of one's own learns in blocks and end to end", async () => {
-  await import("../examples/mixer.ts");
-  const accuracies = lines.map((line) => Number(/accuracy ([\d.]+) %/.exec(line)?.[1]));
-  expect(accuracies).toHaveLength(2);
-  for (const accuracy of accuracies) expect(accuracy).toBeGreaterThan(50);
+describe("mixer.mjs: a model of one's own", () => {
+  test("its options are flags with defaults in help, and are refused elsewhere", async () => {
+    const { stdout } = await dblocks("mixer.mjs", "train", "mixer", "--help");
+    expect(stdout).toMatch(/--width .*48/);
+    expect(stdout).toContain("--blocks");
+    expect((await dblocks("mixer.mjs", "train", "mixer", "--label-token", "class")).code).toBe(2);
+  });
+
+  test("it trains in blocks and end to end, and is loaded, planned and compared like any other", async () => {
+    for (const words of [
+      ["--blocks", "2"],
+      ["--method", "end-to-end"],
+    ]) {
+      const path = join(folder, `mixer-${words[1]}`);
+      const { code, stdout, stderr } = await dblocks("mixer.mjs", "train", "mixer", "--run", path, "--epochs", "2", ...words);
+      expect([code, stderr.includes("dblocks:")]).toEqual([0, false]);
+      expect(accuracyIn(stdout)).toBeGreaterThan(50);
+      expect(accuracyIn((await dblocks("mixer.mjs", "evaluate", path)).stdout)).toBe(accuracyIn(stdout));
+    }
+    expect((await dblocks("mixer.mjs", "plan", "mixer", "--blocks", "2", "--json")).code).toBe(0);
+    expect((await run(join(root, "dist/cli/main.js"), "evaluate", join(folder, "mixer-2"))).stderr).toContain("mixer");
+  });
 });
 
-test("local-loss.ts: a way of training of one's own learns, in under 80 lines", async () => {
-  await import("../examples/local-loss.ts");
-  const accuracies = lines.map((line) => Number(/accuracy ([\d.]+) %/.exec(line)?.[1]));
-  expect(accuracies).toHaveLength(3);
-  expect(accuracies[2]).toBeGreaterThan(40);
-  expect(accuracies[2]).toBeGreaterThan(accuracies[0]!);
-  const source = readFileSync(new URL("../examples/local-loss.ts", import.meta.url), "utf8");
-  const strategy = source.slice(source.indexOf("function localLoss"), source.indexOf("\n}\n"));
-  expect(strategy.split("\n").length).toBeLessThan(80);
+test("local-loss.mjs: a method of one's own trains, its units in order, in under 80 lines", async () => {
+  const path = join(folder, "local-loss");
+  const words = ["train", "vit", "--method", "local-loss", "--groups", "3", "--width", "64", "--layers", "6", "--patch", "8"];
+  const { code, stdout } = await dblocks("local-loss.mjs", ...words, "--run", path, "--epochs", "2", "--lr", "0.003", "--augment", "none");
+  expect(code).toBe(0);
+  const alone = [...stdout.matchAll(/group-(\d) alone ([\d.]+) %/g)].map(([, , share]) => Number(share));
+  expect(alone).toHaveLength(3);
+  expect(alone[2]).toBeGreaterThan(40);
+  expect(alone[2]).toBeGreaterThan(alone[0]!);
+  const source = readFileSync(example("local-loss.mjs"), "utf8");
+  expect(source.slice(source.indexOf("export function localLoss"), source.indexOf("\n}\n")).split("\n").length).toBeLessThan(80);
+});
+
+test("greyscale.mjs: a data format and a task of one's own are known to training, evaluation and errors", async () => {
+  const side = 4;
+  const rows = Array.from({ length: 400 }, (_, i) => {
+    const label = i % 3 === 0 ? i % 2 : 2; // two rare classes, one frequent
+    return [label, ...Array.from({ length: side ** 2 }, (_, p) => (p % 3 === label ? 200 : 20) + ((i * 7 + p * 13) % 30))].join(",");
+  });
+  writeFileSync(join(folder, "some.grey.csv"), rows.join("\n"));
+  writeFileSync(join(folder, "bad.grey.csv"), `${rows[0]}\n0,1,2\n`);
+  const train = (data: string): Promise<Outcome> =>
+    dblocks("greyscale.mjs", "train", "balanced-mlp", "--width", "32", "--data", data, "--run", join(folder, "grey"), "--epochs", "5");
+  const bad = await train("bad.grey.csv");
+  expect([bad.code, bad.stderr]).toEqual([1, expect.stringContaining("bad.grey.csv, line 2: not a class and side")]);
+  const { code, stdout } = await train("some.grey.csv");
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/balanced accuracy % (100|9\d)\./)]);
+  expect((await dblocks("greyscale.mjs", "evaluate", join(folder, "grey"))).stdout).toContain("balanced accuracy");
+});
+
+test("midpoint.mjs: a sampler of one's own goes through the one reverse process, with its order", async () => {
+  const { stdout } = await run(example("midpoint.mjs"));
+  const [, , midpoint] = stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.split(": ")[1]!.split(", ").map(Number));
+  const [coarse, middle, fine] = midpoint as [number, number, number];
+  expect(coarse / middle).toBeGreaterThan(2.8); // order 2: a quarter for half the step
+  expect(middle / fine).toBeGreaterThan(2.8);
 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert, type DiffusionBlocks } from "../src/blocks/index.ts";
-import { partition } from "../src/diffusion/index.ts";
+import { edmNoise, partition } from "../src/diffusion/index.ts";
 import { adamW } from "../src/optim/index.ts";
 import { type Device, openDevice } from "../src/runtime/index.ts";
 import { add, grad, input, type Tensor } from "../src/tensor/index.ts";
-import { createTrainer, type TrainingMethod, traceStep, train, type UnitSchedule } from "../src/train/index.ts";
+import { createTrainer, independent, type TrainingMethod, traceStep, train, type UnitSchedule } from "../src/train/index.ts";
 import { parametersIn } from "../src/verify/graph.ts";
 import { checkIsolation } from "../src/verify/index.ts";
 import { tinyBatch, tinyVit } from "./support/tiny.ts";
@@ -13,7 +13,11 @@ const [steps, batchSize, seed] = [20, 8, 7];
 
 /** Symbols are made anew: nothing but the options is common to two of these. */
 function blocks(): DiffusionBlocks {
-  return convert(tinyVit({ dropout: 0.1 }), { partition: partition({ numBlocks: 3, overlap: 0.1 }), condWidth: 4, lossWeighting: "edm" });
+  return convert(tinyVit({ dropout: 0.1 }), {
+    partition: partition({ numBlocks: 3, noise: edmNoise, overlap: 0.1 }),
+    condWidth: 4,
+    lossWeighting: "edm",
+  });
 }
 
 let device: Device;
@@ -25,24 +29,22 @@ afterAll(() => device.dispose());
 type Weights = ReadonlyMap<string, Float32Array>;
 
 /** All weights after `steps` steps of each unit by the one loop. */
-async function trained(schedule: UnitSchedule, units?: readonly string[]): Promise<Weights> {
-  const weights = new Map<string, Float32Array>();
-  await train(blocks(), {
+async function trained(schedule: UnitSchedule, names?: readonly string[]): Promise<Weights> {
+  const method = blocks();
+  const { values } = await train(method, {
     device,
     batches: { stepsPerEpoch: 5, at: (index) => tinyBatch(index, batchSize) },
     batchSize,
     steps,
     schedule,
-    units,
+    units: names,
     optimizer: adamW(),
     learningRate: () => 5e-3,
     seed,
     emaDecay: 0.9,
-    onUnitDone: ({ trainable }, values) => {
-      for (const path of trainable.keys()) weights.set(path, values(path).slice());
-    },
   });
-  return weights;
+  const units = method.units.filter(({ name }) => names?.includes(name) ?? true);
+  return new Map(units.flatMap(({ trainable }) => [...trainable.keys()].map((path) => [path, values(path)] as const)));
 }
 
 /** One block in a process of its own: a fresh device, method and trainer, and nothing of the others. */
@@ -138,7 +140,7 @@ describe("the claim of the paper: a block's step touches that block only", () =>
     expect(checkIsolation(method)).toMatchObject({ ok: true });
     for (const shared of ["frozen", "together", { averageEvery: 3 }] as const) {
       const other = convert(tinyVit(), {
-        partition: partition({ numBlocks: 3 }),
+        partition: partition({ numBlocks: 3, noise: edmNoise }),
         shared,
         targetEmbedding: shared === "together" ? "learned" : "orthonormal",
       });
@@ -168,8 +170,8 @@ describe("the claim of the paper: a block's step touches that block only", () =>
   });
 
   test("a parameter that two units train is seen, if they are said to be independent", () => {
-    const together = convert(tinyVit(), { partition: partition({ numBlocks: 3 }), shared: "together" });
-    expect(checkIsolation({ ...together, independentUnits: true })).toMatchObject({
+    const together = convert(tinyVit(), { partition: partition({ numBlocks: 3, noise: edmNoise }), shared: "together" });
+    expect(checkIsolation({ ...together, order: independent })).toMatchObject({
       ok: false,
       detail: expect.stringContaining("more than one unit trains shared/stem."),
     });

@@ -40,7 +40,7 @@ describe("a run's configuration", () => {
     const same: ConfigPart[] = [
       { execution: { device: "webgpu", threads: 3, schedule: "interleaved", saveEvery: 7 } },
       { data: { path: "elsewhere", name: "x" } },
-      { method: { sampling: { bridge: "hard" } } },
+      { method: { sampling: { estimate: "hard" } } },
     ];
     for (const part of same) expect(hash(parse(part))).toBe(hash(base));
     const other: ConfigPart[] = [
@@ -81,7 +81,7 @@ describe("built from a configuration", () => {
     const evaluations = (method: string): number => {
       const config = parse({ method, model: { numLayers: 12 } });
       const { units } = buildMethod(registry, config, cifar100);
-      return units.reduce((sum, { numLayers }) => sum + numLayers * buildSchedule(config, 390).steps, 0);
+      return units.reduce((sum, { layerEvaluations }) => sum + layerEvaluations * buildSchedule(config, 390).steps, 0);
     };
     expect(evaluations("blocks")).toBe(evaluations("end-to-end"));
     expect(evaluations("shallow-twin")).toBe(evaluations("end-to-end") / 3);
@@ -89,7 +89,7 @@ describe("built from a configuration", () => {
 
   test("unequal blocks get their layers in order", () => {
     const config = parse({ method: { layersPerBlock: [3, 2, 1] } });
-    expect((buildMethod(registry, config, cifar100) as DiffusionBlocks).units.map(({ numLayers }) => numLayers)).toEqual([3, 2, 1]);
+    expect((buildMethod(registry, config, cifar100) as DiffusionBlocks).layersPerBlock).toEqual([3, 2, 1]);
   });
 
   test("the batches of one update do not overwrite each other", async () => {

@@ -2,13 +2,14 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type BlocksOptions, convert, type DiffusionBlocks, predictWalk } from "../src/blocks/index.ts";
-import { partitionFromBoundaries, partitionToJSON } from "../src/diffusion/index.ts";
+import { type BlocksOptions, convert, type DiffusionBlocks } from "../src/blocks/index.ts";
+import { edmNoise, partitionFromBoundaries, partitionToJSON } from "../src/diffusion/index.ts";
+import { argMax, classifyByDenoising, createPredictor, type Predictor } from "../src/inference/index.ts";
 import { adamW, schedule } from "../src/optim/index.ts";
 import { key } from "../src/random.ts";
-import { CheckpointStore, configHash, openRun, type RunFolder } from "../src/run/index.ts";
+import { CheckpointStore, configHash, folderStore, openRun, type RunFolder, savedState } from "../src/run/index.ts";
 import { type Device, openDevice } from "../src/runtime/index.ts";
-import { argMax, type CallProgram, createPredictor, type Predictor, predictionValues, train } from "../src/train/index.ts";
+import { predictionValues, train } from "../src/train/index.ts";
 import { type Check, checkOwnership, verifyRun } from "../src/verify/index.ts";
 import { tinyBatch, tinyVit } from "./support/tiny.ts";
 
@@ -17,7 +18,7 @@ import { tinyBatch, tinyVit } from "./support/tiny.ts";
  * cOut F + cSkip z hears next to nothing of the image; above it the image alone tells the class. A block that is asked in the other's range
  * guesses. Every function of a program with the ranges in the wrong order may pass its own tests; this path does not.
  */
-const cut = partitionFromBoundaries({ boundaries: [80, 0.05, 0.002] });
+const cut = partitionFromBoundaries({ boundaries: [80, 0.05, 0.002], noise: edmNoise });
 const [numClasses, steps, batchSize, testSize] = [10, 240, 32, 200];
 const config = { problem: "seam" };
 const hash = configHash(config);
@@ -53,15 +54,9 @@ beforeAll(async () => {
     optimizer: adamW(),
     learningRate: schedule({ kind: "cosine", learningRate: 1e-2, warmupSteps: 10, totalSteps: steps, floor: 0.01 }),
     seed: 3,
-    record: {
-      folder,
-      configHash: hash,
-      openLog: (resumeFrom) => folder.openMetrics({ resumeFrom }),
-      logEvery: 50,
-      saveEvery: 100,
-      keepLast: 2,
-      onSkip: (path, reason) => expect.fail(`${path}: ${reason}`),
-    },
+    store: folderStore(folder, { configHash: hash, keepLast: 2, onSkip: (path, reason) => expect.fail(`${path}: ${reason}`) }),
+    logEvery: 50,
+    saveEvery: 100,
     onUnitDone: ({ trainable }, values) => {
       for (const path of trainable.keys()) inMemory.set(path, values(path).slice());
     },
@@ -80,7 +75,7 @@ async function load(): Promise<{ method: DiffusionBlocks; predictor: Predictor }
   for (const unit of method.units) {
     const checkpoint = await CheckpointStore.forReading({ folder: folder.unitFolder(unit.name), unit: unit.name, configHash: hash }).load();
     expect(checkpoint?.step).toBe(steps);
-    for (const [path, value] of predictionValues(unit, checkpoint!)) values.set(path, value);
+    for (const [path, value] of predictionValues(unit, savedState(checkpoint!))) values.set(path, value);
   }
   return { method, predictor: createPredictor(method, { device, values: (path) => values.get(path)!, batchSize: testSize }) };
 }
@@ -115,24 +110,12 @@ describe("train, save, load, sample", () => {
     "with the order of the blocks reversed at sampling it fails, on the %s grid",
     async (grid) => {
       const { method, predictor } = await load();
-      const last = method.blocks.length - 1;
-      const reversed: CallProgram = (name, feeds) =>
-        predictor.call(
-          name.replace(/^block-(\d+)$/, (_, b: string) => `block-${last - Number(b)}`),
-          feeds,
-        );
-      const walk = (call: CallProgram): Promise<Float32Array> =>
-        predictWalk({
-          architecture: method.architecture,
-          partition: cut,
-          call,
-          input,
-          batchSize: testSize,
-          key: key(5),
-          sampling: { ...method.sampling, grid },
-        });
-      expect(accuracy(await walk(predictor.call))).toBeGreaterThan(0.8);
-      expect(accuracy(await walk(reversed))).toBeLessThan(0.4);
+      const { call } = predictor;
+      const sampling = { ...method.sampling, grid };
+      const classify = (model: DiffusionBlocks): Promise<Float32Array> =>
+        classifyByDenoising({ model, call, input, batchSize: testSize, key: key(5), sampling });
+      expect(accuracy(await classify(method))).toBeGreaterThan(0.8);
+      expect(accuracy(await classify({ ...method, estimates: method.estimates.toReversed() }))).toBeLessThan(0.4);
       await predictor.dispose();
     },
   );
@@ -141,7 +124,7 @@ describe("train, save, load, sample", () => {
 describe("checkOwnership", () => {
   test("holds for training and sampling with one partition", () => {
     expect(checkOwnership(blocks(), cut)).toMatchObject({ ok: true });
-    const overlapping = partitionFromBoundaries({ boundaries: [80, 1, 0.3, 0.1, 0.002], overlap: 0.1 });
+    const overlapping = partitionFromBoundaries({ boundaries: [80, 1, 0.3, 0.1, 0.002], noise: edmNoise, overlap: 0.1 });
     expect(checkOwnership(convert(tinyVit({ numLayers: 4 }), { partition: overlapping }), overlapping)).toMatchObject({ ok: true });
   });
 
@@ -154,21 +137,14 @@ describe("checkOwnership", () => {
 
   test("sees sampling programs in the wrong order", () => {
     const method = blocks();
-    const swapped: DiffusionBlocks = {
-      ...method,
-      programs: (size) => {
-        const { targets, "block-0": first, "block-1": second } = method.programs(size);
-        return { targets: targets!, "block-0": second!, "block-1": first! };
-      },
-    };
-    expect(checkOwnership(swapped, cut)).toMatchObject({
+    expect(checkOwnership({ ...method, estimates: method.estimates.toReversed() }, cut)).toMatchObject({
       ok: false,
       detail: expect.stringContaining("parameters that block-0 did not train"),
     });
   });
 
   test("sees a partition other than the one that was trained with", () => {
-    const other = partitionFromBoundaries({ boundaries: [80, 0.3, 0.002] });
+    const other = partitionFromBoundaries({ boundaries: [80, 0.3, 0.002], noise: edmNoise });
     expect(checkOwnership(blocks(), other)).toMatchObject({ ok: false, detail: expect.stringContaining("boundaries [80, 0.3, 0.002]") });
   });
 });
@@ -251,7 +227,7 @@ describe("verifyRun", () => {
     expect(await failuresAfter((path) => rm(join(path, "block-0"), { recursive: true }))).toMatchObject([
       { detail: expect.stringContaining("block-0 has no whole checkpoint") },
     ]);
-    const other = partitionToJSON(partitionFromBoundaries({ boundaries: [80, 0.3, 0.002] }));
+    const other = partitionToJSON(partitionFromBoundaries({ boundaries: [80, 0.3, 0.002], noise: edmNoise }));
     expect(await failuresAfter((path) => writeFile(join(path, "partition.json"), JSON.stringify(other)))).toMatchObject([
       { name: "each block answers where it was trained" },
     ]);

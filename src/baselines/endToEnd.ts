@@ -1,79 +1,76 @@
 import {
-  type Architecture,
+  type ClassifierArchitecture,
+  type ClassifierNetwork,
   type Context,
-  type Network,
-  namedParameters,
   plainConditioning,
   plainContext,
   throughLayers,
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { crossEntropy, input, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
-import { type Classifier, classAccuracy, type Unit } from "../train/index.ts";
-
-/** The parameters of a whole network as one unit. */
-function networkUnit(name: string, network: Network, numLayers: number): Unit {
-  const parts = { stem: network.stem, layers: network.layers, head: network.head };
-  const named = [...namedParameters({ parts })].map(([path, tensor]) => [`${name}/${path}`, tensor] as const);
-  return { name, trainable: new Map(named), frozen: new Map(), constants: new Map(), numLayers };
-}
-
-/** Class logits of the whole network. */
-function logitsOf({ stem, layers, head }: Network, images: Tensor, context: Context, checkpointing = false): Tensor {
-  return head(throughLayers(layers, stem(images, undefined, context), context, checkpointing), context);
-}
+import { crossEntropy, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
+import { type Classifier, classAccuracy, independent, predictionProgram, standaloneUnit } from "../train/index.ts";
 
 /** Ordinary training: one unit, the gradient of the cross-entropy through all layers. */
-export function endToEnd(architecture: Architecture): Classifier {
-  return { ...ensemble(architecture, ["network"]), name: "end-to-end" };
+export function endToEnd(architecture: ClassifierArchitecture): Classifier {
+  return ensemble("end-to-end", architecture, ["network"]);
 }
 
 /** End-to-end training of the first `numLayers` layers only: the network that the training memory of one block would buy. */
-export function shallowTwin(build: (numLayers: number) => Architecture, numLayers: number): Classifier {
+export function shallowTwin(build: (numLayers: number) => ClassifierArchitecture, numLayers: number): Classifier {
   return { ...endToEnd(build(numLayers)), name: "shallow-twin" };
 }
 
 /**
- * As many shallow twins as there are blocks, each trained end to end from its own start, answering together by the mean of their log-probabilities: what the layer evaluations, the parameters
- * and the training memory of blocks buy without any denoising. Blocks answer with the mean of their evidence, so this is the control for what that mean alone is worth.
+ * As many shallow twins as there are blocks, each trained end to end from its own start, answering together by the sum of their
+ * log-probabilities: what the layer evaluations, the parameters and the training memory of blocks buy without any denoising. Blocks answer
+ * with the mean of their evidence, so this is the control for what that mean alone is worth.
  */
-export function twinEnsemble(build: (numLayers: number) => Architecture, numLayers: number, numTwins: number): Classifier {
+export function twinEnsemble(build: (numLayers: number) => ClassifierArchitecture, numLayers: number, numTwins: number): Classifier {
   const names = Array.from({ length: numTwins }, (_, i) => `twin-${i}`);
-  return { ...ensemble(build(numLayers), names), name: "twin-ensemble" };
+  return ensemble("twin-ensemble", build(numLayers), names);
 }
 
-/** Networks that are trained independently, and answer together. */
-function ensemble(architecture: Architecture, names: readonly string[]): Classifier {
-  const members = names.map((name) => {
-    const network = architecture.build(plainConditioning(architecture.epsilon));
-    return { network, unit: networkUnit(name, network, architecture.numLayers) };
+/** Networks that are trained independently, and answer together by the sum of their log-probabilities. */
+function ensemble(name: string, architecture: ClassifierArchitecture, memberNames: readonly string[]): Classifier {
+  const { inputType, numClasses, numLayers, epsilon } = architecture;
+  const members = memberNames.map((member) => {
+    const network = architecture.build(plainConditioning(epsilon));
+    const { stem, layers, head } = network;
+    const unit = standaloneUnit(member, { parts: { stem, layers, head } }, numLayers);
+    const program = predictionProgram(
+      member,
+      (batchSize) => ({ input: inputType(batchSize) }),
+      ({ input }) => ({ scores: logSoftmax(logitsOf(network, input, plainContext)) }),
+    );
+    return { unit, network, program };
   });
-  const units = members.map(({ unit }) => unit);
   return {
-    name: "ensemble",
-    inputType: architecture.inputType,
-    units,
-    independentUnits: true,
+    name,
+    inputType,
+    numClasses,
+    isRandom: false,
+    units: members.map(({ unit }) => unit),
+    order: independent,
     objective: (unit, batch, key, { checkpointing }) => {
-      const { network } = members[units.indexOf(unit)]!;
+      const { network } = members.find((member) => member.unit === unit)!;
       const logits = logitsOf(network, batch.input, trainingContext(fold(key, "dropout")), checkpointing);
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
-    programs: (batchSize) => {
-      const { dtype, shape } = architecture.inputType(batchSize);
-      const images = input("input", shape, dtype);
-      const scores = ({ network }: (typeof members)[number]): Tensor => logSoftmax(logitsOf(network, images, plainContext));
-      return Object.fromEntries(members.map((member) => [member.unit.name, { scores: scores(member) }]));
-    },
-    predict: async (call, images, _batchSize, _key, unit) => {
-      const asked = unit === undefined ? units : [unit];
+    programs: members.map(({ program }) => program),
+    predict: async (call, input, _batchSize, _key, unit) => {
       let sum: Float32Array | undefined;
-      for (const { name } of asked) {
-        const scores = (await call(name, { input: images })).scores as Float32Array;
+      for (const member of members) {
+        if (unit !== undefined && member.unit !== unit) continue;
+        const { scores } = await call(member.program, { input });
         sum = sum?.map((x, i) => x + scores[i]!) ?? scores;
       }
       return sum!;
     },
   };
+}
+
+/** Class logits of a whole network. */
+function logitsOf({ stem, layers, head }: ClassifierNetwork, images: Tensor, context: Context, checkpointing = false): Tensor {
+  return head(throughLayers(layers, stem(images, undefined, context), context, checkpointing), context);
 }

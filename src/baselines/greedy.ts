@@ -1,19 +1,11 @@
-import {
-  type Architecture,
-  type Context,
-  type Layer,
-  namedParameters,
-  plainConditioning,
-  plainContext,
-  trainingContext,
-} from "../nn/index.ts";
+import { type ClassifierArchitecture, type Context, type Layer, plainConditioning, plainContext, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
-import { assignLayers, type Classifier, classAccuracy } from "../train/index.ts";
+import { checkpoint, crossEntropy, mean, type Tensor } from "../tensor/index.ts";
+import { assignLayers, type Classifier, classAccuracy, ownedParameters, predictionProgram, sequential } from "../train/index.ts";
 import { type LayerCall, layerwise } from "./layerwise.ts";
 
 export interface GreedyOptions {
-  /** How many groups of layers are trained one after another: as many as blocks, for the same training memory. */
+  /** Number of groups of layers that are trained one after another: as many as blocks, for the same training memory. */
   readonly numGroups: number;
   readonly layersPerGroup?: readonly number[] | undefined;
   /** `last`: the last group answers. `ensemble`: all do, group j with the weight 2^j (Belilovsky et al. 2019). */
@@ -21,29 +13,35 @@ export interface GreedyOptions {
 }
 
 /**
- * Greedy layer-wise training with auxiliary classifiers (Belilovsky et al. 2019): group j learns, with a classifier of its own that is the architecture's
- * head, from the features of the groups before it, which are finished and run without dropout. In the interleaved schedule all groups move along
- * together without gradients between them, which is decoupled greedy learning.
+ * Greedy layer-wise training with auxiliary classifiers (Belilovsky et al. 2019): group j learns, with a classifier of its own that is the
+ * architecture's head, from the features of the groups before it, which are finished and run without dropout. In the interleaved schedule
+ * all groups move along together without gradients between them, which is decoupled greedy learning.
  *
  * @throws {PartitionError} if the layers cannot be grouped.
  */
-export function greedy(architecture: Architecture, { numGroups, layersPerGroup, readout = "last" }: GreedyOptions): Classifier {
-  const ranges = assignLayers(architecture.numLayers, numGroups, layersPerGroup);
-  const networks = ranges.map(() => architecture.build(plainConditioning(architecture.epsilon)));
+export function greedy(architecture: ClassifierArchitecture, { numGroups, layersPerGroup, readout = "last" }: GreedyOptions): Classifier {
+  const { inputType, numClasses, numLayers, epsilon } = architecture;
+  const ranges = assignLayers(numLayers, numGroups, layersPerGroup);
+  const networks = ranges.map(() => architecture.build(plainConditioning(epsilon)));
   const heads = networks.map(({ head }) => head);
   const unitName = (group: number): string => `group-${group}`;
   const { unit: unitOf, stateAfter } = layerwise(networks[0]!, ranges, { unitName });
-  const units = heads.map((head, group) => {
-    const named = [...namedParameters({ parts: { head } })].map(([path, tensor]) => [`${unitName(group)}/${path}`, tensor] as const);
-    return unitOf(group, new Map(named));
-  });
+  const units = heads.map((head, group) => unitOf(group, ownedParameters(unitName(group), { parts: { head } })));
+
+  const inputs = (batchSize: number) => ({ input: inputType(batchSize) });
+  const answer = (group: number, images: Tensor): Tensor => heads[group]!(stateAfter(group, images), plainContext);
+  const groupPrograms = units.map(({ name }, group) => predictionProgram(name, inputs, ({ input }) => ({ logits: answer(group, input) })));
+  const ensembleProgram = predictionProgram("ensemble", inputs, ({ input }) =>
+    Object.fromEntries(units.map(({ name }, group) => [name, answer(group, input)])),
+  );
 
   return {
     name: "greedy",
-    inputType: architecture.inputType,
+    inputType,
+    numClasses,
+    isRandom: false,
     units,
-    independentUnits: false,
-    inOrder: true,
+    order: sequential,
     objective: (unit, batch, key, { checkpointing }) => {
       const group = units.indexOf(unit);
       const context = trainingContext(fold(key, "dropout"));
@@ -51,22 +49,13 @@ export function greedy(architecture: Architecture, { numGroups, layersPerGroup, 
       const logits = heads[group]!(stateAfter(group, batch.input, context, run), context);
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
-    programs: (batchSize) => {
-      const { dtype, shape } = architecture.inputType(batchSize);
-      const images = input("input", shape, dtype);
-      const logits = heads.map((head, group) => head(stateAfter(group, images), plainContext));
-      return {
-        ...Object.fromEntries(units.map(({ name }, group) => [name, { logits: logits[group]! }])),
-        ensemble: Object.fromEntries(units.map(({ name }, group) => [name, logits[group]!])),
-      };
-    },
-    predict: async (call, images, _batchSize, _key, unit) => {
-      if (unit !== undefined || readout === "last")
-        return (await call((unit ?? units.at(-1)!).name, { input: images })).logits as Float32Array;
-      const answers = await call("ensemble", { input: images });
+    programs: [...groupPrograms, ensembleProgram],
+    predict: async (call, input, _batchSize, _key, unit = readout === "last" ? units.at(-1) : undefined) => {
+      if (unit !== undefined) return (await call(groupPrograms[units.indexOf(unit)]!, { input })).logits;
+      const answers = await call(ensembleProgram, { input });
       return weightedLogProbabilities(
-        units.map(({ name }) => answers[name] as Float32Array),
-        architecture.numClasses,
+        units.map(({ name }) => answers[name]!),
+        numClasses,
       );
     },
   };

@@ -1,6 +1,6 @@
+import { cachedProgram, exactLikelihoods, KeyValueCache } from "../inference/index.ts";
 import {
   type Context,
-  namedParameters,
   plainConditioning,
   plainContext,
   precedingTokens,
@@ -9,42 +9,46 @@ import {
   trainingContext,
 } from "../nn/index.ts";
 import { fold, type Key, normal, truncatedNormal, uniformAt } from "../random.ts";
-import { checkpoint, crossEntropy, input, mean, reshape, type Tensor } from "../tensor/index.ts";
-import { behindCache, type CallProgram, exactLikelihoods, KeyValueCache, type LanguageModel, type Unit } from "../train/index.ts";
+import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
+import {
+  type Call,
+  float32,
+  type Generation,
+  independent,
+  int32,
+  type LanguageModel,
+  predictionProgram,
+  standaloneUnit,
+  type Unit,
+} from "../train/index.ts";
 
 export interface RecurrentTraining {
-  /** Recurrences on average in training, and as many as there are in prediction. */
+  /** Recurrences on average in training, and as many as there are in prediction; by default those that the network is made for. */
   readonly meanRecurrence?: number;
   /** Recurrences that the gradient goes back through. */
   readonly backpropDepth?: number;
 }
 
 /**
- * Training of recurrent depth as published (Geiping et al. 2025): p recurrences in a step, p − 1 ~ Poisson(rate), rate log-normal with the wanted mean and a deviation of 1/2 in the logarithm; the gradient goes back through the last eight.
- * The state before those is made without gradient before the step (`prepare`); p is at least eight, which it is anyway 99 times in 100.
+ * Training of recurrent depth as published (Geiping et al. 2025): p recurrences in a step, p − 1 ~ Poisson(rate), the rate log-normal with the wanted mean and a deviation of 1/2 in the logarithm; the gradient goes
+ * back through the last eight. The state before those is made without gradient before the step (`prepare`); p is at least eight, as it is anyway 99 times in 100.
+ *
+ * @see Geiping et al. 2025 (arXiv 2502.05171)
  */
 export function recurrent(
   architecture: RecurrentArchitecture,
-  { meanRecurrence = 32, backpropDepth = 8 }: RecurrentTraining = {},
+  { meanRecurrence = architecture.meanRecurrence, backpropDepth = 8 }: RecurrentTraining = {},
 ): LanguageModel {
-  const { vocabSize, length, width, parts, stateDeviation } = architecture;
+  const { vocabSize, length, width } = architecture;
   const network = architecture.build(plainConditioning(architecture.epsilon));
-  const unit = networkUnit(network, architecture, { meanRecurrence, backpropDepth });
-  const stateShape = (batchSize: number): [number, number, number] => [batchSize, length, width];
+  const { prelude, core, coda } = wholePrograms(architecture, network);
+  const next = nextPrograms(architecture, network);
 
-  /** The state that recurrences start from: a function of one key for each text and, within it, of the place. */
-  const initialState = (keys: readonly Key[], place: number, places: number): Float32Array => {
-    const out = new Float32Array(keys.length * places * width);
-    for (const [i, own] of keys.entries())
-      for (let j = 0; j < places; j++)
-        truncatedNormal(fold(own, place + j), out.subarray((i * places + j) * width, (i * places + j + 1) * width), 3);
-    return out.map((x) => x * stateDeviation);
-  };
-
-  const recur = async (call: CallProgram, tokens: Int32Array, start: Float32Array, count: number): Promise<Float32Array> => {
-    const { embedded } = await call("prelude", { tokens });
+  /** Brings a state through recurrences of whole sequences. */
+  const recur = async (call: Call, tokens: Int32Array, start: Float32Array, count: number): Promise<Float32Array> => {
+    const { embedded } = await call(prelude, { tokens });
     let state = start;
-    for (let step = 0; step < count; step++) state = (await call("core", { state, embedded: embedded! })).next as Float32Array;
+    for (let step = 0; step < count; step++) state = (await call(core, { state, embedded })).next;
     return state;
   };
 
@@ -53,87 +57,113 @@ export function recurrent(
     inputType: architecture.inputType,
     vocabSize,
     length,
-    units: [unit],
-    independentUnits: true,
+    units: [networkUnit(network, architecture, { meanRecurrence, backpropDepth })],
+    order: independent,
     prepare: async (_unit, batch, key, call) => {
       const tokens = batch.input as Int32Array;
       const keys = Array.from({ length: tokens.length / length }, (_, i) => fold(fold(key, "state"), i));
       const count = Math.max(0, drawnRecurrence(fold(key, "recurrence"), meanRecurrence) - backpropDepth);
-      return { state: await recur(call, tokens, initialState(keys, 0, length), count) };
+      return { state: await recur(call, tokens, initialState(architecture, keys, 0, length), count) };
     },
     objective: (_unit, { input: tokens }, key, { checkpointing }) => {
       const context = trainingContext(fold(key, "dropout"));
       const embedded = network.prelude(precedingTokens(tokens, vocabSize), context);
       const once = (state: Tensor, e: Tensor, own: Context): Tensor => network.core(state, e, own);
       const step = checkpointing ? checkpoint(once) : once;
-      let state: Tensor = input("state", stateShape(tokens.shape[0]!));
+      let state: Tensor = input("state", [tokens.shape[0]!, length, width]);
       for (let i = 0; i < backpropDepth; i++) state = step(state, embedded, context);
       return { loss: mean(crossEntropy(network.coda(state, context), tokens)), metrics: {} };
     },
-    programs: (batchSize) => {
-      const tokens = input("tokens", [batchSize, length], "int32");
-      const state = input("state", stateShape(batchSize));
-      return {
-        prelude: { embedded: network.prelude(precedingTokens(tokens, vocabSize), plainContext) },
-        core: { next: network.core(state, input("embedded", stateShape(batchSize)), plainContext) },
-        coda: { nats: crossEntropy(network.coda(state, plainContext), tokens) },
-        ...nextPrograms(architecture, network, batchSize),
-      };
-    },
-    generate: (call, batchSize, keys) => {
-      const cacheOf = (layers: number): KeyValueCache => new KeyValueCache(architecture, batchSize, [...Array(layers).keys()]);
-      const [prelude, coda] = [cacheOf(parts.prelude), cacheOf(parts.coda)];
-      const core = Array.from({ length: meanRecurrence }, () => cacheOf(parts.core));
-      let position = 0;
-      const ask = async (
-        program: string,
-        cache: KeyValueCache,
-        feeds: Record<string, Float32Array | Int32Array>,
-      ): ReturnType<CallProgram> => {
-        const results = await call(program, { ...feeds, ...cache.feeds(position) });
-        cache.store(results, position);
-        return results;
-      };
-      return {
-        groupSize: 1,
-        next: async (before) => {
-          const { embedded } = await ask("prelude next", prelude, { before });
-          let state: Float32Array = new Float32Array(batchSize * width);
-          state.set(initialState(keys, position, 1));
-          for (const cache of core)
-            state = (await ask("core next", cache, { state, embedded: embedded as Float32Array })).next as Float32Array;
-          const { logits } = await ask("coda next", coda, { state });
-          position++;
-          return logits as Float32Array;
-        },
-      };
-    },
+    programs: [prelude, core, coda, next.prelude.program, next.core.program, next.coda.program],
+    generate: (call, batchSize, keys) => generateRecurrent({ architecture, next, meanRecurrence, call, batchSize, keys }),
     likelihoods: (call, batchSize, text, key) =>
       exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
         const keys = Array.from({ length: batchSize }, (_, i) => fold(key, first + i));
-        const state = await recur(call, tokens, initialState(keys, 0, length), meanRecurrence);
-        return { [`${meanRecurrence} recurrences`]: (await call("coda", { state, tokens })).nats as Float32Array };
+        const state = await recur(call, tokens, initialState(architecture, keys, 0, length), meanRecurrence);
+        return { [`${meanRecurrence} recurrences`]: (await call(coda, { state, tokens })).nats };
       }),
   };
 }
 
-/** One more token behind those whose keys and values are kept: the core keeps some for each recurrence. */
-function nextPrograms(
-  architecture: RecurrentArchitecture,
-  network: RecurrentNetwork,
-  batchSize: number,
-): Record<string, Record<string, Tensor>> {
-  const { vocabSize, width } = architecture;
-  const state = input("state", [batchSize, 1, width]);
-  const before = reshape(input("before", [batchSize], "int32"), [batchSize, 1]);
-  const behind = (run: (context: Context) => Record<string, Tensor>): Record<string, Tensor> => {
-    const { context, made } = behindCache(architecture, batchSize);
-    return { ...run(context), ...made };
-  };
+/** The state that recurrences start from, [batch, places, width]: a function of one key for each text and, within it, of the place. */
+function initialState({ width, stateDeviation }: RecurrentArchitecture, keys: readonly Key[], place: number, places: number): Float32Array {
+  const out = new Float32Array(keys.length * places * width);
+  for (const [i, own] of keys.entries())
+    for (let j = 0; j < places; j++)
+      truncatedNormal(fold(own, place + j), out.subarray((i * places + j) * width, (i * places + j + 1) * width), 3);
+  return out.map((x) => x * stateDeviation);
+}
+
+/** The parts of the network, of whole sequences. */
+function wholePrograms({ vocabSize, length, width }: RecurrentArchitecture, network: RecurrentNetwork) {
   return {
-    "prelude next": behind((context) => ({ embedded: network.prelude(before, context) })),
-    "core next": behind((context) => ({ next: network.core(state, input("embedded", [batchSize, 1, width]), context) })),
-    "coda next": behind((context) => ({ logits: reshape(network.coda(state, context), [batchSize, vocabSize]) })),
+    prelude: predictionProgram(
+      "prelude",
+      (batchSize) => ({ tokens: int32(batchSize, length) }),
+      ({ tokens }) => ({ embedded: network.prelude(precedingTokens(tokens, vocabSize), plainContext) }),
+    ),
+    core: predictionProgram(
+      "core",
+      (batchSize) => ({ state: float32(batchSize, length, width), embedded: float32(batchSize, length, width) }),
+      ({ state, embedded }) => ({ next: network.core(state, embedded, plainContext) }),
+    ),
+    coda: predictionProgram(
+      "coda",
+      (batchSize) => ({ state: float32(batchSize, length, width), tokens: int32(batchSize, length) }),
+      ({ state, tokens }) => ({ nats: crossEntropy(network.coda(state, plainContext), tokens) }),
+    ),
+  };
+}
+
+/** The same of one more token. */
+function nextPrograms({ length, width }: RecurrentArchitecture, { prelude, core, coda }: RecurrentNetwork) {
+  const shape = { length, groupSize: 1 };
+  return {
+    prelude: cachedProgram(
+      "prelude next",
+      { part: prelude, ...shape },
+      (batchSize) => ({ before: int32(batchSize, 1) }),
+      ({ before }, { patternOf }) => ({ embedded: prelude(before, { ...plainContext, patternOf }) }),
+    ),
+    core: cachedProgram(
+      "core next",
+      { part: core, ...shape },
+      (batchSize) => ({ state: float32(batchSize, 1, width), embedded: float32(batchSize, 1, width) }),
+      ({ state, embedded }, { patternOf }) => ({ next: core(state, embedded, { ...plainContext, patternOf }) }),
+    ),
+    coda: cachedProgram(
+      "coda next",
+      { part: coda, ...shape },
+      (batchSize) => ({ state: float32(batchSize, 1, width) }),
+      ({ state }, { patternOf }) => ({ logits: coda(state, { ...plainContext, patternOf }) }),
+    ),
+  };
+}
+
+interface RecurrentGeneration {
+  readonly architecture: RecurrentArchitecture;
+  readonly next: ReturnType<typeof nextPrograms>;
+  readonly meanRecurrence: number;
+  readonly call: Call;
+  readonly batchSize: number;
+  readonly keys: readonly Key[];
+}
+
+/** Generation token by token; the core keeps keys and values of each recurrence. */
+function generateRecurrent({ architecture, next, meanRecurrence, call, batchSize, keys }: RecurrentGeneration): Generation {
+  const prelude = new KeyValueCache(next.prelude, batchSize);
+  const recurrences = Array.from({ length: meanRecurrence }, () => new KeyValueCache(next.core, batchSize));
+  const coda = new KeyValueCache(next.coda, batchSize);
+  let position = 0;
+  return {
+    groupSize: 1,
+    next: async (before) => {
+      const { embedded } = await prelude.read(call, { before }, position);
+      let state: Float32Array = new Float32Array(batchSize * architecture.width);
+      state.set(initialState(architecture, keys, position, 1));
+      for (const cache of recurrences) state = (await cache.read(call, { state, embedded }, position)).next;
+      return (await coda.read(call, { state }, position++)).logits;
+    },
   };
 }
 
@@ -151,20 +181,13 @@ export function drawnRecurrence(key: Key, mean: number): number {
   }
 }
 
-/** A layer that is run forward and back counts as one, and forward alone as a third. */
+/** All recurrences run forward, and the last of them back. */
 function networkUnit(
   { prelude, core, coda }: RecurrentNetwork,
   { parts }: RecurrentArchitecture,
   { meanRecurrence, backpropDepth }: Required<RecurrentTraining>,
 ): Unit {
-  const named = [...namedParameters({ parts: { prelude, core, coda } })].map(([path, tensor]) => [`network/${path}`, tensor] as const);
   const forward = parts.prelude + parts.coda + parts.core * (meanRecurrence + 1);
   const back = parts.prelude + parts.coda + parts.core * backpropDepth;
-  return {
-    name: "network",
-    trainable: new Map(named),
-    frozen: new Map(),
-    constants: new Map(),
-    numLayers: (forward + 2 * back) / 3,
-  };
+  return standaloneUnit("network", { parts: { prelude, core, coda } }, (forward + 2 * back) / 3);
 }

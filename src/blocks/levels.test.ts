@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { edmNoise, partition, precondition } from "../diffusion/index.ts";
+import { edmNoise, levelsOf, partition, precondition } from "../diffusion/index.ts";
 import { fold, key } from "../random.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { drawnLevels, levelFeeds } from "./levels.ts";
+import { drawnLevels } from "./levels.ts";
 
-const cut = partition({ numBlocks: 3, overlap: 0.1 });
+const cut = partition({ numBlocks: 3, overlap: 0.1, noise: edmNoise });
 const batchSize = 64;
 
 /** As a step draws it: every column from the same key, folded with the step's. */
@@ -37,8 +37,8 @@ describe("drawn levels", () => {
   });
 });
 
-test("fed levels are the scalings of the sigmas", () => {
-  const { sigma, cIn } = levelFeeds(Float32Array.of(0.5, 80), 0.5);
+test("levels of a batch are the scalings of the sigmas", () => {
+  const { sigma, cIn } = levelsOf(Float32Array.of(0.5, 80), 0.5);
   expect(sigma).toEqual(Float32Array.of(0.5, 80));
-  expect(cIn![0]).toBeCloseTo(Math.SQRT2, 6);
+  expect(cIn[0]).toBeCloseTo(Math.SQRT2, 6);
 });

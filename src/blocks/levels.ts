@@ -1,53 +1,55 @@
 import {
   type LogNormalNoise,
-  type Preconditioning,
+  levelNames,
+  levelsOf,
+  type NoiseLevels,
   precondition,
-  preconditionBatch,
   type SigmaRange,
   sampleSigmas,
 } from "../diffusion/index.ts";
 import type { Key } from "../random.ts";
-import { filled, type HostArray, input, random, type Tensor } from "../tensor/index.ts";
+import { filled, type HostArray, random, type Sampler, type Tensor, type TensorType } from "../tensor/index.ts";
+import { float32 } from "../train/index.ts";
 
-/** The noise levels of a batch and what the preconditioning makes of them: each [batch, 1]. */
-export interface NoiseLevels extends Preconditioning<Tensor> {
-  readonly sigma: Tensor;
+type LevelName = keyof NoiseLevels<unknown>;
+
+/** Noise levels of a batch and their scalings, one column [batch, 1] for each. */
+export type BatchLevels = NoiseLevels<Tensor>;
+
+function columns<Value>(column: (name: LevelName) => Value): NoiseLevels<Value> {
+  return Object.fromEntries(levelNames.map((name) => [name, column(name)])) as unknown as NoiseLevels<Value>;
 }
 
-const scalings = ["cSkip", "cOut", "cIn", "cNoise", "lossWeight"] as const;
-
-/** Every scaling is computed on the host, in float64 and by one function, from the sigmas that `fill` gives. */
-function levels(column: (name: "sigma" | (typeof scalings)[number]) => Tensor): NoiseLevels {
-  return {
-    sigma: column("sigma"),
-    ...(Object.fromEntries(scalings.map((name) => [name, column(name)])) as unknown as Preconditioning<Tensor>),
-  };
+/** Draws one of the numbers that belong to a noise level. */
+interface LevelSampler extends Sampler {
+  readonly level: LevelName;
 }
 
-/** Levels drawn anew at each step from the training noise within `range`, one stratum for each sample. */
-export function drawnLevels(key: Key, noise: LogNormalNoise, range: SigmaRange, batchSize: number): NoiseLevels {
-  return levels((name) => {
+/** Whether a tensor is the noise levels that {@link drawnLevels} draws. */
+export function drawsSigma({ source }: Tensor): boolean {
+  return source?.kind === "random" && (source.sampler as Partial<LevelSampler>).level === "sigma";
+}
+
+/** Levels drawn anew at each step from the training noise within `range`, one stratum for each sample. Scalings are computed on the host, in float64. */
+export function drawnLevels(key: Key, noise: LogNormalNoise, range: SigmaRange, batchSize: number): BatchLevels {
+  return columns((name) => {
     const fill = (out: HostArray, stepKey: Key): void => {
       const sigmas = new Float32Array(batchSize);
       sampleSigmas(noise, range, stepKey, sigmas, { stratified: true });
-      out.set((name === "sigma" ? sigmas : preconditionBatch(sigmas, noise.sigmaData)[name]) as never);
+      out.set(levelsOf(sigmas, noise.sigmaData)[name] as never);
     };
-    return random(key, { name: `${name} in [${range.join(", ")}]`, fill }, [batchSize, 1]);
+    const sampler: LevelSampler = { name: `${name} in [${range.join(", ")}]`, fill, level: name };
+    return random(key, sampler, [batchSize, 1]);
   });
 }
 
 /** The same level for all, fixed when it is traced. */
-export function levelsAt(sigma: number, sigmaData: number, batchSize: number): NoiseLevels {
-  const at = precondition(sigma, sigmaData);
-  return levels((name) => filled(name === "sigma" ? sigma : at[name], [batchSize, 1]));
+export function constantLevels(sigma: number, sigmaData: number, batchSize: number): BatchLevels {
+  const at = { sigma, ...precondition(sigma, sigmaData) };
+  return columns((name) => filled(at[name], [batchSize, 1]));
 }
 
-/** Levels that the caller feeds: see `levelFeeds`. */
-export function fedLevels(batchSize: number): NoiseLevels {
-  return levels((name) => input(name, [batchSize, 1]));
-}
-
-/** What `fedLevels` wants for a batch whose samples stand at these sigmas. */
-export function levelFeeds(sigmas: Float32Array, sigmaData: number): Record<string, Float32Array> {
-  return { sigma: sigmas, ...preconditionBatch(sigmas, sigmaData) };
+/** The inputs of a program that is fed with levels: see `levelsOf`. Its symbols are {@link BatchLevels}. */
+export function levelInputs(batchSize: number): NoiseLevels<TensorType> {
+  return columns(() => float32(batchSize, 1));
 }

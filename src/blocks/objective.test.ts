@@ -2,14 +2,21 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { evaluate } from "../../test/support/evaluate.ts";
 import { tinyBatch, tinyVit } from "../../test/support/tiny.ts";
 import { edmNoise, partition } from "../diffusion/index.ts";
-import { type Architecture, standardNormal, trainingContext } from "../nn/index.ts";
+import {
+  adaLN,
+  type ClassifierArchitecture,
+  layerParameters,
+  namedParameters,
+  noiseEmbedding,
+  standardNormal,
+  trainingContext,
+} from "../nn/index.ts";
 import { adamW } from "../optim/index.ts";
 import { fold } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { add, crossEntropy, gather, input, mean, mul, random, reshape } from "../tensor/index.ts";
-import { type Classifier, createTrainer } from "../train/index.ts";
-import { conditionedNetwork, createBlock } from "./block.ts";
-import { convert } from "./convert.ts";
+import { createTrainer, independent, type TrainingMethod } from "../train/index.ts";
+import { convert } from "./classes.ts";
 import { drawnLevels } from "./levels.ts";
 import { type LossWeighting, weightedMean } from "./objective.ts";
 import { createTargets } from "./targets.ts";
@@ -40,36 +47,34 @@ describe("weightedMean", () => {
 });
 
 /** Written out from EDM's definition: logits read D = cSkip z + cOut F(cIn z), each sample with its own weight w(σ). */
-function plainDenoiser(architecture: Architecture, condWidth: number): Classifier {
-  const conditioned = conditionedNetwork(architecture, { condWidth, initialGate: 1 });
-  const { network, noise } = conditioned;
-  const targets = createTargets("orthonormal", architecture.numClasses, architecture.width, 1);
-  const { stem, layers, head } = createBlock(conditioned, [0, architecture.numLayers], targets, {
-    condWidth,
-    initialGate: 1,
-    headInput: "mixed",
-    labelLikelihood: "learned",
-  }).parameters;
-  const trainable = new Map([...stem, ...layers, ...head].map(([path, tensor]) => [`block-0/${path}`, tensor]));
+function plainDenoiser(
+  { numLayers, numClasses, width, epsilon, ...architecture }: ClassifierArchitecture,
+  condWidth: number,
+): TrainingMethod {
+  const network = architecture.build(adaLN({ condWidth, initialGate: 1, targetWidth: width, epsilon }));
+  const noise = noiseEmbedding(condWidth);
+  const targets = createTargets("orthonormal", numClasses, width, 1);
+  const named = [
+    ...namedParameters({ parts: { stem: network.stem, noise } }),
+    ...layerParameters(network.layers, 0),
+    ...namedParameters({ parts: { head: network.head } }),
+  ];
+  const trainable = new Map(named.map(([path, tensor]) => [`block-0/${path}`, tensor]));
   return {
     name: "plain denoiser",
     inputType: architecture.inputType,
-    units: [{ name: "block-0", trainable, frozen: new Map(), constants: new Map(), numLayers: architecture.numLayers }],
-    independentUnits: true,
+    units: [{ name: "block-0", trainable, frozen: new Map(), constants: new Map(), layerEvaluations: numLayers }],
+    order: independent,
     objective: (_, { input: images, labels }, key) => {
       const levels = drawnLevels(fold(key, "sigma"), edmNoise, [edmNoise.sigmaMin, edmNoise.sigmaMax], batchSize);
-      const z = add(
-        gather(targets.table, labels),
-        mul(levels.sigma, random(fold(key, "noise"), standardNormal, [batchSize, architecture.width])),
-      );
+      const z = add(gather(targets.table, labels), mul(levels.sigma, random(fold(key, "noise"), standardNormal, [batchSize, width])));
       const context = { ...trainingContext(fold(key, "dropout")), condition: noise(reshape(levels.cNoise, [batchSize])) };
       let h = network.stem(images, mul(levels.cIn, z), context);
       for (const layer of network.layers) h = layer(h, context);
       const logits = network.head(h, context, (features) => add(mul(levels.cOut, features), mul(levels.cSkip, z)));
       return { loss: mean(mul(crossEntropy(logits, labels), reshape(levels.lossWeight, [batchSize]))), metrics: {} };
     },
-    programs: () => ({}),
-    predict: () => Promise.reject(new Error("only trained")),
+    programs: [],
   };
 }
 
@@ -78,7 +83,7 @@ const batchSize = 8;
 test("one block without overlap is plain training of one denoiser on the whole noise range, bit for bit", async () => {
   const architecture = tinyVit({ dropout: 0.1 });
   const dblocks = convert(architecture, {
-    partition: partition({ numBlocks: 1, overlap: 0 }),
+    partition: partition({ numBlocks: 1, overlap: 0, noise: edmNoise }),
     condWidth: 4,
     headInput: "mixed",
     lossWeighting: "edm",

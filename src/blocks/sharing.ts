@@ -1,7 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
-import type { TrainingMethod, Unit } from "../train/index.ts";
-import type { BlockParameters } from "./block.ts";
+import { independent, interleaved, sequential, type Unit, type UnitOrder } from "../train/index.ts";
 
 /**
  * What blocks have in common besides the constants. `owned`: nothing, each block has its own stem, noise embedding and head.
@@ -10,24 +9,25 @@ import type { BlockParameters } from "./block.ts";
  */
 export type SharedPolicy = "owned" | "frozen" | "together" | { readonly averageEvery: number };
 
-/** What each block takes its layers from: the common network, one of its own, or one of its own with the common stem (`withStemOf`). */
-export function perBlock<Network>(
-  numBlocks: number,
-  shared: SharedPolicy,
-  build: () => Network,
-  withStemOf: (common: Network, own: Network) => Network,
-): readonly Network[] {
-  const common = build();
-  return Array.from({ length: numBlocks }, (_, b) => {
-    if (b === 0 || shared === "together") return common;
-    return shared === "frozen" ? withStemOf(common, build()) : build();
-  });
+type Parameters = ReadonlyMap<string, Tensor>;
+
+/** Parameters of a block by path: the stem with the noise embedding, the layers by their number in the network, the head. */
+export interface BlockParameters {
+  readonly stem: Parameters;
+  readonly layers: Parameters;
+  readonly head: Parameters;
 }
 
-/** The table of the targets, where there is one: a constant, or learned. */
-interface TargetTable {
-  readonly constant?: Tensor | undefined;
-  readonly learned?: Tensor | undefined;
+/** A block's number of layers and its parameters. */
+export interface OwnedLayers {
+  readonly numLayers: number;
+  readonly parameters: BlockParameters;
+}
+
+/** Class embeddings: a constant, or learned by all blocks. */
+export interface TargetTable {
+  readonly table: Tensor;
+  readonly parameter: Tensor | undefined;
 }
 
 type Entry = readonly [path: string, tensor: Tensor];
@@ -35,16 +35,17 @@ type Entry = readonly [path: string, tensor: Tensor];
 /** What one block updates and reads under a policy. */
 export function blockUnit(
   block: number,
-  { parameters, numLayers }: { readonly parameters: BlockParameters; readonly numLayers: number },
+  { parameters, numLayers }: OwnedLayers,
   shared: SharedPolicy,
-  { constant, learned }: TargetTable = {},
+  targets: TargetTable | undefined,
+  evaluationsPerLayer: number,
 ): Unit {
   const name = `block-${block}`;
-  const under = (owner: string, parameters: ReadonlyMap<string, Tensor>): Entry[] =>
-    [...parameters].map(([path, tensor]) => [`${owner}/${path}`, tensor]);
-  const table: Entry[] = learned ? [["shared/targets", learned]] : [];
+  const under = (owner: string, own: Parameters): Entry[] => [...own].map(([path, tensor]) => [`${owner}/${path}`, tensor]);
+  const table: Entry[] = targets?.parameter ? [["shared/targets", targets.parameter]] : [];
+  const constants = new Map(targets && !targets.parameter ? [["targets", targets.table] as const] : []);
   const layers = under(name, parameters.layers);
-  const base = { name, constants: new Map(constant ? [["targets", constant] as const] : []), numLayers };
+  const base = { name, constants, layerEvaluations: numLayers * evaluationsPerLayer };
   switch (shared) {
     case "together":
       return {
@@ -67,12 +68,44 @@ export function blockUnit(
   }
 }
 
-/** What a policy means for the loop. */
-export function sharingOf(shared: SharedPolicy, units: readonly Unit[]): Pick<TrainingMethod, "independentUnits" | "averaging"> {
-  return {
-    independentUnits: shared === "owned" || shared === "frozen",
-    ...(typeof shared === "object" && { averaging: { every: shared.averageEvery, groups: averagedGroups(units) } }),
-  };
+/** What a block's step reads of another block. */
+export interface Passage {
+  /** Layer evaluations for each of its layers. */
+  readonly evaluationsPerLayer: number;
+  /** Whether its head is read too. */
+  readonly head?: boolean;
+}
+
+/** Of blocks `own` and `other`, what a step of the first reads of the second; undefined: nothing. */
+export type PassageOf = (own: number, other: number) => Passage | undefined;
+
+/** Units that read stems and layers of other blocks, and perhaps heads, with the layer evaluations that they make there. */
+export function readingOthers(units: readonly Unit[], blocks: readonly OwnedLayers[], passageOf: PassageOf): readonly Unit[] {
+  return units.map((unit, own) => {
+    const read = new Set<Tensor>();
+    let { layerEvaluations } = unit;
+    for (const [other, { parameters, numLayers }] of blocks.entries()) {
+      const passage = other === own ? undefined : passageOf(own, other);
+      if (passage === undefined) continue;
+      layerEvaluations += passage.evaluationsPerLayer * numLayers;
+      const parts = [parameters.stem, parameters.layers, ...(passage.head ? [parameters.head] : [])];
+      for (const part of parts) for (const tensor of part.values()) read.add(tensor);
+    }
+    if (read.size === 0) return unit;
+    const others = units.filter((other) => other !== unit);
+    const frozen = others.flatMap((other) => [...other.trainable, ...other.frozen].filter(([, tensor]) => read.has(tensor)));
+    return { ...unit, frozen: new Map([...unit.frozen, ...frozen]), layerEvaluations };
+  });
+}
+
+/** In which order blocks are trained: those that read later blocks take turns with them; those that read earlier ones follow them. */
+export function orderOf(shared: SharedPolicy, units: readonly Unit[], passageOf: PassageOf | undefined): UnitOrder {
+  const reads = (which: (own: number, other: number) => boolean): boolean =>
+    units.some((_, own) => units.some((_, other) => which(own, other) && passageOf?.(own, other) !== undefined));
+  if (reads((own, other) => other > own)) return interleaved();
+  if (reads((own, other) => other < own)) return sequential;
+  if (shared === "owned" || shared === "frozen") return independent;
+  return interleaved(shared === "together" ? undefined : { every: shared.averageEvery, groups: averagedGroups(units) });
 }
 
 /** For each parameter of stem, noise embedding and head: its paths in all blocks. */
@@ -82,41 +115,10 @@ function averagedGroups(units: readonly Unit[]): string[][] {
   return local(units[0]!).map((path) => units.map((unit) => `${unit.name}/${path}`));
 }
 
-/** What a block's step passes through of another block. */
-export interface PassThrough {
-  /** How many layers each of its layers counts as. */
-  readonly layers: number;
-  /** Whether its head is read too. */
-  readonly head?: boolean;
-}
-
-/** Units that read parameters of other blocks, stem and layers and perhaps the head, and count the layers that they pass through there. */
-export function readingOthers(
-  units: readonly Unit[],
-  blocks: readonly { readonly parameters: BlockParameters; readonly numLayers: number }[],
-  passOf: (own: number, other: number) => PassThrough | undefined,
-): readonly Unit[] {
-  return units.map((unit, own) => {
-    const read = new Set<Tensor>();
-    let { numLayers } = unit;
-    for (const [other, { parameters, numLayers: layers }] of blocks.entries()) {
-      const pass = other === own ? undefined : passOf(own, other);
-      if (pass === undefined) continue;
-      numLayers += pass.layers * layers;
-      const parts = [parameters.stem, parameters.layers, ...(pass.head ? [parameters.head] : [])];
-      for (const part of parts) for (const tensor of part.values()) read.add(tensor);
-    }
-    if (read.size === 0) return unit;
-    const others = units.filter((other) => other !== unit);
-    const frozen = others.flatMap((other) => [...other.trainable, ...other.frozen].filter(([, tensor]) => read.has(tensor)));
-    return { ...unit, frozen: new Map([...unit.frozen, ...frozen]), numLayers };
-  });
-}
-
-/** @throws {UsageError} if blocks that must be finished before the next one learns share what goes on learning. */
-export function checkFinishedSharing(caller: string, shared: SharedPolicy): void {
+/** @throws {UsageError} if blocks that read others share anything that goes on learning. */
+export function checkFinishedSharing(shared: SharedPolicy): void {
   if (shared === "owned" || shared === "frozen") return;
   const why =
-    "blocks that are stacked, or hand over, are finished before the next one learns, so nothing that they share can go on learning";
-  throw new UsageError("stackedSharing", { shared }, `${caller}: ${why}. Choose shared: owned or frozen.`);
+    "blocks that are stacked, or learn from the estimates of those before, need these finished: they can share nothing that goes on learning";
+  throw new UsageError("stackedSharing", { shared }, `blocks: ${why}. Choose shared: owned or frozen.`);
 }

@@ -2,16 +2,10 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { registry } from "../index.ts";
+import type { CommandContext } from "./context.ts";
 import { exitCodeOfError, messageOfError } from "./failure.ts";
 import { loadPlugins } from "./plugins.ts";
 import { namedRun } from "./runOptions.ts";
-
-/** What a command is made from: the words behind its name, of which some have options that depend on them. */
-export interface CommandContext {
-  readonly words: readonly string[];
-  /** Arguments that every process of a run needs: plugins. */
-  readonly pluginArgs: readonly string[];
-}
 
 /** Loaded when they are named, or all of them for the list of commands. */
 const commands: Readonly<Record<string, (context: CommandContext) => Promise<Command>>> = {

@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type AnyModel, type MethodDefinition, type Registry, UsageError } from "../index.ts";
+import { addImageFormat, type ImageFormat } from "../node.ts";
 
 /**
- * Loads the modules named by --plugin and adds the models and methods that they export.
+ * Loads the modules named by --plugin and adds the models, methods and image formats that they export.
  *
  * @returns the arguments with which another process loads them too.
  * @throws {UsageError} if a module cannot be loaded, or exports neither.
@@ -21,12 +22,14 @@ async function loadPlugin(registry: Registry, file: string): Promise<void> {
   const exported = Object.values((await importFile(file)) as object) as unknown[];
   const models = exported.filter(isModel);
   const methods = exported.filter(isMethod);
-  if (models.length + methods.length === 0) {
-    const message = `--plugin ${file}: it exports no model and no method. Export what defineModel or defineMethod returns.`;
+  const formats = exported.filter(isImageFormat);
+  if (models.length + methods.length + formats.length === 0) {
+    const message = `--plugin ${file}: it exports no model, no method and no image format. Export what defineModel or defineMethod returns.`;
     throw new UsageError("emptyPlugin", { file }, message);
   }
   for (const model of models) registry.addModel(model);
   for (const method of methods) registry.addMethod(method);
+  for (const format of formats) addImageFormat(format);
 }
 
 async function importFile(file: string): Promise<unknown> {
@@ -44,4 +47,8 @@ function isModel(value: unknown): value is AnyModel {
 
 function isMethod(value: unknown): value is MethodDefinition {
   return typeof value === "object" && value !== null && "fits" in value && "name" in value;
+}
+
+function isImageFormat(value: unknown): value is ImageFormat {
+  return typeof value === "object" && value !== null && "recognises" in value && "load" in value;
 }

@@ -25,15 +25,15 @@ export interface TrainBatches {
   at(step: number, into?: ImageBatch): ImageBatch;
 }
 
-/** Makes the same batches in a thread of its own, where a platform has threads: see `prefetchBatches`. */
-export type PrefetchBatches = (split: ImageSplit, options: TrainBatchOptions) => PrefetchedBatches;
-
-/** As `TrainBatches`, made while the step before trains. */
+/** As {@link TrainBatches}, made beside the training step: in a thread of its own. */
 export interface PrefetchedBatches extends AsyncDisposable {
   readonly stepsPerEpoch: number;
-  /** The same bytes as `trainBatches(...).at(step)`. Steps that follow one another are ready when they are asked for. */
+  /** @returns the same bytes as `trainBatches(...).at(step)`; the batch after the last one asked for is usually ready. */
   at(step: number): Promise<ImageBatch>;
 }
+
+/** Starts making training batches beside the step, on platforms that can. */
+export type PrefetchBatches = (split: ImageSplit, options: TrainBatchOptions) => PrefetchedBatches;
 
 /** @throws {DataError} if there are fewer items than a batch holds, or the normalisation or augmentation does not fit the images. */
 export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation, mean, std }: TrainBatchOptions): TrainBatches {

@@ -1,9 +1,11 @@
 export { type AnimationOptions, encodeAnimation } from "./animation.ts";
 export { type Augmentation, augmentations, imageWriter, type Normalisation } from "./augment.ts";
 export {
+  checkStep,
   type ImageBatch,
   type PrefetchBatches,
   type PrefetchedBatches,
+  type TestBatchOptions,
   type TrainBatches,
   type TrainBatchOptions,
   testBatches,
@@ -11,19 +13,17 @@ export {
 } from "./batches.ts";
 export { type ContactSheet, encodePngGrid } from "./contactSheet.ts";
 export type { ImageDataset, ImageInfo, ImageShape, ImageSplit } from "./dataset.ts";
-export { decodeImageFile } from "./decodeImage.ts";
 export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
-export type { Progress } from "./imageCollection.ts";
-export { type LoadOptions, loadImages } from "./load.ts";
-export { prefetchBatches } from "./prefetch.ts";
-export { type LoadTextOptions, loadText, type TextBatches, type TextDataset, type TextInfo, textBatches, unigramEntropy } from "./text.ts";
-export { readTokens, type Tokens, tokensOf } from "./tokenFile.ts";
+export { channelStatistics } from "./statistics.ts";
+export { type TextBatches, type TextDataset, type TextInfo, textBatches, textDataset, textParts, unigramEntropy } from "./text.ts";
 export {
   byteTokenizer,
-  loadTokenizer,
+  cutAfter,
   type Tokenizer,
   type TokenizerInfo,
+  type TokenizerJson,
   text8Tokenizer,
-  tokenizerInfo,
+  tokenizerFromJson,
   tokenizerOf,
 } from "./tokenizer.ts";
+export { readTokens, type Tokens, tokensOf } from "./tokens.ts";

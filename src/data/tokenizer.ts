@@ -1,38 +1,29 @@
-import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
-import { Tokenizer as FileTokenizer } from "@huggingface/tokenizers";
+import { Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
 import { DataError } from "../errors.ts";
-import { cutAfter } from "./textSource.ts";
 
 /** Text as whole numbers and back. */
 export interface Tokenizer {
   readonly name: string;
   readonly vocabSize: number;
-  /** What stands between documents, where the tokenizer has a token for it. */
-  readonly endOfText?: Int32Array | undefined;
+  /** The tokens between two documents: the end of a text where the tokenizer has a token for it, else a line feed (text8: a space). */
+  readonly separator: Int32Array;
+  /** The tokenizer as JSON; {@link tokenizerOf} makes it again. */
+  readonly info: TokenizerInfo;
   /** @throws {DataError} if the text holds what it cannot write. */
   encode(text: string): Int32Array;
   decode(tokens: ArrayLike<number>): string;
-  /** The content of its tokenizer.json, where it has one. */
-  readonly json?: object;
 }
 
-/** A tokenizer as it is kept with a run: a built-in one by its name, others whole. */
-export interface TokenizerInfo {
-  readonly name: string;
-  readonly json?: object;
-}
+/** A tokenizer as JSON, whole: a trained model that keeps it needs no training data to decode text. */
+export type TokenizerInfo =
+  | { readonly kind: "text8" }
+  | { readonly kind: "bytes" }
+  | { readonly kind: "json"; readonly name: string; readonly json: TokenizerJson };
 
-export function tokenizerInfo({ name, json }: Tokenizer): TokenizerInfo {
-  return { name, ...(json !== undefined && { json }) };
-}
-
-/** @throws {DataError} if it is no tokenizer. */
-export function tokenizerOf({ name, json }: TokenizerInfo): Tokenizer {
-  if (json !== undefined) return fromJson(json as TokenizerJson, name);
-  const builtIn = [text8Tokenizer, byteTokenizer].find((one) => one.name === name);
-  if (builtIn !== undefined) return builtIn;
-  throw new DataError("noTokenizer", { name }, `There is no built-in tokenizer "${name}"; there are text8 and bytes.`);
+/** The format of Hugging Face's tokenizer.json, of which these parts are read here. */
+export interface TokenizerJson {
+  readonly model: { readonly vocab: Readonly<Record<string, number>> };
+  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz ";
@@ -41,6 +32,8 @@ const letters = "abcdefghijklmnopqrstuvwxyz ";
 export const text8Tokenizer: Tokenizer = {
   name: "text8",
   vocabSize: letters.length,
+  separator: Int32Array.of(letters.indexOf(" ")),
+  info: { kind: "text8" },
   encode: (text) => {
     const tokens = new Int32Array(text.length);
     for (let i = 0; i < text.length; i++) {
@@ -60,47 +53,49 @@ export const text8Tokenizer: Tokenizer = {
 export const byteTokenizer: Tokenizer = {
   name: "bytes",
   vocabSize: 256,
+  separator: Int32Array.of("\n".charCodeAt(0)),
+  info: { kind: "bytes" },
   encode: (text) => Int32Array.from(new TextEncoder().encode(text)),
   decode: (tokens) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(tokens)),
 };
 
 /**
- * A tokenizer by name, text8 or bytes, or from a file in the format of Hugging Face's tokenizer.json.
+ * A tokenizer from the content of a tokenizer.json.
  *
- * @throws {DataError} if the file is missing, or is no tokenizer.
+ * @param json the parsed file.
+ * @throws {DataError} if it is no tokenizer; `data.reason` says why.
  */
-export async function loadTokenizer(nameOrPath: string): Promise<Tokenizer> {
-  if (nameOrPath === text8Tokenizer.name) return text8Tokenizer;
-  if (nameOrPath === byteTokenizer.name) return byteTokenizer;
-  const text = await readFile(nameOrPath, "utf8").catch((cause: unknown) => {
-    const message = `There is no tokenizer at ${nameOrPath}. Give text8, bytes, or the path of a tokenizer.json.`;
-    throw new DataError("noTokenizer", { nameOrPath }, message, { cause });
-  });
+export function tokenizerFromJson(json: unknown, name: string): Tokenizer {
   try {
-    return fromJson(JSON.parse(text) as TokenizerJson, basename(nameOrPath).replace(/(\.tokenizer)?\.json$/, ""));
+    return fromJson(json as TokenizerJson, name);
   } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError("badTokenizer", { nameOrPath }, `${nameOrPath} is no tokenizer.json: ${(cause as Error).message}`, { cause });
+    const reason = (cause as Error).message;
+    throw new DataError("badTokenizer", { name, reason }, `${name} is no tokenizer.json: ${reason}`, { cause });
   }
 }
 
-/** The parts of the file that are read here. */
-interface TokenizerJson {
-  readonly model: { readonly vocab: Readonly<Record<string, number>> };
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
+/**
+ * The tokenizer that `info` describes.
+ *
+ * @throws {DataError} if the JSON of a tokenizer.json is damaged.
+ */
+export function tokenizerOf(info: TokenizerInfo): Tokenizer {
+  if (info.kind === "json") return tokenizerFromJson(info.json, info.name);
+  return info.kind === "text8" ? text8Tokenizer : byteTokenizer;
 }
 
 function fromJson(json: TokenizerJson, name: string): Tokenizer {
   const ids = [...Object.values(json.model.vocab), ...(json.added_tokens ?? []).map(({ id }) => id)];
-  const inner = new FileTokenizer(json, {});
+  const inner = new JsonTokenizer(json, {});
   const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
+  const encode = (text: string): Int32Array => Int32Array.from(inner.encode(text, { add_special_tokens: false }).ids);
   return {
     name,
-    json,
-    endOfText: end && Int32Array.of(end.id),
     vocabSize: 1 + ids.reduce((a, b) => Math.max(a, b), -1),
+    separator: end === undefined ? encode("\n") : Int32Array.of(end.id),
+    info: { kind: "json", name, json },
     encode: (text) => {
-      const pieces = piecesOf(text).map((piece) => inner.encode(piece, { add_special_tokens: false }).ids);
+      const pieces = piecesOf(text).map(encode);
       const tokens = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
       let at = 0;
       for (const piece of pieces) {
@@ -124,4 +119,15 @@ function piecesOf(text: string): readonly string[] {
     rest = rest.slice(cut);
   }
   return [...pieces, rest];
+}
+
+/**
+ * The first place after `length` characters where a text can be cut without splitting a token: between a letter and a space.
+ *
+ * @returns a number of characters, or undefined if there is no such place.
+ */
+export function cutAfter(text: string, length: number): number | undefined {
+  if (text.length <= length) return undefined;
+  const cut = text.slice(length).search(/(?<=[a-z]) (?=[a-z])/i);
+  return cut < 0 ? undefined : length + cut;
 }

@@ -1,4 +1,6 @@
 /** Models, methods and tasks as values, and the configuration of a run as the composition of their options. */
+
+export { z } from "zod";
 export { checkOptions } from "./check.ts";
 export * from "./kinds.ts";
 export * from "./method.ts";

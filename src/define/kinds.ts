@@ -1,8 +1,8 @@
 import type {
-  Architecture,
-  DenoisingNetwork,
+  ClassifierArchitecture,
   ImageArchitecture,
   LanguageArchitecture,
+  NoPropNetwork,
   RecurrentArchitecture,
   TokenArchitecture,
 } from "../nn/index.ts";
@@ -41,9 +41,9 @@ export function networkKind<Built, Shape>(name: string): NetworkKind<Built, Shap
 }
 
 /** Images to classes, in residual layers that take noise conditioning. */
-export const classifierKind: NetworkKind<Architecture, ImageData> = networkKind("image classifier");
+export const classifierKind: NetworkKind<ClassifierArchitecture, ImageData> = networkKind("image classifier");
 /** Images to classes, in layers that take none. */
-export const plainClassifierKind: NetworkKind<Architecture, ImageData> = networkKind("classifier without noise conditioning");
+export const plainClassifierKind: NetworkKind<ClassifierArchitecture, ImageData> = networkKind("classifier without noise conditioning");
 /** Both: for methods that need no noise conditioning. */
 export const classifierKinds = [classifierKind, plainClassifierKind] as const;
 /** Noisy images to images. */
@@ -57,11 +57,11 @@ export const recurrentDepthKind: NetworkKind<RecurrentArchitecture, TextData> = 
 
 /** NoProp's network: paths for the image and the noisy label. */
 export interface NoPropModel {
-  readonly network: DenoisingNetwork;
+  readonly network: NoPropNetwork;
   /** How classes become vectors, and their width. */
   readonly embedding: "one-hot" | "learned" | "prototype";
   readonly embeddingWidth: number;
   /** The same network with one layer for each of so many blocks. */
-  layered(numLayers: number): Architecture;
+  layered(numLayers: number): ClassifierArchitecture;
 }
 export const noPropKind: NetworkKind<NoPropModel, ImageData> = networkKind("classifier of image and noisy label");

@@ -1,5 +1,8 @@
 export { equalLoss, equiProbability, type LevelLoss, uniformLogSigma, uniformSigma } from "./boundaries.ts";
+export { likeliest, softmaxOf } from "./categorical.ts";
+export { denoisedEstimate, type EstimateKind, estimateKinds } from "./denoisedEstimate.ts";
 export {
+  antitheticTimes,
   blockOfTime,
   keptShare,
   type MaskingPartition,
@@ -7,6 +10,7 @@ export {
   maskingEpsilon,
   maskingPartition,
   maskingWeight,
+  reconstructionNats,
   type TimeRange,
 } from "./masking.ts";
 export {
@@ -32,9 +36,25 @@ export {
   partition,
   partitionFromBoundaries,
   partitionFromJSON,
+  partitionStrategies,
   partitionToJSON,
 } from "./partition.ts";
-export { type Preconditioning, precondition, preconditionBatch } from "./preconditioning.ts";
-export { type EulerStepInput, eulerStep } from "./samplers/euler.ts";
-export { type Churn, type Denoise, type Sampler, type SampleStep, type SampleWalk, sample, samplers } from "./samplers/sample.ts";
-export { equiProbabilityGrid, karrasGrid } from "./schedule.ts";
+export {
+  levelNames,
+  levelsAt,
+  levelsOf,
+  type NoiseLevels,
+  type Preconditioning,
+  precondition,
+  preconditionBatch,
+} from "./preconditioning.ts";
+export * from "./samplers/index.ts";
+export {
+  entryLevel,
+  equiProbabilityGrid,
+  karrasGrid,
+  type MaskingGrid,
+  maskingTimes,
+  type SigmaGrid,
+  samplingLevels,
+} from "./schedule.ts";

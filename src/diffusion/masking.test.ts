@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { PartitionError } from "../errors.ts";
-import { blockOfTime, keptShare, type MaskingSchedule, maskingPartition, maskingWeight } from "./masking.ts";
+import { antitheticTimes, blockOfTime, keptShare, type MaskingSchedule, maskingPartition, maskingWeight } from "./masking.ts";
 
 describe.each(["linear", "cosine"] as MaskingSchedule[])("%s", (schedule) => {
   test("keeps nearly all at 0 and nearly none at 1, and falls between", () => {
@@ -36,4 +36,11 @@ describe.each(["linear", "cosine"] as MaskingSchedule[])("%s", (schedule) => {
 test("bad numbers are refused", () => {
   for (const numBlocks of [0, 1.5]) expect(() => maskingPartition({ numBlocks })).toThrow(PartitionError);
   expect(() => maskingPartition({ numBlocks: 2, overlap: -1 })).toThrow(PartitionError);
+});
+
+test("antithetic times are spread evenly and end inside their range", () => {
+  const times = antitheticTimes([0.2, 0.6], 4, 0.3);
+  expect([...times].sort()).toEqual(
+    [0.2 + 0.4 * 0.05, 0.2 + 0.4 * 0.3, 0.2 + 0.4 * 0.55, 0.2 + 0.4 * 0.8].map((t) => expect.closeTo(t, 12)),
+  );
 });

@@ -1,8 +1,8 @@
 import { PartitionError } from "../errors.ts";
 
 /**
- * How many tokens are hidden at time t: each is kept with probability α(t), which falls from nearly 1 at t = 0 to nearly 0 at t = 1. `linear`: 1 − t; `cosine`: 1 − cos(π/2 (1 − t)).
- * Both are squeezed to [ε, 1 − ε], ε = 1e−4 (Shi et al. 2024, MD4).
+ * The share of tokens that are masked at time t: each is kept with probability α(t), which falls from nearly 1 at t = 0 to nearly 0 at t = 1.
+ * `linear`: 1 − t; `cosine`: 1 − cos(π/2 (1 − t)). Both are squeezed to [ε, 1 − ε], ε = 1e−4 (Shi et al. 2024, MD4).
  */
 export type MaskingSchedule = "linear" | "cosine";
 
@@ -14,7 +14,7 @@ export function keptShare(schedule: MaskingSchedule, t: number): number {
   return (1 - 2 * maskingEpsilon) * plain + maskingEpsilon;
 }
 
-/** −α′(t)/(1 − α(t)): the weight of a hidden token's cross-entropy in the bound of the likelihood; never negative. */
+/** −α′(t)/(1 − α(t)): the weight of a masked token's cross-entropy in the bound of the likelihood; never negative. */
 export function maskingWeight(schedule: MaskingSchedule, t: number): number {
   const slope = schedule === "linear" ? 1 : (Math.PI / 2) * Math.sin((Math.PI / 2) * (1 - t));
   return ((1 - 2 * maskingEpsilon) * slope) / (1 - keptShare(schedule, t));
@@ -28,10 +28,10 @@ function timeOfShare(schedule: MaskingSchedule, share: number): number {
 /** An interval of times. */
 export type TimeRange = readonly [low: number, high: number];
 
-/** Which block answers at which time: equal decrements of α, so that each block has an equal share of the hidden tokens. */
+/** The times cut into ranges, one for each block, by equal decrements of α: each block has an equal share of the masked tokens. */
 export interface MaskingPartition {
   readonly schedule: MaskingSchedule;
-  /** Of each block, block 0 (the first layers) with the most hidden. */
+  /** Of each block, block 0 (the first layers) with the most masked tokens. */
   readonly ranges: readonly TimeRange[];
   /** The same, widened by the overlap: for training. */
   readonly trainingRanges: readonly TimeRange[];
@@ -68,8 +68,18 @@ export function maskingPartition({
   return { schedule, ranges, trainingRanges };
 }
 
-/** The block that owns a time; a boundary belongs to the block with more hidden. */
+/** The block that owns a time; a boundary belongs to the block with more masked tokens. */
 export function blockOfTime({ ranges }: MaskingPartition, t: number): number {
   const block = ranges.findIndex(([low]) => t >= low);
   return block < 0 ? ranges.length - 1 : block;
+}
+
+/** Times spread evenly over a range from one random number u in [0, 1): t_k = low + (high − low) · ((u + k/N) mod 1), k = 0 … N − 1. */
+export function antitheticTimes([low, high]: TimeRange, count: number, u: number): readonly number[] {
+  return Array.from({ length: count }, (_, k) => low + (high - low) * ((u + k / count) % 1));
+}
+
+/** The part of the likelihood's bound that no network decides, in nats for each token: at t = 0 a share ε of the tokens is still masked. */
+export function reconstructionNats(vocabSize: number): number {
+  return maskingEpsilon * Math.log(vocabSize);
 }

@@ -18,7 +18,7 @@ const aNumBlocks = fc.integer({ min: 1, max: 24 });
 const aStrategy = fc.constantFrom<PartitionStrategy>("equi-probability", "uniform", "uniform-log");
 const aPartition: fc.Arbitrary<Partition> = fc
   .record({ numBlocks: aNumBlocks, strategy: aStrategy, overlap: fc.double({ min: 0, max: 0.2, noNaN: true }) })
-  .map(partition);
+  .map((options) => partition({ ...options, noise: edmNoise }));
 
 describe("boundaries", () => {
   // scipy: exp(-1.2 + 1.2 * norm.ppf(linspace(norm.cdf(hi), norm.cdf(lo), 4))), hi, lo = (log([80, 0.002]) + 1.2) / 1.2
@@ -32,7 +32,7 @@ describe("boundaries", () => {
   test("equi-probability ranges hold equal shares of the noise", () => {
     fc.assert(
       fc.property(aNumBlocks, (numBlocks) => {
-        for (const [low, high] of partition({ numBlocks }).ranges) {
+        for (const [low, high] of partition({ numBlocks, noise: edmNoise }).ranges) {
           expect(cumulative(edmNoise, high) - cumulative(edmNoise, low)).toBeCloseTo(1 / numBlocks, 12);
         }
       }),
@@ -54,7 +54,7 @@ describe("boundaries", () => {
 
   test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("%d blocks are refused", (numBlocks) => {
     expect(() => equiProbability(numBlocks, edmNoise)).toThrow(PartitionError);
-    expect(() => partition({ numBlocks, strategy: "uniform" })).toThrow(PartitionError);
+    expect(() => partition({ numBlocks, strategy: "uniform", noise: edmNoise })).toThrow(PartitionError);
   });
 });
 
@@ -127,22 +127,29 @@ describe("partition", () => {
   });
 
   test("overlap 0 trains on the ranges themselves", () => {
-    const { ranges, trainingRanges } = partition({ numBlocks: 4, overlap: 0 });
+    const { ranges, trainingRanges } = partition({ numBlocks: 4, overlap: 0, noise: edmNoise });
     expect(trainingRanges).toEqual(ranges);
   });
 
   test("one block owns the whole range", () => {
-    expect(partition({ numBlocks: 1 })).toMatchObject({ boundaries: [80, 0.002], ranges: [[0.002, 80]], trainingRanges: [[0.002, 80]] });
+    expect(partition({ numBlocks: 1, noise: edmNoise })).toMatchObject({
+      boundaries: [80, 0.002],
+      ranges: [[0.002, 80]],
+      trainingRanges: [[0.002, 80]],
+    });
   });
 
   test("unknown strategies and impossible overlaps are refused", () => {
-    expect(() => partition({ numBlocks: 2, strategy: "toString" as PartitionStrategy })).toThrow(/unknown.*equi-probability/);
-    for (const overlap of [-0.01, 1.01, Number.NaN]) expect(() => partition({ numBlocks: 2, overlap })).toThrow(PartitionError);
+    expect(() => partition({ numBlocks: 2, strategy: "toString" as PartitionStrategy, noise: edmNoise })).toThrow(
+      /unknown.*equi-probability/,
+    );
+    for (const overlap of [-0.01, 1.01, Number.NaN])
+      expect(() => partition({ numBlocks: 2, overlap, noise: edmNoise })).toThrow(PartitionError);
   });
 });
 
 describe("blockOfSigma", () => {
-  const three = partition({ numBlocks: 3 });
+  const three = partition({ numBlocks: 3, noise: edmNoise });
 
   test("the inside of a range belongs to its block", () => {
     fc.assert(
@@ -184,7 +191,7 @@ describe("blockOfSigma", () => {
   test("T = B points visit each block once, T = B + 1 the first one twice", () => {
     fc.assert(
       fc.property(aNumBlocks, (numBlocks) => {
-        const cut = partition({ numBlocks });
+        const cut = partition({ numBlocks, noise: edmNoise });
         const visit = (numSteps: number) =>
           [...Float32Array.from(equiProbabilityGrid(edmNoise, numSteps))].map((s) => blockOfSigma(cut, s));
         expect(visit(numBlocks)).toEqual(cut.ranges.map((_, block) => block));
@@ -196,7 +203,7 @@ describe("blockOfSigma", () => {
 
 describe("partitionFromBoundaries", () => {
   test("keeps the boundaries", () => {
-    expect(partitionFromBoundaries({ boundaries: [80, 1, 0.1, 0.002], overlap: 0 })).toMatchObject({
+    expect(partitionFromBoundaries({ boundaries: [80, 1, 0.1, 0.002], noise: edmNoise, overlap: 0 })).toMatchObject({
       strategy: "custom",
       ranges: [
         [1, 80],
@@ -216,7 +223,7 @@ describe("partitionFromBoundaries", () => {
     ["another range than the noise's", [40, 1, 0.002]],
     ["short of sigmaMin", [80, 1, 0.01]],
   ])("refused: %s", (_, boundaries) => {
-    expect(() => partitionFromBoundaries({ boundaries })).toThrow(PartitionError);
+    expect(() => partitionFromBoundaries({ boundaries, noise: edmNoise })).toThrow(PartitionError);
   });
 });
 
@@ -230,7 +237,7 @@ describe("JSON", () => {
   });
 
   test("extra fields are allowed, so that a run can store more beside", () => {
-    const cut = partition({ numBlocks: 3 });
+    const cut = partition({ numBlocks: 3, noise: edmNoise });
     expect(partitionFromJSON({ ...partitionToJSON(cut), layers: [4, 4, 4] })).toEqual(cut);
   });
 
@@ -242,7 +249,7 @@ describe("JSON", () => {
     ["noise without pStd", { noise: { pMean: -1.2, sigmaMin: 0.002, sigmaMax: 80, sigmaData: 0.5 } }],
     ["boundaries of another range", { boundaries: [40, 0.002] }],
   ])("refused: %s", (_, change) => {
-    const json = change && { ...partitionToJSON(partition({ numBlocks: 3 })), ...change };
+    const json = change && { ...partitionToJSON(partition({ numBlocks: 3, noise: edmNoise })), ...change };
     expect(() => partitionFromJSON(json)).toThrow(PartitionError);
   });
 });

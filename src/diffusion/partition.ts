@@ -11,6 +11,8 @@ const strategies: Record<PartitionStrategy, (numBlocks: number, noise: LogNormal
   "uniform-log": uniformLogSigma,
 };
 
+export const partitionStrategies: readonly PartitionStrategy[] = Object.keys(strategies) as PartitionStrategy[];
+
 /** The noise range cut into blocks: block 0 is the first group of layers and owns the highest noise. Plain data, constant for a run. */
 export interface Partition {
   /** "custom": boundaries that someone chose. */
@@ -34,8 +36,8 @@ export function isNoisePartition(ranges: object): ranges is Partition {
 export interface PartitionOptions {
   /** B, a whole number of at least 1. */
   readonly numBlocks: number;
-  /** Default `edmNoise`. */
-  readonly noise?: LogNormalNoise;
+  /** Of training. It depends on the targets: `edmNoise` for images, `classNoise` for embeddings of length 1. */
+  readonly noise: LogNormalNoise;
   /** Default "equi-probability". */
   readonly strategy?: PartitionStrategy;
   /** From 0 to 1, default 0.05. The paper takes 0.05 for images, 0.1 for text, 0 in its ablations (Appendix C). */
@@ -45,11 +47,11 @@ export interface PartitionOptions {
 /**
  * Cuts the noise range into `numBlocks` ranges.
  * @throws {PartitionError} if numBlocks, strategy or overlap is out of range.
- * @example partition({ numBlocks: 3 }).ranges // [[0.505, 80], [0.180, 0.505], [0.002, 0.180]]
+ * @example partition({ numBlocks: 3, noise: edmNoise }).ranges // [[0.505, 80], [0.180, 0.505], [0.002, 0.180]]
  */
-export function partition({ numBlocks, noise = edmNoise, strategy = "equi-probability", overlap = 0.05 }: PartitionOptions): Partition {
+export function partition({ numBlocks, noise, strategy = "equi-probability", overlap = 0.05 }: PartitionOptions): Partition {
   if (!Object.hasOwn(strategies, strategy)) {
-    const message = `partition: the strategy "${strategy}" is unknown. Known: ${Object.keys(strategies).join(", ")}.`;
+    const message = `partition: the strategy "${strategy}" is unknown. Known: ${partitionStrategies.join(", ")}.`;
     throw new PartitionError("unknownStrategy", { strategy }, message);
   }
   return assemble(strategy, noise, strategies[strategy](numBlocks, noise), overlap);
@@ -58,7 +60,7 @@ export function partition({ numBlocks, noise = edmNoise, strategy = "equi-probab
 export interface PartitionFromBoundariesOptions {
   /** B + 1 sigmas, descending from the noise's sigmaMax to its sigmaMin. */
   readonly boundaries: readonly number[];
-  readonly noise?: LogNormalNoise;
+  readonly noise: LogNormalNoise;
   readonly overlap?: number;
 }
 
@@ -66,7 +68,7 @@ export interface PartitionFromBoundariesOptions {
  * A partition with boundaries of one's own. Defaults as in `partition`.
  * @throws {PartitionError} if the boundaries do not descend strictly, or do not run from sigmaMax to sigmaMin.
  */
-export function partitionFromBoundaries({ boundaries, noise = edmNoise, overlap = 0.05 }: PartitionFromBoundariesOptions): Partition {
+export function partitionFromBoundaries({ boundaries, noise, overlap = 0.05 }: PartitionFromBoundariesOptions): Partition {
   return assemble("custom", noise, boundaries, overlap);
 }
 

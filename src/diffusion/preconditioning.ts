@@ -52,3 +52,27 @@ export function preconditionBatch(sigmas: Float32Array, sigmaData: number): Prec
   }
   return batch;
 }
+
+/** Noise levels with their scalings. */
+export interface NoiseLevels<Value> extends Preconditioning<Value> {
+  readonly sigma: Value;
+}
+
+export const levelNames = [
+  "sigma",
+  "cSkip",
+  "cOut",
+  "cIn",
+  "cNoise",
+  "lossWeight",
+] as const satisfies readonly (keyof NoiseLevels<unknown>)[];
+
+/** The noise levels of a batch, as programs are fed with them: each [batch]. */
+export function levelsOf(sigmas: Float32Array, sigmaData: number): NoiseLevels<Float32Array> {
+  return { sigma: sigmas, ...preconditionBatch(sigmas, sigmaData) };
+}
+
+/** The same level for a whole batch. */
+export function levelsAt(sigma: number, sigmaData: number, batchSize: number): NoiseLevels<Float32Array> {
+  return levelsOf(new Float32Array(batchSize).fill(sigma), sigmaData);
+}

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { PartitionError } from "../errors.ts";
 import { cumulative, edmNoise, type LogNormalNoise } from "./noise.ts";
 import { blockOfSigma, partition } from "./partition.ts";
-import { equiProbabilityGrid, karrasGrid } from "./schedule.ts";
+import { entryLevel, equiProbabilityGrid, karrasGrid, samplingLevels } from "./schedule.ts";
 
 const grids: [string, (noise: LogNormalNoise, numSteps: number) => readonly number[]][] = [
   ["equiProbabilityGrid", equiProbabilityGrid],
@@ -49,9 +49,33 @@ test.each([
   [4, [13, 12, 12, 13], [32, 3, 3, 12]],
   [6, [9, 8, 8, 8, 8, 9], [30, 3, 2, 2, 2, 11]],
 ])("50 steps over %d blocks: evaluations of each block", (numBlocks, equi, karras) => {
-  const cut = partition({ numBlocks });
+  const cut = partition({ numBlocks, noise: edmNoise });
   const visits = (sigmas: readonly number[]) =>
     cut.ranges.map((_, block) => sigmas.filter((sigma) => blockOfSigma(cut, sigma) === block).length);
   expect(visits(equiProbabilityGrid(edmNoise, 50))).toEqual(equi);
   expect(visits(karrasGrid(edmNoise, 50))).toEqual(karras);
+});
+
+describe("samplingLevels", () => {
+  test.each([1, 2, 3, 4, 6])("with %d blocks, as many steps as blocks ask each block exactly once, in order", (numBlocks) => {
+    const cut = partition({ numBlocks, noise: edmNoise });
+    const blocks = Array.from({ length: numBlocks }, (_, b) => b);
+    for (const grid of ["equi-probability", "block-entry"] as const) {
+      expect(samplingLevels({ grid }, cut).map((sigma) => blockOfSigma(cut, sigma))).toEqual(blocks);
+    }
+  });
+
+  test("runs from sigmaMax down, in as many steps as asked", () => {
+    const cut = partition({ numBlocks: 3, noise: edmNoise });
+    for (const grid of ["equi-probability", "karras"] as const) {
+      const sigmas = samplingLevels({ grid, numSteps: 7 }, cut);
+      expect(sigmas).toHaveLength(7);
+      expect([sigmas[0], sigmas[6]]).toEqual([80, 0.002]);
+    }
+  });
+
+  test("a block's entry level is its own even after rounding to float32", () => {
+    const cut = partition({ numBlocks: 5, noise: edmNoise });
+    for (const [b, range] of cut.ranges.entries()) expect(blockOfSigma(cut, Math.fround(entryLevel(range, b)))).toBe(b);
+  });
 });

@@ -1,6 +1,7 @@
 import { PartitionError } from "../errors.ts";
 import { equiProbability } from "./boundaries.ts";
-import type { LogNormalNoise } from "./noise.ts";
+import type { LogNormalNoise, SigmaRange } from "./noise.ts";
+import type { Partition } from "./partition.ts";
 
 /**
  * Sampling grid with equal training probability between neighbours, so that every block of an equi-probability partition answers for
@@ -40,4 +41,36 @@ export function karrasGrid(noise: LogNormalNoise, numSteps: number, rho = 7): re
 function checkNumSteps(numSteps: number): void {
   if (Number.isSafeInteger(numSteps) && numSteps >= 1) return;
   throw new PartitionError("badNumSteps", { numSteps }, `sampling grid: numSteps is ${numSteps}; it must be a whole number of at least 1.`);
+}
+
+/**
+ * Noise levels of a reverse process: `equi-probability` and `karras` run from sigmaMax to sigmaMin; `block-entry` has one level for each block, just inside
+ * the noisy end of its range.
+ */
+export type SigmaGrid = "equi-probability" | "karras" | "block-entry";
+
+/** The levels of a grid, descending. @param numSteps as many as blocks by default: one pass through all layers. */
+export function samplingLevels(
+  { grid, numSteps }: { readonly grid: SigmaGrid; readonly numSteps?: number | undefined },
+  { noise, ranges }: Pick<Partition, "noise" | "ranges">,
+): readonly number[] {
+  const steps = numSteps ?? ranges.length;
+  if (grid === "karras") return karrasGrid(noise, steps);
+  if (grid === "equi-probability") return equiProbabilityGrid(noise, steps);
+  return ranges.map(entryLevel);
+}
+
+/** The noisy end of a block's range. A boundary belongs to the noisier block, so it is a hundredth of the range (in ln sigma) below. */
+export function entryLevel([low, high]: SigmaRange, block: number): number {
+  return block === 0 ? high : high * (low / high) ** 0.01;
+}
+
+/** Times at which masked tokens are revealed. `uniform`: equal steps of t. `cosine`: few tokens at first, where each decides much (Shi et al. 2024). */
+export type MaskingGrid = "uniform" | "cosine";
+
+/** The times of a grid: `numSteps` descending from 1, then 0. */
+export function maskingTimes(grid: MaskingGrid, numSteps: number): readonly number[] {
+  checkNumSteps(numSteps);
+  const times = Array.from({ length: numSteps }, (_, step) => (numSteps - step) / numSteps);
+  return [...(grid === "uniform" ? times : times.map((t) => Math.cos((Math.PI / 2) * (1 - t)))), 0];
 }

@@ -1,10 +1,10 @@
-import { drawToken, type TokenDraw } from "../blocks/index.ts";
 import { fold, type Key, uniformAt } from "../random.ts";
-import type { CallProgram, LanguageModel } from "../train/index.ts";
+import type { Call, LanguageModel } from "../train/index.ts";
+import { drawToken, type TokenDraw } from "./drawToken.ts";
 
 export interface Continuing {
   readonly method: LanguageModel;
-  readonly call: CallProgram;
+  readonly call: Call;
   readonly batchSize: number;
   /** Of each text, what its draws derive from. */
   readonly keys: readonly Key[];

@@ -1,19 +1,22 @@
-/** Trained networks as values: predict, sample, logLikelihood. */
-export { type Continuing, continueTexts } from "./continueTexts.ts";
-export { type BlockClassifier, type Prediction, type TrainedClassifier, trainedClassifier } from "./trainedClassifier.ts";
-export {
-  type ImageSampleOptions,
-  type SampledImages,
-  type SampleProgress,
-  type TrainedImageModel,
-  trainedImageModel,
-} from "./trainedImages.ts";
+/** Trained networks as values: predict, sample, logLikelihood; and what these are made of. */
+export * from "./answers.ts";
+export * from "./blockReader.ts";
+export * from "./classes.ts";
+export * from "./classify.ts";
+export * from "./continueTexts.ts";
+export * from "./denoisingBound.ts";
+export * from "./denoisingLikelihoods.ts";
+export * from "./drawToken.ts";
+export * from "./generate.ts";
+export * from "./images.ts";
+export * from "./keyValueCache.ts";
+export * from "./likelihood.ts";
+export * from "./maskedBound.ts";
+export * from "./maskedText.ts";
+export * from "./noisyEmbeddings.ts";
+export * from "./recurrentReader.ts";
+export * from "./tokenDenoiser.ts";
+export * from "./trainedClassifier.ts";
+export * from "./trainedImages.ts";
 export type { TrainedModel, TrainedUse } from "./trainedModel.ts";
-export {
-  isLanguageModel,
-  type TextDraw,
-  type TextLikelihood,
-  type TextSampleOptions,
-  type TrainedTextModel,
-  trainedTextModel,
-} from "./trainedText.ts";
+export * from "./trainedText.ts";

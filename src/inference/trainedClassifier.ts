@@ -1,8 +1,9 @@
-import { softmaxOf } from "../blocks/index.ts";
 import type { ImageInfo } from "../data/index.ts";
+import { softmaxOf } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { fold, key } from "../random.ts";
-import { argMax, type Classifier, createPredictor, type Predictor, type Unit } from "../train/index.ts";
+import type { Classifier, Unit } from "../train/index.ts";
+import { argMax, createPredictor, type Predictor } from "./classify.ts";
 import { disposing, type TrainedModel, type TrainedUse } from "./trainedModel.ts";
 
 export interface Prediction {

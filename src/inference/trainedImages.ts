@@ -1,8 +1,9 @@
-import { type ImageDenoiser, type ImageSampling, imageGrid, imagesPerWalk, sampleImages } from "../blocks/index.ts";
 import type { ImageInfo, Normalisation } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { fold, key } from "../random.ts";
-import { createCaller } from "../train/index.ts";
+import { createCaller, type TrainingMethod } from "../train/index.ts";
+import type { ImageGenerator } from "./answers.ts";
+import { defaultImageSampling, drawImages, type ImageSampling, imageLevels, imagesPerBatch } from "./images.ts";
 import { disposing, type TrainedModel, type TrainedUse } from "./trainedModel.ts";
 
 export interface ImageSampleOptions extends Partial<ImageSampling> {
@@ -53,20 +54,18 @@ export interface TrainedImageModel extends TrainedModel {
   sample(options: ImageSampleOptions): Promise<Pick<SampledImages, "images" | "labels">>;
 }
 
-const defaults: ImageSampling = { sampler: "heun", numSteps: 18, grid: "karras", guidance: 1, churn: 0 };
-
 /** Wraps a trained method and its parameters. */
-export function trainedImageModel(method: ImageDenoiser, info: ImageInfo, use: TrainedUse): TrainedImageModel {
+export function trainedImageModel(method: TrainingMethod & ImageGenerator, info: ImageInfo, use: TrainedUse): TrainedImageModel {
   const { batchSize = 32 } = use;
   const caller = createCaller(method, { ...use, batchSize });
-  const { numClasses } = method.architecture;
-  const [channels, size] = method.architecture.inputType(1).shape.slice(1) as [number, number];
+  const { numClasses, imageShape, estimates } = method;
+  const [channels, size] = imageShape;
   return {
     info,
-    numBlocks: method.blocks.length,
+    numBlocks: estimates.length,
     sample: async ({ count, label, seed = 0, signal, onImages, onStep, ...options }) => {
       const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-      const sampling: ImageSampling = { ...defaults, ...given };
+      const sampling: ImageSampling = { ...defaultImageSampling, ...given };
       checkLabel(label, numClasses, info);
       if (sampling.guidance !== 1 && numClasses === 0)
         throw new UsageError(
@@ -74,14 +73,14 @@ export function trainedImageModel(method: ImageDenoiser, info: ImageInfo, use: T
           {},
           "This network was trained without classes, so there is nothing to guide by. Leave --guidance out.",
         );
-      const perBatch = imagesPerWalk(batchSize, sampling);
-      const steps = imageGrid(method, sampling).length - 1;
+      const perBatch = imagesPerBatch(batchSize, sampling);
+      const steps = imageLevels(method, sampling).length - 1;
       const parts: SampledImages[] = [];
       for (let done = 0; done < count && !signal?.aborted; ) {
         const numbers = Array.from({ length: Math.min(perBatch, count - done) }, (_, i) => done + i);
         const labels = Int32Array.from(numbers, (i) => label ?? (numClasses === 0 ? 0 : i % numClasses));
-        const images = await sampleImages({
-          denoiser: method,
+        const images = await drawImages({
+          model: method,
           call: caller.call,
           batchSize,
           labels,

@@ -1,13 +1,17 @@
-import { type MaskedText, sampleText, type TextSampling, type TokenDraw, textBound } from "../blocks/index.ts";
 import { type TextInfo, type Tokenizer, tokenizerOf } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { fold, type Key, key } from "../random.ts";
-import { type CallProgram, createCaller, type LanguageModel, type Likelihood, overlappingText } from "../train/index.ts";
+import { type Call, createCaller, type LanguageModel, type Likelihood, type TrainingMethod } from "../train/index.ts";
+import type { MaskedTextModel } from "./answers.ts";
 import { continueTexts } from "./continueTexts.ts";
+import type { TokenDraw } from "./drawToken.ts";
+import { overlappingText } from "./likelihood.ts";
+import { maskedBound } from "./maskedBound.ts";
+import { drawMaskedText, type MaskedTextSampling } from "./maskedText.ts";
 import { disposing, type TrainedModel, type TrainedUse } from "./trainedModel.ts";
 
 /** How a text is drawn; steps and grid are for masked diffusion. */
-export type TextDraw = TokenDraw & Partial<Pick<TextSampling, "numSteps" | "grid">>;
+export type TextDraw = TokenDraw & Partial<Pick<MaskedTextSampling, "numSteps" | "grid">>;
 
 export interface TextSampleOptions {
   readonly count: number;
@@ -54,8 +58,11 @@ export interface TrainedTextModel extends TrainedModel {
   logLikelihood(text: string): Promise<TextLikelihood>;
 }
 
+/** A method whose network writes text: masked tokens, or the next one. */
+export type TextModel = (TrainingMethod & MaskedTextModel) | LanguageModel;
+
 /** Wraps a trained method and its parameters. */
-export function trainedTextModel(method: MaskedText | LanguageModel, info: TextInfo, use: TrainedUse): TrainedTextModel {
+export function trainedTextModel(method: TextModel, info: TextInfo, use: TrainedUse): TrainedTextModel {
   const { batchSize = 8 } = use;
   const tokenizer = tokenizerOf(info.tokenizer);
   const caller = createCaller(method, { ...use, batchSize });
@@ -88,33 +95,28 @@ export function trainedTextModel(method: MaskedText | LanguageModel, info: TextI
   };
 }
 
-async function measured(
-  method: MaskedText | LanguageModel,
-  call: CallProgram,
-  batchSize: number,
-  tokens: Int32Array,
-): Promise<readonly [string, Likelihood]> {
+async function measured(method: TextModel, call: Call, batchSize: number, tokens: Int32Array): Promise<readonly [string, Likelihood]> {
   if (isLanguageModel(method))
     return Object.entries(await method.likelihoods(call, batchSize, overlappingText(tokens, method.length), key("likelihood")))[0]!;
-  const { length } = method.architecture;
+  const { length } = method;
   if (tokens.length < length) {
     const message = `A masked diffusion model measures whole sequences of ${length} tokens; this text has ${tokens.length}. Give a longer text.`;
     throw new UsageError("textTooShort", { tokens: tokens.length, length }, message);
   }
-  const { nats, error } = await textBound({ method, call, batchSize, tokens, key: key("bound") });
+  const { nats, error } = await maskedBound({ model: method, call, batchSize, tokens, key: key("bound") });
   return ["bound", { nats, error, kind: "bound" }];
 }
 
 /** Whether a model writes token by token. */
-export function isLanguageModel(method: MaskedText | LanguageModel): method is LanguageModel {
+export function isLanguageModel(method: TextModel): method is LanguageModel {
   return "likelihoods" in method;
 }
 
 /** Draws a text for each key. */
-type Write = (call: CallProgram, batchSize: number, keys: readonly Key[]) => Promise<readonly Int32Array[]>;
+type Write = (call: Call, batchSize: number, keys: readonly Key[]) => Promise<readonly Int32Array[]>;
 
-function writerOf(method: MaskedText | LanguageModel, tokenizer: Tokenizer, prompt: Int32Array, options: TextSampleOptions): Write {
-  const length = isLanguageModel(method) ? method.length : method.architecture.length;
+function writerOf(method: TextModel, tokenizer: Tokenizer, prompt: Int32Array, options: TextSampleOptions): Write {
+  const { length } = method;
   const asked = prompt.length + (isLanguageModel(method) ? (options.tokens ?? 0) : 0);
   if (asked > length || (isLanguageModel(method) && prompt.length === length)) {
     const what =
@@ -124,9 +126,9 @@ function writerOf(method: MaskedText | LanguageModel, tokenizer: Tokenizer, prom
   }
   if (isLanguageModel(method))
     return tokenByToken(method, tokenizer, prompt, { ...options, tokens: options.tokens ?? Math.min(50, length - prompt.length) });
-  const sampling: TextSampling = { numSteps: length, grid: "cosine", temperature: 1, ...options.sampling };
+  const sampling: MaskedTextSampling = { numSteps: length, grid: "cosine", temperature: 1, ...options.sampling };
   return async (call, batchSize, keys) => {
-    const tokens = await sampleText({ method, call, batchSize, keys, prompt, sampling });
+    const tokens = await drawMaskedText({ model: method, call, batchSize, keys, prompt, sampling });
     return keys.map((_, i) => tokens.slice(i * length, (i + 1) * length));
   };
 }

@@ -3,7 +3,7 @@ import { encodeModel } from "../onnx/index.ts";
 import { adamW, schedule } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
 import { add, checkpoint, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
-import { createTrainer, type TrainingMethod } from "../train/index.ts";
+import { createTrainer, independent, type TrainingMethod } from "../train/index.ts";
 
 /** A pre-norm transformer on given tokens, with the mean square of its output as the loss: the arithmetic of training and nothing else. */
 export interface BenchCase {
@@ -44,8 +44,8 @@ export function benchMethod({ tokens, width, layers, heads }: BenchCase): Traini
   return {
     name: "bench",
     inputType: (batch) => ({ dtype: "float32", shape: [batch, tokens, width] }),
-    units: [{ name: "network", trainable, frozen: new Map(), constants: new Map(), numLayers: layers }],
-    independentUnits: true,
+    units: [{ name: "network", trainable, frozen: new Map(), constants: new Map(), layerEvaluations: layers }],
+    order: independent,
     objective: (_, { input: tokens }, __, { checkpointing }) => {
       const run = stack.map((layer) => {
         const call = (h: Tensor): Tensor => layer(h, plainContext);
@@ -53,7 +53,7 @@ export function benchMethod({ tokens, width, layers, heads }: BenchCase): Traini
       });
       return { loss: mean(square(run.reduce((h, layer) => layer(h), tokens))), metrics: {} };
     },
-    programs: () => ({}),
+    programs: [],
   };
 }
 

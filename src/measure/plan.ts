@@ -72,7 +72,7 @@ export interface UnitsPlan {
  */
 export function planUnits(method: TrainingMethod, options: PlanOptions): UnitsPlan {
   const perUnit = method.units.map((unit) => planUnit(method, unit, options));
-  if (method.independentUnits || method.inOrder) return { peak: Math.max(...perUnit.map(({ peak }) => peak)), perUnit };
+  if (method.order.kind !== "interleaved") return { peak: Math.max(...perUnit.map(({ peak }) => peak)), perUnit };
   const copies = 2 + options.optimizer.slots.length + (options.ema ? 1 : 0); // value, gradient, state
   const held = new Map<string, number>();
   let several = 0;

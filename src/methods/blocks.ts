@@ -61,8 +61,13 @@ function samplingOptions<const Readout extends readonly [string, ...string[]]>(r
         description: "spacing of the noise levels of a prediction",
         advanced: true,
       }).default("equi-probability"),
-      bridge: option(z.enum(["soft", "hard", "sampled"]), {
-        flag: "estimate",
+      sampler: option(z.enum(["euler", "heun", "dpm++2m"]), {
+        flag: "prediction-sampler",
+        value: "name",
+        description: "sampler of the reverse process of a prediction",
+        advanced: true,
+      }).default("euler"),
+      estimate: option(z.enum(["soft", "hard", "sampled"]), {
         value: "kind",
         description: "denoised estimate in prediction: the mean embedding under the logits, the likeliest one, or a drawn one",
       }).default("soft"),
@@ -106,8 +111,7 @@ const maskedOptions = z.strictObject({
   ...cutOptions(),
   masking: option(z.enum(["linear", "cosine"]), { description: "share of masked tokens over time" }).default("linear"),
   initialGate: gate.default(0),
-  reading: option(z.enum(["own", "stacked"]), {
-    flag: "context",
+  context: option(z.enum(["own", "stacked"]), {
     value: "depth",
     description: "each block embeds the tokens itself, or starts from the features of the finished blocks before it",
   }).default("own"),
@@ -120,8 +124,7 @@ const languageOptions = z.strictObject({
   ...targetOptions,
   lossWeighting: weighting.default("none"),
   initialGate: gate.default(1),
-  reading: option(z.enum(["own", "stacked"]), {
-    flag: "context",
+  context: option(z.enum(["own", "stacked"]), {
     value: "depth",
     description: "each block reads the tokens before with its own layers, or on top of the finished blocks before it",
   }).default("own"),
@@ -142,8 +145,7 @@ const languageOptions = z.strictObject({
     value: "place",
     description: "where that is taken: behind the block's own layers, or of stacked blocks behind the whole network, blocks in turn",
   }).default("block"),
-  handedOver: option(share, {
-    flag: "scheduled-sampling",
+  scheduledSampling: option(share, {
     value: "share",
     description: "share of the texts whose noisy embeddings come from the reverse process of the finished blocks before",
   }).default(0),

@@ -4,9 +4,9 @@ import { UsageError } from "../errors.ts";
 import {
   type Conditioning,
   type Context,
-  type DenoisingImageNetwork,
   defineModule,
   type ImageArchitecture,
+  type ImageNetwork,
   initializers,
   type Layer,
   linear,
@@ -69,7 +69,7 @@ export function dit(options: DitOptions): ImageArchitecture {
     condWidth: width,
     epsilon,
     inputType: (batchSize) => ({ dtype: "float32", shape: [batchSize, channels, imageSize, imageSize] }),
-    build: (conditioning): DenoisingImageNetwork => ({
+    build: (conditioning): ImageNetwork => ({
       stem: ditStem(config),
       layers: Array.from({ length: config.numLayers }, () => ditLayer(config, conditioning)),
       head: ditHead(config, conditioning),
@@ -78,7 +78,7 @@ export function dit(options: DitOptions): ImageArchitecture {
   };
 }
 
-function ditStem(config: DitConfig): DenoisingImageNetwork["stem"] {
+function ditStem(config: DitConfig): ImageNetwork["stem"] {
   const patches = patchEmbedding({ ...config, init });
   const positions = sinCosPositions(config.imageSize / config.patchSize, config.width);
   return defineModule({ patches }, (z: Tensor) => add(patches(z), positions));
@@ -98,7 +98,7 @@ function ditLayer({ width, numHeads, mlpWidth, dropout }: DitConfig, conditionin
   });
 }
 
-function ditHead(config: DitConfig, conditioning: Conditioning): DenoisingImageNetwork["head"] {
+function ditHead(config: DitConfig, conditioning: Conditioning): ImageNetwork["head"] {
   const { width, patchSize, channels, epsilon } = config;
   const parts = {
     modulation: conditioning.modulation(width),
@@ -110,7 +110,7 @@ function ditHead(config: DitConfig, conditioning: Conditioning): DenoisingImageN
 }
 
 /** One row for each class and one that says nothing. */
-function labelTable(numClasses: number, width: number): NonNullable<DenoisingImageNetwork["labels"]> {
+function labelTable(numClasses: number, width: number): NonNullable<ImageNetwork["labels"]> {
   const table = parameter([numClasses + 1, width], initializers.normal(0.02));
   return defineModule({ table }, (labels: Tensor) => gather(table, labels));
 }

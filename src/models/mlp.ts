@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { count, defineModel, type ImageData, type ModelDefinition, option, plainClassifierKind } from "../define/index.ts";
-import { type Architecture, defineModule, initializers, type Layer, linear, type Network } from "../nn/index.ts";
+import { type ClassifierArchitecture, type ClassifierNetwork, defineModule, initializers, type Layer, linear } from "../nn/index.ts";
 import { classes } from "../tasks/index.ts";
 import { relu, reshape, type Tensor } from "../tensor/index.ts";
 import { type ImageSizes, splitOptions } from "./options.ts";
@@ -18,7 +18,7 @@ export type MlpOptions = z.input<typeof mlpOptions> & ImageSizes;
  * A plain multi-layer perceptron: flattened image, `numLayers` fully connected layers with ReLU, a linear classifier. Its layers are not residual, so it is for the
  * methods that train layer by layer and for end-to-end training; there is no seam for noise conditioning.
  */
-export function mlpClassifier(options: MlpOptions): Architecture {
+export function mlpClassifier(options: MlpOptions): ClassifierArchitecture {
   const { sizes, config } = splitOptions("mlp", mlpOptions, options);
   const { imageSize, channels, numClasses } = sizes;
   const { width, numLayers } = config;
@@ -31,7 +31,7 @@ export function mlpClassifier(options: MlpOptions): Architecture {
     numClasses,
     epsilon: 1e-6,
     inputType: (batchSize) => ({ dtype: "float32", shape: [batchSize, channels, imageSize, imageSize] }),
-    build: (): Network => {
+    build: (): ClassifierNetwork => {
       const classifier = linear(width, numClasses, { init: initializers.zeros });
       return {
         stem: defineModule({}, (images: Tensor) => reshape(images, [images.shape[0]!, inputs])),
@@ -45,7 +45,7 @@ export function mlpClassifier(options: MlpOptions): Architecture {
   };
 }
 
-export const mlpModel: ModelDefinition<z.output<typeof mlpOptions>, Architecture, ImageData> = defineModel({
+export const mlpModel: ModelDefinition<z.output<typeof mlpOptions>, ClassifierArchitecture, ImageData> = defineModel({
   name: "mlp",
   summary: "multi-layer perceptron that classifies images",
   kind: plainClassifierKind,

@@ -11,12 +11,11 @@ import {
 } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
-  type Architecture,
+  type ClassifierArchitecture,
+  type ClassifierNetwork,
   type Conditioning,
   type Context,
   convolution,
-  type DenoisingNetwork,
-  type DenoisingPaths,
   defineModule,
   dropout,
   initializers,
@@ -24,9 +23,10 @@ import {
   layerNorm,
   linear,
   type Module,
-  type Network,
+  type NoPropNetwork,
+  type NoPropPaths,
   sinusoid,
-  type TimedDenoisingPaths,
+  type TimedNoPropPaths,
 } from "../nn/index.ts";
 import { classes } from "../tasks/index.ts";
 import { add, concat, maxPool2d, mul, relu, reshape, type Tensor } from "../tensor/index.ts";
@@ -78,13 +78,13 @@ const init = initializers.fanInUniform;
  *
  * @throws {UsageError} if the image's side is no multiple of 4: it is halved twice.
  */
-export function noPropNetwork({ imageSize, channels = 3, numClasses, dropout: rate = 0.2 }: NoPropCnnOptions): DenoisingNetwork {
+export function noPropNetwork({ imageSize, channels = 3, numClasses, dropout: rate = 0.2 }: NoPropCnnOptions): NoPropNetwork {
   if (imageSize % 4 !== 0) {
     const message = `noprop-cnn: the side of the images must be a multiple of 4, got ${imageSize}. Crop or scale them.`;
     throw new UsageError("imageSize", { imageSize }, message);
   }
   const image = { imageSize, channels, rate };
-  const paths = (embeddingWidth: number, isTimed: boolean): DenoisingPaths => {
+  const paths = (embeddingWidth: number, isTimed: boolean): NoPropPaths => {
     const isImage = embeddingWidth === channels * imageSize ** 2;
     return {
       image: imagePath(image, isTimed),
@@ -110,7 +110,7 @@ interface ImagePathOptions {
 }
 
 /** Ends in a norm, or in ReLU where there is a time path beside it. */
-function imagePath({ imageSize, channels, rate }: ImagePathOptions, isTimed: boolean): DenoisingPaths["image"] {
+function imagePath({ imageSize, channels, rate }: ImagePathOptions, isTimed: boolean): NoPropPaths["image"] {
   const flat = 128 * (imageSize / 4) ** 2;
   const parts = {
     conv1: convolution(channels, 32),
@@ -130,7 +130,7 @@ function imagePath({ imageSize, channels, rate }: ImagePathOptions, isTimed: boo
 }
 
 /** A label embedding with a number for each of the image's goes through convolutions of its own. */
-function pixelPath(options: ImagePathOptions, isTimed: boolean): DenoisingPaths["label"] {
+function pixelPath(options: ImagePathOptions, isTimed: boolean): NoPropPaths["label"] {
   const { imageSize, channels } = options;
   const path = imagePath(options, isTimed);
   return defineModule(path.parts, (z: Tensor, context: Context) =>
@@ -138,7 +138,7 @@ function pixelPath(options: ImagePathOptions, isTimed: boolean): DenoisingPaths[
   );
 }
 
-function vectorPath(width: number): DenoisingPaths["label"] {
+function vectorPath(width: number): NoPropPaths["label"] {
   const parts = {
     first: dense(width, features, true),
     second: dense(features, features, true),
@@ -151,12 +151,12 @@ function vectorPath(width: number): DenoisingPaths["label"] {
 }
 
 /** The time enters as 1000 t, in 64 sines and cosines. */
-function timePath(): TimedDenoisingPaths["time"] {
+function timePath(): TimedNoPropPaths["time"] {
   const embed = dense(64, features);
   return defineModule({ embed }, (t: Tensor) => embed(sinusoid(mul(t, 1000), 64)));
 }
 
-function jointPath(numPaths: number, isTimed: boolean): DenoisingPaths["joint"] {
+function jointPath(numPaths: number, isTimed: boolean): NoPropPaths["joint"] {
   const parts = { first: dense(numPaths * features, 256, !isTimed), second: dense(256, 128, !isTimed) };
   return defineModule(parts, (paths: readonly Tensor[]) => parts.second(parts.first(concat(paths, 1))));
 }
@@ -181,7 +181,7 @@ export interface NoPropArchitectureOptions extends NoPropCnnOptions {
  * The same network for DiffusionBlocks: the stem is the image path and the label path; each block has one layer, the joint path, whose input the noise modulates; the classifier is the
  * head. Its layers are no residual units and do not follow each other: there are as many as blocks.
  */
-export function noPropCnn({ numLayers, embeddingWidth, ...options }: NoPropArchitectureOptions): Architecture {
+export function noPropCnn({ numLayers, embeddingWidth, ...options }: NoPropArchitectureOptions): ClassifierArchitecture {
   const network = noPropNetwork(options);
   return {
     name: network.name,
@@ -190,7 +190,7 @@ export function noPropCnn({ numLayers, embeddingWidth, ...options }: NoPropArchi
     numClasses: options.numClasses,
     epsilon,
     inputType: network.inputType,
-    build: (conditioning: Conditioning): Network => {
+    build: (conditioning: Conditioning): ClassifierNetwork => {
       const { image, label, classifier } = network.discrete(embeddingWidth);
       return {
         stem: defineModule({ image, label }, (images: Tensor, z: Tensor | undefined, context: Context) => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { evaluate } from "../../test/support/evaluate.ts";
 import { endToEnd } from "../baselines/index.ts";
 import { UsageError } from "../errors.ts";
-import { adaLN, type Network, namedParameters, patchEmbedding, plainConditioning, plainContext } from "../nn/index.ts";
+import { adaLN, type ClassifierNetwork, namedParameters, patchEmbedding, plainConditioning, plainContext } from "../nn/index.ts";
 import { fold, key, normal } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { input, sizeOf, type Tensor } from "../tensor/index.ts";
@@ -11,7 +11,7 @@ import { vitOfficialCifar100, vitOfficialTinyImageNet } from "./vitPresets.ts";
 
 const small: VitOptions = { imageSize: 4, patchSize: 2, channels: 1, width: 8, numLayers: 2, numHeads: 2, numClasses: 3 };
 const count = (parameters: Iterable<Tensor>): number => [...parameters].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-const parametersOf = ({ stem, layers, head }: Network): Map<string, Tensor> => namedParameters({ parts: { stem, layers, head } });
+const parametersOf = ({ stem, layers, head }: ClassifierNetwork): Map<string, Tensor> => namedParameters({ parts: { stem, layers, head } });
 const noisy = (width: number): ReturnType<typeof adaLN> => adaLN({ condWidth: 2, targetWidth: width, epsilon: 1e-6 });
 
 let device: Device;

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { classifierKind, count, defineModel, type ImageData, type ModelDefinition, option } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
-  type Architecture,
+  type ClassifierArchitecture,
+  type ClassifierNetwork,
   type Conditioning,
   type Context,
   defineModule,
@@ -12,7 +13,6 @@ import {
   layerNorm,
   linear,
   mlp,
-  type Network,
   patchEmbedding,
   selfAttention,
 } from "../nn/index.ts";
@@ -51,7 +51,7 @@ type VitConfig = Resolved<z.output<typeof vitOptions>> & ImageData;
  *
  * @throws {UsageError} if the patch does not divide the image, or the heads the width.
  */
-export function vit(options: VitOptions): Architecture {
+export function vit(options: VitOptions): ClassifierArchitecture {
   const { sizes, config: own } = splitOptions("vit", vitOptions, options);
   const config: VitConfig = { ...own, ...sizes, mlpWidth: own.mlpWidth ?? 4 * own.width };
   const { imageSize, channels, patchSize, width, numHeads } = config;
@@ -66,7 +66,7 @@ export function vit(options: VitOptions): Architecture {
     numClasses: config.numClasses,
     epsilon: config.epsilon,
     inputType: (batchSize) => ({ dtype: "float32", shape: [batchSize, channels, imageSize, imageSize] }),
-    build: (conditioning): Network => ({
+    build: (conditioning): ClassifierNetwork => ({
       stem: vitStem(config, conditioning),
       layers: Array.from({ length: config.numLayers }, () => vitLayer(config, conditioning)),
       head: vitHead(config, conditioning),
@@ -75,7 +75,7 @@ export function vit(options: VitOptions): Architecture {
 }
 
 /** [class token, noisy label, patches], plus positions. */
-function vitStem(config: VitConfig, { targetWidth }: Conditioning): Network["stem"] {
+function vitStem(config: VitConfig, { targetWidth }: Conditioning): ClassifierNetwork["stem"] {
   const { width, imageSize, patchSize } = config;
   if (targetWidth !== undefined && targetWidth !== width) throw new Error("internal: the label token has the width of the network");
   const takesTarget = targetWidth !== undefined;
@@ -113,7 +113,7 @@ function vitLayer(config: VitConfig, conditioning: Conditioning): Layer {
 }
 
 /** Token 0, final layer norm, classifier. The classifier starts at zero: the first prediction is uniform. */
-function vitHead({ width, numClasses, epsilon }: VitConfig, conditioning: Conditioning): Network["head"] {
+function vitHead({ width, numClasses, epsilon }: VitConfig, conditioning: Conditioning): ClassifierNetwork["head"] {
   const parts = {
     norm: layerNorm(width, epsilon),
     modulation: conditioning.modulation(width),
@@ -125,7 +125,7 @@ function vitHead({ width, numClasses, epsilon }: VitConfig, conditioning: Condit
   });
 }
 
-export const vitModel: ModelDefinition<z.output<typeof vitOptions>, Architecture, ImageData> = defineModel({
+export const vitModel: ModelDefinition<z.output<typeof vitOptions>, ClassifierArchitecture, ImageData> = defineModel({
   name: "vit",
   summary: "vision transformer that classifies images",
   kind: classifierKind,

@@ -1,12 +1,11 @@
 import type { Preset } from "../define/index.ts";
 import { edmNoise } from "../diffusion/index.ts";
-import type { VitOptions } from "./vit.ts";
 
 /** What both published networks have in common. Their MLP is 3072 wide at every width: the default of the library that they extend. */
 const official = { patchSize: 4, mlpWidth: 3072, dropout: 0.1, labelToken: "class", initialization: "normal", epsilon: 1e-12 } as const;
 
 /** The network of the official DiffusionBlocks code for CIFAR-100: `vit(vitOfficialCifar100)`; noise conditioning of width 128 / 6 = 21. */
-export const vitOfficialCifar100: VitOptions = Object.freeze({
+export const vitOfficialCifar100 = Object.freeze({
   ...official,
   imageSize: 32,
   width: 128,
@@ -16,7 +15,7 @@ export const vitOfficialCifar100: VitOptions = Object.freeze({
 });
 
 /** The same for Tiny-ImageNet; noise conditioning of width 128. */
-export const vitOfficialTinyImageNet: VitOptions = Object.freeze({
+export const vitOfficialTinyImageNet = Object.freeze({
   ...official,
   imageSize: 64,
   width: 768,
@@ -40,7 +39,7 @@ export const officialChoices = Object.freeze({
   headInput: "mixed",
   labelLikelihood: "learned",
   initialGate: 0,
-  sampling: Object.freeze({ grid: "equi-probability", bridge: "soft", readout: "last" }),
+  sampling: Object.freeze({ grid: "equi-probability", estimate: "soft", readout: "last" }),
 } as const);
 
 const officialBlocks = { name: "blocks", numBlocks: 3, ...edmNoise, ...officialChoices } as const;

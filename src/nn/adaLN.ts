@@ -1,12 +1,12 @@
 import type { Tensor } from "../tensor/index.ts";
 import {
   add,
-  cheaply,
   div,
   layerNorm as layerNormOf,
   mul,
   parameter,
   reduceSum,
+  rematerialised,
   reshape,
   silu,
   split,
@@ -51,7 +51,7 @@ export function adaLN({ condWidth, targetWidth, epsilon, initialGate = 0 }: AdaL
         // (n·gain + bias)(1 + scale) + shift, with what differs from item to item put together first: two passes over the tokens.
         const stretch = add(scale, 1);
         const [itemGain, itemBias] = [mul(stretch, gain), add(mul(stretch, bias), shift)]; // [batch, 1, width]
-        const normed = cheaply(() => add(mul(layerNormOf(h, { epsilon }), itemGain), itemBias));
+        const normed = rematerialised(() => add(mul(layerNormOf(h, { epsilon }), itemGain), itemBias));
         const residual =
           initialGate === 0
             ? (branch: Tensor): Tensor => add(h, mul(branch, gate))
@@ -94,7 +94,7 @@ export function adaLNZero({ condWidth, epsilon, targetWidth, initialGate = 0 }: 
         const [shift, scale, change] = parts as [Tensor, Tensor, Tensor];
         const stretch = add(scale, 1);
         const gate = initialGate === 0 ? change : add(change, initialGate);
-        const normed = cheaply(() => add(mul(normalised(h, kind, epsilon), stretch), shift));
+        const normed = rematerialised(() => add(mul(normalised(h, kind, epsilon), stretch), shift));
         return { normed, residual: (branch) => add(h, mul(branch, gate)) };
       };
       return defineModule({ modulate }, call);

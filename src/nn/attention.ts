@@ -1,11 +1,11 @@
 import type { Initializer, Tensor } from "../tensor/index.ts";
 import { add, parameter, split } from "../tensor/index.ts";
-import { type Context, dropout, drops } from "./context.ts";
+import { type AttentionLayer, type AttentionPattern, fullAttention } from "./attentionPattern.ts";
+import { type Context, dropout, hasDropout } from "./context.ts";
 import { zeros } from "./initializers.ts";
 import { linear } from "./linear.ts";
 import { defineModule, type Module } from "./module.ts";
 import type { Rotation } from "./rotary.ts";
-import { everyToken, type View } from "./view.ts";
 
 export interface AttentionConfig {
   readonly width: number;
@@ -21,15 +21,17 @@ export interface AttentionConfig {
   readonly outInit?: Initializer | undefined;
   /** Turns queries and keys by their positions: see `rotary`. */
   readonly rotation?: Rotation | undefined;
-  /** Which tokens see which, unless the context says otherwise; every token sees every token by default. */
-  readonly view?: View;
+  /** Which tokens attend to which, where the context has no pattern; every token to every token by default. */
+  readonly pattern?: AttentionPattern;
+  /** The former name of `pattern`, until its last use is gone. */
+  readonly view?: AttentionPattern;
 }
 
 /**
  * Multi-head self-attention, softmax(q kᵀ/√(width/heads)) v (Vaswani et al. 2017): [batch, tokens, width], same out as in.
  * Query, key and value are one product, [width, width + 2 · width of the keys] in this order.
  */
-export function selfAttention(config: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> {
+export function selfAttention(config: AttentionConfig): Module<(x: Tensor, context: Context) => Tensor> & AttentionLayer {
   const { width, numHeads, numKeyHeads = numHeads, dropout: rate = 0, init, bias = true, rotation = (x: Tensor) => x } = config;
   const keyWidth = (width / numHeads) * numKeyHeads;
   const parts = {
@@ -39,14 +41,16 @@ export function selfAttention(config: AttentionConfig): Module<(x: Tensor, conte
     out: linear(width, width, { init: config.outInit ?? init, bias: bias === true }),
   };
   const shifted = (x: Tensor, by: Tensor | undefined): Tensor => (by === undefined ? x : add(x, by));
-  return defineModule(parts, (x: Tensor, context: Context) => {
-    const view = context.view ?? config.view ?? everyToken;
+  const own = config.pattern ?? config.view ?? fullAttention;
+  const call = (x: Tensor, context: Context): Tensor => {
+    const pattern = context.patternOf?.(layer, own) ?? own;
     const [query, key, value] = split(parts.qkv(x), [width, keyWidth, keyWidth], 2) as [Tensor, Tensor, Tensor];
     const drop = (weights: Tensor): Tensor => dropout(weights, rate, context);
-    const turned = { key: rotation(shifted(key, parts.keyBias), view.positions), value };
-    context.record?.(turned);
-    const asked = rotation(shifted(query, parts.queryBias), view.positions);
-    const mixed = view.attend(asked, turned, { numHeads, ...(drops(rate, context) && { change: drop }) });
+    const keyValue = { key: rotation(shifted(key, parts.keyBias), pattern.positions), value };
+    const rotatedQuery = rotation(shifted(query, parts.queryBias), pattern.positions);
+    const mixed = pattern.attend(rotatedQuery, keyValue, { numHeads, ...(hasDropout(rate, context) && { change: drop }) });
     return drop(parts.out(mixed));
-  });
+  };
+  const layer = Object.assign(defineModule(parts, call), { keyWidth });
+  return layer;
 }

@@ -1,6 +1,6 @@
 import { bernoulli, fold, type Key } from "../random.ts";
 import { cast, mul, random, type Sampler, type Tensor } from "../tensor/index.ts";
-import type { KeyValue, View } from "./view.ts";
+import type { PatternOf } from "./attentionPattern.ts";
 
 /** What a layer may need beside its input: the noise conditioning, and in training the randomness of dropout. */
 export interface Context {
@@ -8,10 +8,8 @@ export interface Context {
   readonly condition: Tensor | undefined;
   /** A fresh key at every call while training; undefined at inference, where dropout does nothing. */
   readonly nextKey: (() => Key) | undefined;
-  /** Which tokens see which, where it is not as the network has it: in a cache, or where several readings of a sequence stand side by side. */
-  readonly view?: View | undefined;
-  /** Handed the keys and values of each attention layer, by those who keep them. */
-  readonly record?: ((made: KeyValue) => void) | undefined;
+  /** The pattern of each attention layer, where it is not the network's own: behind a cache, or where streams of a sequence stand side by side. */
+  readonly patternOf?: PatternOf | undefined;
 }
 
 /** The context of inference without conditioning. */
@@ -28,13 +26,13 @@ function keepSampler(keep: number): Sampler {
 }
 
 /** Whether dropout at this rate does anything here. */
-export function drops(rate: number, { nextKey }: Context): boolean {
+export function hasDropout(rate: number, { nextKey }: Context): boolean {
   return rate > 0 && nextKey !== undefined;
 }
 
 /** Dropout (Srivastava et al. 2014): in training each element is zero with probability `rate`, the others are divided by 1 − rate. */
 export function dropout(x: Tensor, rate: number, context: Context): Tensor {
-  if (!drops(rate, context)) return x;
+  if (!hasDropout(rate, context)) return x;
   const kept = random(context.nextKey!(), keepSampler(1 - rate), x.shape, "bool");
   return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
 }

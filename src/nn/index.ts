@@ -1,9 +1,16 @@
 export * from "./adaLN.ts";
 export * from "./attention.ts";
+// Former names, until their last use is gone.
+export type { AttentionPattern as View } from "./attentionPattern.ts";
+export * from "./attentionPattern.ts";
+export * from "./causalAttention.ts";
+export { causalAttention as causal } from "./causalAttention.ts";
+export * from "./chunks.ts";
 export * from "./context.ts";
 export * from "./conv.ts";
+export * from "./distributions.ts";
+export * from "./estimateAttention.ts";
 export * as initializers from "./initializers.ts";
-export * from "./inParts.ts";
 export * from "./linear.ts";
 export * from "./mlp.ts";
 export * from "./module.ts";
@@ -13,6 +20,4 @@ export * from "./norm.ts";
 export * from "./patch.ts";
 export * from "./positions.ts";
 export * from "./rotary.ts";
-export * from "./samplers.ts";
 export * from "./swiglu.ts";
-export * from "./view.ts";

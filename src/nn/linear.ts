@@ -5,7 +5,7 @@ import { defineModule, type Module } from "./module.ts";
 
 export interface LinearOptions {
   readonly bias?: boolean;
-  /** N(0, 0.02²) unless told. */
+  /** N(0, 0.02²) by default. */
   readonly init?: Initializer | undefined;
 }
 

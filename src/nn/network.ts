@@ -16,118 +16,78 @@ export function layerParameters(layers: readonly Layer[], first: number): Map<st
   return new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)]));
 }
 
-/** A network with its parameters: a stem that embeds the input, layers, and a head that reads the answer. */
-export interface Network {
-  /** The input, and the noisy target where there is one, as the state that the layers work on. */
-  readonly stem: Module<(input: Tensor, target: Tensor | undefined, context: Context) => Tensor>;
-  readonly layers: readonly Layer[];
-  /** The state as logits. `mix` stands between the features and their reading: plain networks pass them through. */
-  readonly head: Module<(h: Tensor, context: Context, mix?: (features: Tensor) => Tensor) => Tensor>;
-}
-
-/**
- * An architecture with its sizes. `build` makes fresh parameters at every call: once for end-to-end training, once for each block
- * that owns its stem and head.
- */
-export interface Architecture {
+/** An architecture with its sizes. `build` makes fresh parameters at every call: once for end-to-end training, once for each block that owns its stem and head. */
+export interface Architecture<Built> {
   readonly name: string;
   readonly numLayers: number;
-  /** Width of the state; also of a class embedding that enters as a token. */
-  readonly width: number;
-  readonly numClasses: number;
+  /** Of the layer norms. */
   readonly epsilon: number;
   /** The input of a batch of this size. */
   inputType(batchSize: number): TensorType;
-  build(conditioning: Conditioning): Network;
+  build(conditioning: Conditioning): Built;
 }
 
-/** The paths of a network that reads an image and a noisy label, û(z, x), as NoProp's. */
-export interface DenoisingPaths {
-  /** The image as features, [batch, features]. */
-  readonly image: Module<(images: Tensor, context: Context) => Tensor>;
-  /** The noisy label [batch, embeddingWidth] as features. */
-  readonly label: Module<(z: Tensor, context: Context) => Tensor>;
-  /** Features of image and label, and of the time where there is one, joined. */
-  readonly joint: Module<(features: readonly Tensor[]) => Tensor>;
-  /** -> class logits. */
-  readonly classifier: Module<(h: Tensor) => Tensor>;
+/** A network that answers with a class: a stem that embeds the input, layers, and a head that reads the answer. */
+export interface ClassifierNetwork {
+  /** The input, and the noisy target [batch, width] where there is one, as the state that the layers work on. */
+  readonly stem: Module<(input: Tensor, target: Tensor | undefined, context: Context) => Tensor>;
+  readonly layers: readonly Layer[];
+  /** The state as logits [batch, classes]. `mix` stands between the features and their classifier: plain networks pass them through. */
+  readonly head: Module<(h: Tensor, context: Context, mix?: (features: Tensor) => Tensor) => Tensor>;
 }
 
-/** Such paths with the time t in [0, 1] as a third: [batch] -> [batch, features]. */
-export interface TimedDenoisingPaths extends DenoisingPaths {
-  readonly time: Module<(t: Tensor) => Tensor>;
-}
-
-/** Makes such networks, with fresh parameters at each call. */
-export interface DenoisingNetwork {
-  readonly name: string;
+export interface ClassifierArchitecture extends Architecture<ClassifierNetwork> {
+  /** Width of the state; also of a class embedding that enters as a token. */
+  readonly width: number;
   readonly numClasses: number;
-  /** Width of the features of one path. */
-  readonly features: number;
-  inputType(batchSize: number): TensorType;
-  /** For one of a row of networks, each at its own time. */
-  discrete(embeddingWidth: number): DenoisingPaths;
-  /** For one network at all times. */
-  continuous(embeddingWidth: number): TimedDenoisingPaths;
 }
 
-/** A network that estimates an image from a noisy one, in which everything but the noise conditioning is its own. */
-export interface DenoisingImageNetwork {
+/** A network that denoises an image, in which everything but the noise conditioning is its own. */
+export interface ImageNetwork {
   /** [batch, channels, size, size] -> the state. */
   readonly stem: Module<(z: Tensor, context: Context) => Tensor>;
   readonly layers: readonly Layer[];
   /** The state as an image of the input's shape. */
   readonly head: Module<(h: Tensor, context: Context) => Tensor>;
-  /** What is added to the noise conditioning for labels, int32 [batch]; the label `numClasses` says nothing. Undefined where there are no classes. */
+  /** What is added to the noise conditioning for labels, int32 [batch]; the label `numClasses` is the null label. Undefined where there are no classes. */
   readonly labels: Module<(labels: Tensor) => Tensor> | undefined;
 }
 
-/** An architecture for images, with its sizes; `build` makes fresh parameters at every call. */
-export interface ImageArchitecture {
-  readonly name: string;
-  readonly numLayers: number;
+export interface ImageArchitecture extends Architecture<ImageNetwork> {
   /** 0 for images without classes. */
   readonly numClasses: number;
   /** Width of the conditioning vector. */
   readonly condWidth: number;
-  readonly epsilon: number;
-  inputType(batchSize: number): TensorType;
-  build(conditioning: Conditioning): DenoisingImageNetwork;
 }
 
-/** A network that reads tokens, some of them hidden, and says for each place which token stands there. */
+/** A network that reads tokens, some of them masked, and gives logits for each place. */
 export interface TokenNetwork {
-  /** int32 [batch, tokens], hidden ones as the token `vocabSize` -> the state. */
+  /** int32 [batch, tokens], masked ones as the token `vocabSize` -> the state. */
   readonly stem: Module<(tokens: Tensor, context: Context) => Tensor>;
   readonly layers: readonly Layer[];
   /** The state as logits [batch, tokens, vocabSize]. */
   readonly head: Module<(h: Tensor, context: Context) => Tensor>;
 }
 
-/** An architecture for sequences of tokens, with its sizes; `build` makes fresh parameters at every call. */
-export interface TokenArchitecture {
-  readonly name: string;
-  readonly numLayers: number;
+/** An architecture for sequences of tokens. */
+export interface TokenArchitecture<Built = TokenNetwork> extends Architecture<Built> {
   readonly vocabSize: number;
+  /** Tokens of a sequence. */
   readonly length: number;
   readonly condWidth: number;
-  readonly epsilon: number;
-  inputType(batchSize: number): TensorType;
-  build(conditioning: Conditioning): TokenNetwork;
 }
 
-/** A network that reads a text in order and says at each place which token comes next. It reads the start, token `vocabSize`, and then the tokens. */
+/** A network that reads a text in order and gives logits for the next token at each place. It reads the start, token `vocabSize`, and then the tokens. */
 export interface LanguageNetwork extends TokenNetwork {
   /** What a noisy embedding of the next token adds to the state, [batch, tokens, targetWidth] -> [batch, tokens, width]; undefined where the conditioning brings none. */
   readonly target: Module<(z: Tensor) => Tensor> | undefined;
 }
 
-/** An architecture for text in order; its layers see what lies before. `build` makes fresh parameters at every call. */
-export interface LanguageArchitecture extends Omit<TokenArchitecture, "build"> {
+/** An architecture for text in order; its layers see what lies before. */
+export interface LanguageArchitecture<Built = LanguageNetwork> extends TokenArchitecture<Built> {
   readonly width: number;
   /** Width of the keys of a layer, and of its values. */
   readonly keyWidth: number;
-  build(conditioning: Conditioning): LanguageNetwork;
 }
 
 /**
@@ -143,14 +103,43 @@ export interface RecurrentNetwork {
 }
 
 /** An architecture of recurrent depth; its layers see what lies before. */
-export interface RecurrentArchitecture extends Omit<LanguageArchitecture, "build"> {
+export interface RecurrentArchitecture extends LanguageArchitecture<RecurrentNetwork> {
   /** Layers of each part; `numLayers` is their sum. */
   readonly parts: { readonly prelude: number; readonly core: number; readonly coda: number };
   /** Recurrences on average in training, and as many as there are in prediction. */
   readonly meanRecurrence: number;
   /** Standard deviation of the state before the first recurrence. */
   readonly stateDeviation: number;
-  build(conditioning: Conditioning): RecurrentNetwork;
+}
+
+/** The paths of a network that reads an image and a noisy label, û(z, x), as NoProp's. */
+export interface NoPropPaths {
+  /** The image as features, [batch, features]. */
+  readonly image: Module<(images: Tensor, context: Context) => Tensor>;
+  /** The noisy label [batch, embeddingWidth] as features. */
+  readonly label: Module<(z: Tensor, context: Context) => Tensor>;
+  /** Features of image and label, and of the time where there is one, joined. */
+  readonly joint: Module<(features: readonly Tensor[]) => Tensor>;
+  /** -> class logits. */
+  readonly classifier: Module<(h: Tensor) => Tensor>;
+}
+
+/** Such paths with the time t in [0, 1] as a third: [batch] -> [batch, features]. */
+export interface TimedNoPropPaths extends NoPropPaths {
+  readonly time: Module<(t: Tensor) => Tensor>;
+}
+
+/** Makes such networks, with fresh parameters at each call. */
+export interface NoPropNetwork {
+  readonly name: string;
+  readonly numClasses: number;
+  /** Width of the features of one path. */
+  readonly features: number;
+  inputType(batchSize: number): TensorType;
+  /** For one of a row of networks, each at its own time. */
+  discrete(embeddingWidth: number): NoPropPaths;
+  /** For one network at all times. */
+  continuous(embeddingWidth: number): TimedNoPropPaths;
 }
 
 /** What a network reads that says at each place which token comes next: int32 [batch, length] -> the start, and all tokens but the last. */

@@ -182,7 +182,7 @@ describe("what stays", () => {
     return store.steps();
   }
 
-  test("two, unless told", async () => expect(await stepsAfter({})).toEqual([500, 400]));
+  test("two, by default", async () => expect(await stepsAfter({})).toEqual([500, 400]));
   test("the last N", async () => expect(await stepsAfter({ keepLast: 3 })).toEqual([500, 400, 300]));
   test("the best of a metric", async () => expect(await stepsAfter({ keepLast: 1, keep: keepBest("loss", "min") })).toEqual([500, 200]));
   test("the best, where more is better", async () =>

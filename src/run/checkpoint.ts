@@ -15,11 +15,11 @@ import {
 import type { Owner } from "./owner.ts";
 import { readChecksummed, readMetadata, type SavedTensor, writeChecksummed } from "./safetensorsFile.ts";
 
-/** What a checkpoint says of itself. */
+/** A checkpoint by its header. */
 export interface CheckpointEntry {
   readonly step: number;
   readonly path: string;
-  /** What {@link CheckpointStore.save} was given. */
+  /** As given to {@link CheckpointStore.save}. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -29,7 +29,7 @@ export interface Checkpoint extends CheckpointEntry {
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
 }
 
-/** Says which checkpoints stay besides the last ones; `all` is every one there is, the newest first. */
+/** Whether a checkpoint stays besides the last ones; `all` is every one there is, the newest first. */
 export type KeepRule = (entry: CheckpointEntry, all: readonly CheckpointEntry[]) => boolean;
 
 export interface CheckpointOptions {
@@ -40,10 +40,10 @@ export interface CheckpointOptions {
   readonly configHash: string;
   /** Checked before every save; without it nothing keeps two processes apart. */
   readonly owner?: Owner;
-  /** How many of the newest stay, at least 1; 2 unless told, so that one remains if the newest is damaged on disk. */
+  /** Number of the newest that stay, at least 1; 2 by default, so that one remains if the newest is damaged on disk. */
   readonly keepLast?: number;
   readonly keep?: KeepRule;
-  /** Hears of every checkpoint that was passed over, and why. */
+  /** Called with every checkpoint that was passed over, and why. */
   readonly onSkip?: (path: string, reason: string) => void;
   readonly fs?: FileSystem;
 }
@@ -93,7 +93,8 @@ export class CheckpointStore {
    * Saves a state, then removes the checkpoints that are no longer to be kept. The arrays must not change before the promise resolves.
    *
    * @returns the path of the file.
-   * @throws {RunError} `fenced` if a newer process has taken over; `diskFull`, `noPermission`, ... if the disk refuses. Earlier checkpoints are untouched.
+   * @throws {RunError} `fenced` if a newer process has taken over; `diskFull`, `noPermission`, ... if the disk refuses. Earlier checkpoints
+   *   are untouched.
    */
   async save(state: { step: number; tensors: Iterable<SavedTensor>; metadata?: Readonly<Record<string, string>> }): Promise<string> {
     const { step, tensors, metadata = {} } = state;
@@ -161,7 +162,7 @@ export class CheckpointStore {
     return steps.map(Number).sort((a, b) => b - a);
   }
 
-  /** What the checkpoints of this unit and configuration say of themselves, the newest first; only their headers are read. */
+  /** The checkpoints of this unit and configuration, the newest first; only their headers are read. */
   async entries(): Promise<CheckpointEntry[]> {
     const entries: CheckpointEntry[] = [];
     for (const step of await this.steps()) {

@@ -1,7 +1,7 @@
 import { DataError, FormatError, PartitionError, RunError, ShapeError, UsageError } from "../errors.ts";
 
 /**
- * What a `dblocks` process says by its exit code, so that a job script or a cluster knows what to do next:
+ * The exit codes of a `dblocks` process, by which a job script or a cluster knows what to do next:
  * requeue 75 and 143, give up on 2 and 42, ignore 76.
  */
 export interface ExitCodes {

@@ -3,27 +3,19 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { RunError } from "../errors.ts";
 import { encodeEvent, encodeEventFileStart, eventFileName, type Scalar } from "../formats/index.ts";
+import type { MetricRecord, MetricValue, RunLog } from "../train/index.ts";
 import { cannotWrite, disk, type FileSystem, makeFolder, readText, writeAtomic } from "./fileSystem.ts";
-
-export type MetricValue = number | string | boolean;
-
-/** What was measured of a unit at a step: a line of metrics.jsonl. */
-export interface MetricRecord {
-  readonly unit: string;
-  /** How many steps were done. */
-  readonly step: number;
-  /** Seconds since 1970: the only field in which a resumed run differs from one that never stopped. */
-  readonly time: number;
-  readonly values: Readonly<Record<string, MetricValue>>;
-}
 
 /** Appending to files, without waiting: a record costs microseconds, and it is in the system's hands when `write` returns. */
 export type AppendFileSystem = Pick<typeof nodeFileSystem, "openSync" | "writeSync" | "fsyncSync" | "closeSync">;
 
 export interface MetricsOptions {
-  /** For every unit that continues: its step. Later records of it are dropped; -1 drops them all, for a unit that starts afresh. */
+  /**
+   * For every unit that is trained, the step that it resumes from. Later records of it are dropped; -1 drops them all, for a unit that
+   * starts afresh.
+   */
   readonly resumeFrom?: Readonly<Record<string, number>>;
-  /** Whether numbers also go into an event file for TensorBoard; yes unless told. */
+  /** Whether numbers also go into an event file for TensorBoard; true by default. */
   readonly tensorBoard?: boolean;
   /** The clock, in seconds since 1970. */
   readonly now?: () => number;
@@ -40,7 +32,7 @@ let eventFiles = 0; // tells apart the files of one process and second
  * The log of a run: metrics.jsonl, and beside it the same numbers as TensorBoard events, which are written anew from the log at every
  * start, so the two cannot disagree. One process writes a log; units trained by processes of their own have one in each unit's folder.
  */
-export class MetricsLog {
+export class MetricsLog implements RunLog {
   readonly #folder: string;
   readonly #append: AppendFileSystem;
   readonly #now: () => number;

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { join, relative } from "node:path";
 import { RunError, UsageError } from "../errors.ts";
 import { parseStrictJson } from "../formats/index.ts";
+import type { MetricRecord } from "../train/index.ts";
 import { configHash, differingKeys } from "./config.ts";
 import { cannotRead, disk, errorCode, type FileSystem, makeFolder, readText, removeTemporaries, writeAtomic } from "./fileSystem.ts";
-import { type MetricRecord, MetricsLog, type MetricsOptions, readMetrics } from "./metrics.ts";
+import { MetricsLog, type MetricsOptions, readMetrics } from "./metrics.ts";
 
 const hourMs = 3_600_000;
 const unitName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -39,11 +40,12 @@ export async function openRun(path: string, { create = false, fs = disk }: { cre
 /** A run on disk. Small files are replaced as a whole: a reader finds the old content or the new one. */
 export class RunFolder {
   readonly path: string;
-  readonly #fs: FileSystem;
+  /** The disk that it lies on. */
+  readonly fs: FileSystem;
 
   constructor(path: string, fs: FileSystem = disk) {
     this.path = path;
-    this.#fs = fs;
+    this.fs = fs;
   }
 
   /**
@@ -78,7 +80,7 @@ export class RunFolder {
 
   /** Whether the folder holds a run already. */
   async hasConfig(): Promise<boolean> {
-    return (await readText(join(this.path, "config.json"), this.#fs)) !== undefined;
+    return (await readText(join(this.path, "config.json"), this.fs)) !== undefined;
   }
 
   /** Writes partition.json: the noise ranges and the layers of each block. */
@@ -104,7 +106,7 @@ export class RunFolder {
   /** Writes any other file of the run, e.g. "samples.png", and returns its path. */
   async writeFile(name: string, content: string | Uint8Array): Promise<string> {
     const path = join(this.path, name);
-    await writeAtomic(path, content, this.#fs);
+    await writeAtomic(path, content, this.fs);
     return path;
   }
 
@@ -133,7 +135,7 @@ export class RunFolder {
   /** Opens metrics.jsonl of the run, or, for a unit that a process of its own trains, the one in the unit's folder. */
   openMetrics(options: MetricsOptions & { unit?: string } = {}): Promise<MetricsLog> {
     const { unit, ...rest } = options;
-    return MetricsLog.open(unit === undefined ? this.path : this.unitFolder(unit), { fs: this.#fs, ...rest });
+    return MetricsLog.open(unit === undefined ? this.path : this.unitFolder(unit), { fs: this.fs, ...rest });
   }
 
   /** All records of the run: its own log's, then those of its units' logs. */
@@ -143,12 +145,12 @@ export class RunFolder {
       .sort(new Intl.Collator("en", { numeric: true }).compare);
     const folders: string[] = [];
     for (const name of names) if ((await this.#list(join(this.path, name))).includes("metrics.jsonl")) folders.push(join(this.path, name));
-    return readMetrics([this.path, ...folders], this.#fs);
+    return readMetrics([this.path, ...folders], this.fs);
   }
 
   async #list(folder: string): Promise<string[]> {
     try {
-      return await this.#fs.readdir(folder);
+      return await this.fs.readdir(folder);
     } catch (error) {
       if (errorCode(error) === "ENOTDIR" || errorCode(error) === "ENOENT") return [];
       throw cannotRead(folder, error);
@@ -163,11 +165,11 @@ export class RunFolder {
 
   async #readJson(name: string): Promise<unknown> {
     const path = join(this.path, name);
-    const text = await readText(path, this.#fs);
+    const text = await readText(path, this.fs);
     return text === undefined ? undefined : parseStrictJson(text, path);
   }
 
   async #writeJson(name: string, value: object): Promise<void> {
-    await writeAtomic(join(this.path, name), `${JSON.stringify(value, null, 2)}\n`, this.#fs);
+    await writeAtomic(join(this.path, name), `${JSON.stringify(value, null, 2)}\n`, this.fs);
   }
 }

@@ -1,6 +1,7 @@
-import { type ImageDataset, type LoadOptions, loadImages, loadText, type TextDataset } from "../data/index.ts";
+import type { ImageDataset, TextDataset } from "../data/index.ts";
 import type { AnyTask, RunConfig } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
+import { type LoadOptions, loadImages, loadText } from "../sources/index.ts";
 import { classes, images, text } from "../tasks/index.ts";
 
 /** Reads a data set from disk. */

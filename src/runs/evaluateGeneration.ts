@@ -1,9 +1,9 @@
-import type { MaskedText, TokenDraw } from "../blocks/index.ts";
+import type { MaskedText } from "../blocks/index.ts";
 import type { TextDataset } from "../data/index.ts";
 import type { Registry, RunConfig } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import { distinct } from "../eval/index.ts";
-import { continueTexts, isLanguageModel } from "../inference/index.ts";
+import { continueTexts, isLanguageModel, type TokenDraw } from "../inference/index.ts";
 import { fold, integer, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { text as textTask } from "../tasks/index.ts";

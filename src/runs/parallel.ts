@@ -1,7 +1,7 @@
 import { runPool } from "../cluster/index.ts";
 import type { Registry, RunConfig } from "../define/index.ts";
 import { RunError, UsageError } from "../errors.ts";
-import { cpuCount } from "../runtime/index.ts";
+import { cpuCount } from "../runtime/node.ts";
 import type { TrainingMethod } from "../train/index.ts";
 import { prepareRun } from "./prepare.ts";
 import { sharedParameters } from "./units.ts";
@@ -54,8 +54,9 @@ function checkApart(method: TrainingMethod, config: RunConfig): void {
     const message = `--schedule parallel trains units apart; ${method.name} has one. Leave --schedule out.`;
     throw new UsageError("notBlocks", { method: method.name }, message);
   }
-  if (method.independentUnits) return;
-  const why = method.inOrder ? "each unit is trained on the finished ones before it" : sharedParameters(method, config);
-  const message = `--schedule parallel: ${why}, so no process can train one alone. Use --shared owned or frozen, or --schedule ${method.inOrder ? "sequential" : "interleaved"}.`;
+  const { kind } = method.order;
+  if (kind === "independent") return;
+  const why = kind === "sequential" ? "each unit is trained on the finished ones before it" : sharedParameters(method, config);
+  const message = `--schedule parallel: ${why}, so no process can train one alone. Use --shared owned or frozen, or --schedule ${kind}.`;
   throw new UsageError("sharedParameters", { method: method.name }, message);
 }

@@ -1,7 +1,6 @@
 import type { AnyTask, RunConfig } from "../define/index.ts";
 import { type Cell, type Chart, renderReport, type Section } from "../report/index.ts";
-import type { MetricRecord } from "../run/index.ts";
-import type { TrainingMethod } from "../train/index.ts";
+import type { MetricRecord, TrainingMethod } from "../train/index.ts";
 
 /** One curve for each unit: a metric over its steps. */
 export function curve(records: readonly MetricRecord[], metric: string, title: string, yLabel: string): Chart {

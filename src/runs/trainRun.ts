@@ -1,8 +1,10 @@
-import { prefetchBatches } from "../data/index.ts";
 import type { Registry, RunConfig } from "../define/index.ts";
 import { adamW, type Optimizer, sgd } from "../optim/index.ts";
 import { registry as builtIn } from "../registry/index.ts";
-import { type Device, openDevice, watchPeak } from "../runtime/index.ts";
+import { folderStore } from "../run/index.ts";
+import { type Device, openDevice } from "../runtime/index.ts";
+import { watchPeak } from "../runtime/node.ts";
+import { prefetchBatches } from "../sources/index.ts";
 import { type StepReport, train, type Unit } from "../train/index.ts";
 import { buildSchedule, type PreparedRun, prepareRun } from "./prepare.ts";
 import { runReport } from "./report.ts";
@@ -77,7 +79,7 @@ export async function trainRun({
     batches,
     batchSize,
     steps,
-    schedule: execution.schedule !== "interleaved" && (method.independentUnits || method.inOrder) ? "sequential" : "interleaved",
+    schedule: execution.schedule === "interleaved" ? "interleaved" : "sequential",
     units: units.map(({ name }) => name),
     optimizer: buildOptimizer(config),
     learningRate: buildSchedule(config, stepsPerEpoch).learningRate,
@@ -87,15 +89,14 @@ export async function trainRun({
     emaDecay: training.emaDecay,
     accumulate,
     signal,
-    record: {
-      folder,
+    store: folderStore(folder, {
       configHash: hash,
-      openLog: (resumeFrom) => folder.openMetrics({ resumeFrom, ...(unit !== undefined && { unit: units[0]!.name }) }),
-      logEvery: execution.logEvery,
-      saveEvery: execution.saveEvery,
+      unit: unit === undefined ? undefined : units[0]!.name,
       keepLast: execution.keepLast,
       onSkip: (file, reason) => onNotice(`${file} was passed over: ${reason}`),
-    },
+    }),
+    logEvery: execution.logEvery,
+    saveEvery: execution.saveEvery,
     onStep: (trained, report) => listener.onStep?.(trained, report),
     onEvaluated: (trained, step, metrics) => listener.onEvaluated?.(trained, step, metrics),
     evaluate: (trained, values) =>

@@ -1,6 +1,6 @@
 import { type AnyTask, buildMethod, identityOf, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
 import { RunError, UsageError } from "../errors.ts";
-import { CheckpointStore, configHash, openRun, type RunFolder } from "../run/index.ts";
+import { CheckpointStore, configHash, openRun, type RunFolder, savedState } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { type ParameterValues, predictionValues, type TrainingMethod } from "../train/index.ts";
 import { loadData } from "./data.ts";
@@ -74,7 +74,7 @@ export async function loadParameters({ folder, method, hash, config }: TrainedRu
       const message = `${folder.path} has no usable checkpoint of ${unit.name}${why}. Train it: dblocks train ${config.model.name} --run ${folder.path}`;
       throw new RunError("untrained", { unit: unit.name, reasons }, message);
     }
-    for (const [name, value] of predictionValues(unit, checkpoint)) values.set(name, value);
+    for (const [name, value] of predictionValues(unit, savedState(checkpoint))) values.set(name, value);
   }
   return (path) => values.get(path)!;
 }

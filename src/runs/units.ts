@@ -18,8 +18,8 @@ export function unitNamed(method: TrainingMethod, name: string): Unit {
 export function chosenUnits(method: TrainingMethod, config: RunConfig, name: string | undefined): readonly Unit[] {
   if (name === undefined) return method.units;
   const unit = unitNamed(method, name);
-  if (method.independentUnits) return [unit];
-  if (method.inOrder) {
+  if (method.order.kind === "independent") return [unit];
+  if (method.order.kind === "sequential") {
     const message = `--block ${name}: ${method.name} trains ${unit.name} on finished units before it, so none is trained alone. Leave --block out.`;
     throw new UsageError("unitsInOrder", { unit: unit.name, method: method.name }, message);
   }

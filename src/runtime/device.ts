@@ -9,7 +9,7 @@ import type { DeviceName, OrtBuild, OrtOptions } from "./platform.ts";
 import { serially } from "./serial.ts";
 import { type CompileOptions, compileProgram, createSession, type Engine, type Executable, type ProgramBytes } from "./session.ts";
 
-/** Where programs run. Disposing it releases its programs as well; tensors are disposed by whoever holds them. */
+/** A device that runs programs. Disposing it releases its programs as well; tensors are disposed by their holders. */
 export interface Device extends AsyncDisposable {
   readonly name: DeviceName;
   /** Threads of one operator; on WebGPU those of operators that fall back to the CPU. */
@@ -31,7 +31,7 @@ export interface Device extends AsyncDisposable {
 }
 
 export interface OpenOptions extends OrtOptions {
-  /** Told, in one sentence, when "auto" could not take its first choice. */
+  /** Called with one sentence when "auto" could not take its first choice. */
   readonly onNotice?: (message: string) => void;
 }
 

@@ -10,11 +10,15 @@ export interface BackendReport {
   /** The version of ONNX Runtime that serves it. */
   readonly version?: string;
   readonly detail: string;
-  /** What to do, where something is missing. */
+  /** The remedy, where something is missing. */
   readonly fix?: string;
 }
 
-/** Tries every backend by opening it, which for WebGPU looks for an adapter. Takes a second or two. */
+/**
+ * Tries every backend by opening it, which for WebGPU looks for an adapter. Takes a second or two.
+ *
+ * @returns one report for each of cpu, webgpu and wasm.
+ */
 export async function availableBackends(): Promise<readonly BackendReport[]> {
   const reports: BackendReport[] = [];
   for (const name of ["cpu", "webgpu", "wasm"] as const) reports.push(await tryBackend(name));
@@ -35,7 +39,7 @@ async function tryBackend(name: DeviceName): Promise<BackendReport> {
   }
 }
 
-/** What mends each kind of failure. */
+/** The remedy for each kind of failure. */
 const fixes = {
   runtimeMissing: {
     node: "npm install onnxruntime-node",

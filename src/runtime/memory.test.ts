@@ -1,30 +1,30 @@
 import { describe, expect, test } from "vitest";
-import { availableBytes, cpuCount, measurePeak, residentBytes } from "./memory.ts";
+import { availableBytes, cpuCount, measurePeak, residentBytes } from "./node.ts";
 
 const MiB = 2 ** 20;
+/** Far larger than the noise of a process that collects garbage and compiles code. */
+const block = 256 * MiB;
 
 test("measurePeak sees memory that was taken and given back inside", async () => {
   const { result, baseBytes, peakBytes } = await measurePeak(() => {
-    let block: Uint8Array | undefined = new Uint8Array(64 * MiB).fill(1);
-    const sum = block[0]! + block[block.length - 1]!;
-    block = undefined;
-    return sum;
+    const taken = new Uint8Array(block).fill(1);
+    return taken[0]! + taken[taken.length - 1]!;
   });
   expect(result).toBe(2);
-  expect(peakBytes - baseBytes).toBeGreaterThan(60 * MiB);
-  expect(peakBytes - baseBytes).toBeLessThan(120 * MiB);
+  expect(peakBytes - baseBytes).toBeGreaterThan(0.95 * block);
+  expect(peakBytes - baseBytes).toBeLessThan(1.5 * block);
 });
 
 test("measurePeak starts afresh each time, and passes an error on", async () => {
-  await measurePeak(() => new Uint8Array(64 * MiB).fill(1).length);
+  await measurePeak(() => new Uint8Array(block).fill(1).length);
   const { baseBytes, peakBytes, method } = await measurePeak(() => 0);
-  if (method === "kernel") expect(peakBytes - baseBytes).toBeLessThan(32 * MiB);
+  if (method === "kernel") expect(peakBytes - baseBytes).toBeLessThan(0.5 * block);
   await expect(measurePeak(() => Promise.reject(new Error("from the work")))).rejects.toThrow("from the work");
 });
 
 test("residentBytes and cpuCount are plausible", () => {
   expect(residentBytes()).toBeGreaterThan(20 * MiB);
-  expect(residentBytes()! / process.memoryUsage.rss()).toBeCloseTo(1, 0);
+  expect(residentBytes() / process.memoryUsage.rss()).toBeCloseTo(1, 0);
   expect(cpuCount()).toBeGreaterThanOrEqual(1);
   expect(availableBytes()).toBeGreaterThan(0);
 });

@@ -1,71 +1,41 @@
-import { DeviceError } from "../errors.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { freemem } from "node:os";
 
 /** The text of a file of the system, or undefined if it cannot be read. */
 export type ReadText = (path: string) => string | undefined;
 
-/** Node's own modules, or undefined in a browser. Not imported, so that no bundler tries to follow. */
-const builtin = typeof process === "object" ? process.getBuiltinModule : undefined;
-const fs = builtin?.("node:fs");
-const os = builtin?.("node:os");
-
 const readSystemFile: ReadText = (path) => {
   try {
-    return fs?.readFileSync(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch {
     return undefined;
   }
 };
 
-/** Cores that this process may use: the default for threads. */
-export function cpuCount(): number {
-  return os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
-}
-
-/** Bytes of this process that lie in physical memory now; undefined in a browser. */
-export function residentBytes(): number | undefined {
-  if (os === undefined) return undefined;
+/** @returns bytes of this process that lie in physical memory now. */
+export function residentBytes(): number {
   return statusBytes("VmRSS", readSystemFile) ?? process.memoryUsage.rss();
 }
 
 /**
  * Bytes that this process can still take before the system or its container runs out: the least of what the kernel calls
  * available and what each enclosing control group (v1 or v2) leaves, where a page cache that can be dropped counts as free.
- * Undefined in a browser.
+ *
+ * @param read the source of /proc and /sys.
+ * @returns bytes, at least 0.
  */
-export function availableBytes(read: ReadText = readSystemFile): number | undefined {
+export function availableBytes(read: ReadText = readSystemFile): number {
   const meminfo = /^MemAvailable:\s+(\d+) kB/m.exec(read("/proc/meminfo") ?? "");
-  const system = meminfo ? Number(meminfo[1]) * 1024 : os?.freemem();
-  if (system === undefined) return undefined;
+  const system = meminfo ? Number(meminfo[1]) * 1024 : freemem();
   return Math.max(0, Math.min(system, ...controlGroups(read).map((folder) => roomIn(folder, read))));
 }
 
-let collector: (() => void) | undefined;
-
-/**
- * Frees arrays that were dropped, where V8 lets itself be asked; takes 3 to 8 ms. Its own collector counts them late: the binding's copies of the
- * gradients of one training step would otherwise still be there when the next step makes its own.
- */
-export function collectGarbage(): void {
-  collector ??= findCollector();
-  collector();
-}
-
-function findCollector(): () => void {
-  try {
-    builtin?.("node:v8").setFlagsFromString("--expose-gc");
-    const collect = builtin?.("node:vm").runInNewContext("gc") as NodeJS.GCFunction | undefined;
-    return () => void collect?.();
-  } catch {
-    return () => {};
-  }
-}
-
-/** What `measurePeak` found. All are bytes of the whole process; `peakBytes - baseBytes` is what the work added at its height. */
+/** The result of `measurePeak`. Bytes are those of the whole process; `peakBytes - baseBytes` is what the work added at its height. */
 export interface PeakMemory<T> {
   readonly result: T;
   readonly baseBytes: number;
   readonly peakBytes: number;
-  /** `kernel`: the kernel's own high-water mark, exact. `sampled`: looked at every few milliseconds; short peaks may be missed. */
+  /** `kernel`: the kernel's own high-water mark, exact. `sampled`: read every few milliseconds; short peaks may be missed. */
   readonly method: "kernel" | "sampled";
 }
 
@@ -75,21 +45,22 @@ export interface PeakMemory<T> {
  * sampled and the process's lifetime maximum is taken where it rose; native work that blocks the thread is then seen only at its end.
  * Let a training step run twice inside: allocators take their full size in the first. For clean numbers use a fresh process.
  *
- * @throws {DeviceError} in a browser, where the memory of a page cannot be measured.
+ * @returns the result of `work`, and resident bytes before and at the height.
  */
 export async function measurePeak<T>(work: () => T | Promise<T>): Promise<PeakMemory<T>> {
   const baseBytes = residentBytes();
-  if (baseBytes === undefined)
-    throw new DeviceError("memoryUnknown", {}, "measurePeak: a browser does not tell a page's memory. Measure in Node.");
   if (!resetHighWaterMark()) return samplePeak(work, baseBytes);
   const result = await work();
   return { result, baseBytes, peakBytes: Math.max(baseBytes, statusBytes("VmHWM", readSystemFile) ?? 0), method: "kernel" };
 }
 
-/** Watches this process from now on: the returned function tells what was resident at the start, and the most since. Undefined in a browser. */
-export function watchPeak(): (() => { readonly baseBytes: number; readonly peakBytes: number }) | undefined {
+/**
+ * Watches the memory of this process from now on.
+ *
+ * @returns a function that reports the bytes that were resident at the start, and the most since.
+ */
+export function watchPeak(): () => { readonly baseBytes: number; readonly peakBytes: number } {
   const baseBytes = residentBytes();
-  if (baseBytes === undefined) return undefined;
   const isExact = resetHighWaterMark();
   const most = (): number => (isExact ? statusBytes("VmHWM", readSystemFile) : undefined) ?? process.resourceUsage().maxRSS * 1024;
   return () => ({ baseBytes, peakBytes: Math.max(baseBytes, most()) });
@@ -98,7 +69,7 @@ export function watchPeak(): (() => { readonly baseBytes: number; readonly peakB
 function resetHighWaterMark(): boolean {
   if (statusBytes("VmHWM", readSystemFile) === undefined) return false;
   try {
-    fs?.writeFileSync("/proc/self/clear_refs", "5");
+    writeFileSync("/proc/self/clear_refs", "5");
     return true;
   } catch {
     return false;

@@ -1,5 +1,6 @@
+import { availableParallelism } from "node:os";
 import { DeviceError } from "../errors.ts";
-import { cpuCount } from "./memory.ts";
+import { collectGarbage } from "./garbage.ts";
 import type { OrtBuild, OrtPlatform } from "./platform.ts";
 import { startWasm } from "./wasmThreads.ts";
 
@@ -9,15 +10,21 @@ export const platform: OrtPlatform = {
   async load(device, options): Promise<OrtBuild> {
     if (device === "wasm") {
       const ort = await import("onnxruntime-web");
-      const threads = startWasm(ort, options, options.threads ?? cpuCount());
+      const threads = startWasm(ort, options, options.threads ?? availableParallelism());
       return { ort, version: ort.env.versions.web ?? "unknown", threads, native: false };
     }
     const ort = await loadNative(device);
-    return { ort, version: ort.env.versions.node ?? "unknown", threads: options.threads ?? cpuCount(), native: true };
+    return {
+      ort,
+      version: ort.env.versions.node ?? "unknown",
+      threads: options.threads ?? availableParallelism(),
+      native: true,
+      collectGarbage,
+    };
   },
 };
 
-/** onnxruntime-node is an optional dependency: it is imported when it is needed, and its absence is an error with a way out. */
+/** onnxruntime-node is an optional dependency: it is imported on first use. */
 async function loadNative(device: string): Promise<typeof import("onnxruntime-node")> {
   try {
     return await import("onnxruntime-node");

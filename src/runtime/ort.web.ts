@@ -1,5 +1,4 @@
 import { DeviceError } from "../errors.ts";
-import { cpuCount } from "./memory.ts";
 import type { OrtBuild, OrtPlatform } from "./platform.ts";
 import { startWasm } from "./wasmThreads.ts";
 
@@ -19,7 +18,7 @@ export const platform: OrtPlatform = {
     }
     // Two files: the WebGPU build is twice the download.
     const ort = device === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
-    const threads = startWasm(ort, options, globalThis.crossOriginIsolated ? cpuCount() : 1);
+    const threads = startWasm(ort, options, globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1);
     return { ort, version: ort.env.versions.web ?? "unknown", threads, native: false };
   },
 };

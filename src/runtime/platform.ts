@@ -9,7 +9,7 @@ export type DeviceName = "cpu" | "webgpu" | "wasm";
 export interface OrtOptions {
   /** Threads of one operator on `cpu` and `wasm`. Default: all cores that this process may use. */
   readonly threads?: number | undefined;
-  /** Where the .wasm files of onnxruntime-web are served from (a URL ending in "/"). Default: beside its own script. */
+  /** The address of the .wasm files of onnxruntime-web, ending in "/". Default: beside its own script. */
   readonly wasmPaths?: string;
 }
 
@@ -23,11 +23,13 @@ export interface OrtBuild {
    * onnxruntime-web (1.30) leaves preallocated outputs on the host as they were, without an error.
    */
   readonly native: boolean;
+  /** Frees the copies that the native binding makes of its outputs; the web builds make none. */
+  readonly collectGarbage?: () => void;
 }
 
-/** What ort.node.ts and ort.web.ts provide; package.json's "imports" picks one of them as `#ort`. */
+/** The interface of ort.node.ts and ort.web.ts; package.json's "imports" picks one of them as `#ort`. */
 export interface OrtPlatform {
-  /** What "auto" tries, best first. */
+  /** The devices that "auto" tries, best first. */
   readonly automatic: readonly DeviceName[];
   /** @throws {DeviceError} if no build for `device` is installed or this platform cannot have one. */
   load(device: DeviceName, options: OrtOptions): Promise<OrtBuild>;

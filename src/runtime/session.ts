@@ -4,7 +4,6 @@ import type { OnnxModel, TensorSpec } from "../onnx/index.ts";
 import { type HostArray, sameShape, showShape } from "../tensor/index.ts";
 import { type DeviceTensor, OrtDeviceTensor } from "./deviceTensor.ts";
 import { checkHostArray } from "./hostArrays.ts";
-import { collectGarbage } from "./memory.ts";
 import type { DeviceName, OrtBuild } from "./platform.ts";
 import { serially } from "./serial.ts";
 
@@ -24,7 +23,8 @@ export interface CompileOptions {
   /** Refuse to compile if an operator would fall back from the device to the CPU, with copies both ways. Default: false. */
   readonly strictPlacement?: boolean;
   /**
-   * Whether idle threads wait for the next run by spinning, which is fastest for one program that runs again and again; where several take turns, the threads of one would spin while another runs. Default: true.
+   * Whether idle threads wait for the next run by spinning. That is fastest for one program that runs again and again; where
+   * several programs take turns, the threads of one would spin while another runs. Default: true.
    */
   readonly spinning?: boolean;
 }
@@ -185,9 +185,13 @@ class OrtExecutable implements Executable {
     );
   }
 
-  /** The native binding copies every output into an array of its own, also where it filled the caller's; V8 alone would let them pile up. */
+  /**
+   * The native binding copies every output into an array of its own, also where it filled the caller's; without a collection
+   * on demand the copies pile up.
+   */
   #freeCopies(into: Readonly<Record<string, HostArray>>): void {
-    if (!this.#engine.build.native) return;
+    const { collectGarbage } = this.#engine.build;
+    if (collectGarbage === undefined) return;
     this.#copiedBytes += Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (this.#copiedBytes < manyBytes) return;
     collectGarbage();

@@ -15,10 +15,10 @@ import { equalLoss } from "../diffusion/index.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { renderCsv, renderReport, renderTable } from "../report/index.ts";
-import { configHash, type MetricRecord, openRun, RunFolder } from "../run/index.ts";
+import { configHash, openRun, RunFolder } from "../run/index.ts";
 import { buildOptimizer, buildSchedule, configSection, loadData, lossByNoise, type TrainRunResult, trainingCurves } from "../runs/index.ts";
 import { sizeOf } from "../tensor/index.ts";
-import type { TrainingMethod } from "../train/index.ts";
+import type { MetricRecord, TrainingMethod } from "../train/index.ts";
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
 
@@ -149,7 +149,7 @@ function equalEpochs(options: CompareOptions, system: ComparedSystem, data: { re
   const { epochs } = configOf(options, first!).training;
   if (system.method === "shallow-twin") return epochs;
   const ofEpoch = (one: ComparedSystem): number =>
-    methodOf(options, configOf(options, one), data).units.reduce((sum, { numLayers }) => sum + numLayers, 0);
+    methodOf(options, configOf(options, one), data).units.reduce((sum, { layerEvaluations }) => sum + layerEvaluations, 0);
   return Math.max(1, Math.round((epochs * ofEpoch(first!)) / ofEpoch(system)));
 }
 
@@ -220,7 +220,7 @@ function sizesOf(
   const { steps } = buildSchedule(config, task.batches(data, config.data, config.training).stepsPerEpoch);
   const planned = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
   return {
-    layerEvaluations: Math.round(method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize * accumulate, 0)),
+    layerEvaluations: Math.round(method.units.reduce((sum, unit) => sum + unit.layerEvaluations * steps * batchSize * accumulate, 0)),
     predictedBytes: planUnits(method, planned).peak,
     gradientParameters: Math.max(
       ...method.units.map(({ trainable }) => [...trainable.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0)),

@@ -2,11 +2,11 @@ import type { ImageDataset } from "../data/index.ts";
 import { buildMethod, type ConfigPart, parseRunConfig, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
 import { planUnit } from "../measure/index.ts";
 import { type Column, renderReport, renderTable, type Table } from "../report/index.ts";
-import { type MetricRecord, openRun } from "../run/index.ts";
+import { openRun } from "../run/index.ts";
 import { buildOptimizer, buildSchedule, configSection, curve, loadData } from "../runs/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { classes, percent, sampleSheet } from "../tasks/index.ts";
-import { type Classifier, type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
+import { type Classifier, type MetricRecord, type StepReport, type TrainingMethod, train, type Unit } from "../train/index.ts";
 
 /** Chosen so that three networks train in less than three minutes on two cores: patches of 8 make 17 tokens. */
 const demoPart: ConfigPart = {
@@ -130,7 +130,7 @@ async function trainOneWay(method: Classifier, { registry, config, data, device,
   return {
     method: method.name,
     accuracy: mean,
-    layerEvaluations: method.units.reduce((sum, { numLayers }) => sum + numLayers * steps * batchSize, 0),
+    layerEvaluations: method.units.reduce((sum, unit) => sum + unit.layerEvaluations * steps * batchSize, 0),
     seconds,
     memoryBytes: Math.max(...plans.map((plan) => plan.parameters + plan.gradients + plan.optimizer + plan.activations)),
   };

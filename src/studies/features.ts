@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { ImageInfo } from "../data/index.ts";
 import { type ConfigPart, optionsOf, parseRunConfig, type Registry } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
-import { type Architecture, type Network, namedParameters, plainConditioning, plainContext } from "../nn/index.ts";
+import { type ClassifierArchitecture, type ClassifierNetwork, namedParameters, plainConditioning, plainContext } from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { loadParameters, openTrainedRun, type RunListener, trainRun } from "../runs/index.ts";
 import { type ClassEvaluation, classes } from "../tasks/index.ts";
@@ -64,7 +64,7 @@ export async function exportFeatures(registry: Registry, path: string, out: stri
   const { mean, std } = info;
   const architecture = registry
     .model(config.model.name)
-    .build(optionsOf(config.model), classes.shapeOf(info, { augmentation: "none" })) as Architecture;
+    .build(optionsOf(config.model), classes.shapeOf(info, { augmentation: "none" })) as ClassifierArchitecture;
   const network = architecture.build(plainConditioning(architecture.epsilon));
   const features = featuresOf(network, normalised(input("images", architecture.inputType(batchSize).shape), mean, std));
   const named = namedParameters({ parts: { stem: network.stem, layers: network.layers, head: network.head } });
@@ -80,7 +80,7 @@ export async function exportFeatures(registry: Registry, path: string, out: stri
 }
 
 /** What the head of a network reads. */
-function featuresOf({ stem, layers, head }: Network, images: Tensor): Tensor {
+function featuresOf({ stem, layers, head }: ClassifierNetwork, images: Tensor): Tensor {
   const state = layers.reduce((h, layer) => layer(h, plainContext), stem(images, undefined, plainContext));
   let features: Tensor | undefined;
   head(state, plainContext, (read) => (features = read));
@@ -95,6 +95,6 @@ function normalised(images: Tensor, mean: readonly number[], std: readonly numbe
   return add(mul(images, scale), perChannel(mean.map((m, c) => (0.5 - m) / std[c]!)));
 }
 
-function nameOf({ name, numLayers, width }: Architecture): string {
+function nameOf({ name, numLayers, width }: ClassifierArchitecture): string {
   return `${name}, ${numLayers} layers, width ${width}`;
 }

@@ -31,7 +31,7 @@ export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, Class
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, data, prefetch),
     evaluateUnit: async (method, unit, data, options) =>
-      unit.isSilent ? {} : { accuracy: await evaluateClassUnit(method, unit, data, options) },
+      unit.answersAlone === false ? {} : { accuracy: await evaluateClassUnit(method, unit, data, options) },
     evaluate: evaluateClasses,
     lossByLevel: lossByClassLevel,
     scoreOf: ({ mean }) => ({ title: "test accuracy %", value: 100 * mean, best: "max", digits: 2 }),

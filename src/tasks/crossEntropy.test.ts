@@ -5,7 +5,7 @@ import { buildMethod, parseRunConfig } from "../define/index.ts";
 import { key } from "../random.ts";
 import { registry } from "../registry/index.ts";
 import { openDevice } from "../runtime/index.ts";
-import { createPredictor, UnitState } from "../train/index.ts";
+import { createCaller, UnitState } from "../train/index.ts";
 import { crossEntropyAt } from "./crossEntropy.ts";
 import { evaluateClasses, testInputs } from "./evaluateClasses.ts";
 
@@ -16,7 +16,7 @@ const network = { patchSize: 16, width: 16, numLayers: 3, numHeads: 2 };
 function untrained(labelLikelihood: "learned" | "exact") {
   const config = parseRunConfig(registry, [{ model: network, method: { labelLikelihood } }]);
   const method = buildMethod(registry, config, { channels: 3, imageSize: 32, numClasses: 10 }) as DiffusionBlocks;
-  const states = method.units.map((unit) => new UnitState(unit, { seed: 0, numSlots: 0, ema: false }));
+  const states = method.units.map((unit) => new UnitState(unit, { seed: 0, slots: [], ema: false }));
   const parameters = new Map(states.flatMap((state) => [...state.parameters].map(([path, { value }]) => [path, value.slice()] as const)));
   for (const state of states) state.dispose();
   return { method, values: (path: string) => parameters.get(path)! };
@@ -25,9 +25,9 @@ function untrained(labelLikelihood: "learned" | "exact") {
 test("an untrained network that reads the noisy label itself is at ln 10 at every level", async () => {
   await using device = await openDevice("cpu", { threads: 1 });
   const { method, values } = untrained("learned");
-  await using predictor = createPredictor(method, { device, values, batchSize: 20 });
+  await using caller = createCaller(method, { device, values, batchSize: 20 });
   const levels = [];
-  for (const sigma of [0.1, 5, 80]) levels.push(await crossEntropyAt(method, predictor, testInputs(data, 20), sigma, key(0)));
+  for (const sigma of [0.1, 5, 80]) levels.push(await crossEntropyAt(method, caller.call, testInputs(data, 20), sigma, key(0)));
   for (const { crossEntropy } of levels) expect(crossEntropy).toBeCloseTo(Math.log(10), 5);
   expect(levels.map(({ block }) => block)).toEqual(["block-2", "block-2", "block-0"]);
 });

@@ -1,7 +1,7 @@
-import { type DiffusionBlocks, levelFeeds } from "../blocks/index.ts";
-import { blockOfSigma } from "../diffusion/index.ts";
+import { blockOfSigma, levelsAt } from "../diffusion/index.ts";
+import { type ClassDenoiser, type LabelledBatch, noisyEmbeddings } from "../inference/index.ts";
 import { fold, type Key, normal } from "../random.ts";
-import type { LabelledBatch, Predictor } from "../train/index.ts";
+import type { Call, Unit } from "../train/index.ts";
 
 /** Levels at which blocks are compared. A mean over all of them would be decided by the low ones, where the noisy label gives itself away. */
 export const comparedSigmas: readonly number[] = [0.1, 0.3, 1, 10, 80];
@@ -19,27 +19,24 @@ export interface LevelCrossEntropy {
  * this is the cross-entropy of a classifier of x.
  */
 export async function crossEntropyAt(
-  { architecture: { width, numClasses }, partition, units }: DiffusionBlocks,
-  predictor: Pick<Predictor, "call">,
+  { width, numClasses, partition, units, table: targets, estimates }: ClassDenoiser & { readonly units: readonly Unit[] },
+  call: Call,
   batches: Iterable<LabelledBatch>,
   sigma: number,
   key: Key,
 ): Promise<LevelCrossEntropy> {
-  const block = units[blockOfSigma(partition, sigma)]!.name;
-  const table = (await predictor.call("targets", {})).table as Float32Array; // [classes, width]
+  const block = blockOfSigma(partition, sigma);
+  const { table } = await call(targets, {}); // [classes, width]
   let [total, items, batch] = [0, 0, 0];
   for (const { input, labels, count } of batches) {
-    const z = new Float32Array(labels.length * width); // [batch, width]
-    normal(fold(key, batch++), z);
-    for (const [n, label] of labels.entries()) {
-      for (let i = 0; i < width; i++) z[n * width + i] = table[label * width + i]! + sigma * z[n * width + i]!;
-    }
-    const levels = levelFeeds(new Float32Array(labels.length).fill(sigma), partition.noise.sigmaData);
-    const logits = (await predictor.call(block, { input, z, ...levels })).logits as Float32Array;
+    const noise = new Float32Array(labels.length * width);
+    normal(fold(key, batch++), noise);
+    const z = noisyEmbeddings(labels, table, noise, sigma); // [batch, width]
+    const { logits } = await call(estimates[block]!, { input, z, ...levelsAt(sigma, partition.noise.sigmaData, labels.length) });
     for (let n = 0; n < count; n++) total += surprise(logits.subarray(n * numClasses, (n + 1) * numClasses), labels[n]!);
     items += count;
   }
-  return { sigma, block, crossEntropy: total / items };
+  return { sigma, block: units[block]!.name, crossEntropy: total / items };
 }
 
 /** -ln softmax(logits)[label] */

@@ -1,18 +1,16 @@
-import type { DiffusionBlocks } from "../blocks/index.ts";
 import { type ImageDataset, testBatches } from "../data/index.ts";
 import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
-import { fold, key } from "../random.ts";
 import {
   accuracyOf,
   type ClassCounts,
-  type Classifier,
+  type ClassDenoiser,
   classCounts,
-  createCaller,
   createPredictor,
   type LabelledBatch,
   type Predictor,
-  type Unit,
-} from "../train/index.ts";
+} from "../inference/index.ts";
+import { fold, key } from "../random.ts";
+import { type Call, type Classifier, createCaller, type Unit } from "../train/index.ts";
 import { comparedSigmas, crossEntropyAt, type LevelCrossEntropy } from "./crossEntropy.ts";
 
 /** What a trained classifier does with the test data. Accuracies are top-1 shares from 0 to 1. */
@@ -45,7 +43,7 @@ export async function evaluateClassUnit(
   { device, values, batchSize }: Omit<EvaluationOptions, "seeds">,
 ): Promise<number> {
   await using predictor = createPredictor(method, { device, values, batchSize });
-  return await accuracyOf(predictor, testInputs(data, batchSize), data.numClasses, 0, unit);
+  return await accuracyOf(predictor, testInputs(data, batchSize), { unit });
 }
 
 /** Measures a whole method, and each of its units, on all test images. */
@@ -56,19 +54,19 @@ export async function evaluateClasses(
 ): Promise<ClassEvaluation> {
   await using predictor = createPredictor(method, { device, values, batchSize });
   const inputs = (): Generator<LabelledBatch> => testInputs(data, batchSize);
-  const isNoisy = isBlocks(method);
+  const isNoisy = isDenoising(method);
   const counts: ClassCounts[] = [];
   for (let seed = 0; seed < (isNoisy ? Math.max(1, seeds) : 1); seed++) {
-    counts.push(await classCounts(predictor, inputs(), data.numClasses, seed));
+    counts.push(await classCounts(predictor, inputs(), { seed }));
   }
   const accuracies = counts.map(({ hits, totals }) => sum(hits) / sum(totals));
   const ofClass = (k: number): number => sum(counts.map(({ hits }) => hits[k]!)) / sum(counts.map(({ totals }) => totals[k]!));
   return {
     accuracies,
     ...meanAndDeviation(accuracies),
-    units: await unitAccuracies(method, predictor, inputs, data.numClasses),
+    units: await unitAccuracies(method, predictor, inputs),
     classes: Object.fromEntries(data.classNames.map((name, k) => [name, ofClass(k)] as const).filter(([, share]) => !Number.isNaN(share))),
-    crossEntropy: isNoisy ? await crossEntropies(method, predictor, inputs) : [],
+    crossEntropy: isDenoising(method) ? await crossEntropies(method, predictor.call, inputs) : [],
   };
 }
 
@@ -76,30 +74,28 @@ async function unitAccuracies(
   method: Classifier,
   predictor: Predictor,
   inputs: () => Iterable<LabelledBatch>,
-  numClasses: number,
 ): Promise<Record<string, number>> {
   const accuracies: Record<string, number> = {};
   if (method.units.length === 1) return accuracies;
-  for (const unit of method.units.filter(({ isSilent }) => !isSilent))
-    accuracies[unit.name] = await accuracyOf(predictor, inputs(), numClasses, 0, unit);
+  for (const unit of method.units.filter(({ answersAlone = true }) => answersAlone))
+    accuracies[unit.name] = await accuracyOf(predictor, inputs(), { unit });
   return accuracies;
 }
 
-async function crossEntropies(
-  method: DiffusionBlocks,
-  predictor: Predictor,
-  inputs: () => Iterable<LabelledBatch>,
-): Promise<LevelCrossEntropy[]> {
+async function crossEntropies(method: Denoising, call: Call, inputs: () => Iterable<LabelledBatch>): Promise<LevelCrossEntropy[]> {
   const { sigmaMin, sigmaMax } = method.partition.noise;
   const levels: LevelCrossEntropy[] = [];
   for (const sigma of comparedSigmas.filter((level) => level >= sigmaMin && level <= sigmaMax)) {
-    levels.unshift(await crossEntropyAt(method, predictor, inputs(), sigma, fold(key("cross-entropy"), levels.length)));
+    levels.unshift(await crossEntropyAt(method, call, inputs(), sigma, fold(key("cross-entropy"), levels.length)));
   }
   return levels;
 }
 
-function isBlocks(method: Classifier): method is DiffusionBlocks {
-  return "partition" in method;
+/** A classifier that denoises. */
+type Denoising = Classifier & ClassDenoiser;
+
+function isDenoising(method: Classifier): method is Denoising {
+  return "estimates" in method;
 }
 
 /** Mean and sample standard deviation; 0 for one value. */
@@ -120,13 +116,13 @@ export function lossByClassLevel(
   data: ImageDataset,
   options: Omit<EvaluationOptions, "seeds">,
 ): LossByLevel | undefined {
-  if (!isBlocks(method)) return undefined;
+  if (!isDenoising(method)) return undefined;
   const caller = createCaller(method, options);
   const noiseKey = key("loss by noise");
   return {
     noise: method.partition.noise,
     lossAt: async (sigma, level) =>
-      (await crossEntropyAt(method, caller, testInputs(data, options.batchSize), sigma, fold(noiseKey, level))).crossEntropy,
+      (await crossEntropyAt(method, caller.call, testInputs(data, options.batchSize), sigma, fold(noiseKey, level))).crossEntropy,
     [Symbol.asyncDispose]: () => caller.dispose(),
   };
 }

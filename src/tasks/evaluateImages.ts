@@ -1,7 +1,8 @@
-import { denoisingFeeds, type ImageDenoiser } from "../blocks/index.ts";
+import type { ImageDenoiser } from "../blocks/index.ts";
 import { type ImageDataset, type Normalisation, testBatches } from "../data/index.ts";
 import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
 import { blockOfSigma, precondition } from "../diffusion/index.ts";
+import { denoiseImages } from "../inference/index.ts";
 import { fold, key, normal } from "../random.ts";
 import { createCaller, type Unit } from "../train/index.ts";
 
@@ -49,13 +50,8 @@ export async function evaluateImages(
     for (const { images, labels, count } of testBatches(data.test, { batchSize, ...normalisation, reuse: true })) {
       const epsilon = new Float32Array(images.length);
       normal(fold(fold(key("denoising"), i), batch++), epsilon);
-      const { program, feeds } = denoisingFeeds(
-        method,
-        images.map((y, j) => y + sigma * epsilon[j]!),
-        sigma,
-        labels,
-      );
-      const denoised = (await caller.call(program, feeds)).denoised as Float32Array;
+      const z = images.map((y, j) => y + sigma * epsilon[j]!);
+      const { denoised } = await denoiseImages(method, caller.call, z, sigma, labels);
       const real = (images.length / batchSize) * count;
       for (let j = 0; j < real; j++) total += (denoised[j]! - images[j]!) ** 2;
       pixels += real;

@@ -1,9 +1,18 @@
-import { crossEntropyOfLevel, type LanguageBlocks, type MaskedText, type TextBound, textBound } from "../blocks/index.ts";
 import { type TextDataset, unigramEntropy } from "../data/index.ts";
 import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
-import { isLanguageModel } from "../inference/index.ts";
+import {
+  crossEntropyOfLevel,
+  type DenoisingLossBlock,
+  isLanguageModel,
+  type MaskedBound,
+  type MaskedTextModel,
+  maskedBound,
+  overlappingText,
+  type TextModel,
+  type TokenDenoiser,
+} from "../inference/index.ts";
 import { fold, key } from "../random.ts";
-import { type CallProgram, createCaller, type LanguageModel, overlappingText, type Unit } from "../train/index.ts";
+import { type Call, createCaller, type LanguageModel, type TrainingMethod, type Unit } from "../train/index.ts";
 
 /** What is known of −log₂ p of a text, in bits for each token: it is this, or on average at most this; with a standard error where it was estimated. */
 export interface TextBits {
@@ -30,7 +39,7 @@ export interface TextEvaluation extends TextBits {
 
 /** Measures a model on the test part. */
 export async function evaluateText(
-  method: MaskedText | LanguageModel,
+  method: TextModel,
   data: TextDataset,
   { device, values, batchSize, seeds }: EvaluationOptions,
 ): Promise<TextEvaluation> {
@@ -52,13 +61,7 @@ export async function evaluateText(
 
 type MeasuredBits = TextBits & Pick<TextEvaluation, "parts" | "likelihoods">;
 
-async function languageBits(
-  method: LanguageModel,
-  call: CallProgram,
-  batchSize: number,
-  tokens: Int32Array,
-  unit?: Unit,
-): Promise<MeasuredBits> {
+async function languageBits(method: LanguageModel, call: Call, batchSize: number, tokens: Int32Array, unit?: Unit): Promise<MeasuredBits> {
   const measured = await method.likelihoods(call, batchSize, overlappingText(tokens, method.length), key("likelihood"), unit);
   const likelihoods = Object.fromEntries(
     Object.entries(measured).map(([name, { nats, error, kind }]): [string, TextBits] => [
@@ -70,13 +73,14 @@ async function languageBits(
 }
 
 async function maskedBits(
-  method: MaskedText,
-  call: CallProgram,
+  method: TrainingMethod & MaskedTextModel,
+  call: Call,
   { batchSize, seeds, tokens }: { readonly batchSize: number; readonly seeds: number; readonly tokens: Int32Array },
 ): Promise<MeasuredBits> {
-  const bounds: TextBound[] = [];
-  for (let seed = 0; seed < seeds; seed++) bounds.push(await textBound({ method, call, batchSize, tokens, key: fold(key("bound"), seed) }));
-  const mean = (of: (bound: TextBound) => number): number => bounds.reduce((sum, bound) => sum + of(bound), 0) / bounds.length;
+  const bounds: MaskedBound[] = [];
+  for (let seed = 0; seed < seeds; seed++)
+    bounds.push(await maskedBound({ model: method, call, batchSize, tokens, key: fold(key("bound"), seed) }));
+  const mean = (of: (bound: MaskedBound) => number): number => bounds.reduce((sum, bound) => sum + of(bound), 0) / bounds.length;
   return {
     bits: inBits(mean(({ nats }) => nats)),
     error: inBits(mean(({ error }) => error) / Math.sqrt(seeds)),
@@ -95,7 +99,7 @@ const watched = 256;
 
 /** What one block knows of validation text, in bits for each token: of a masked diffusion model the part of the bound that lies in its range. */
 export async function evaluateTextUnit(
-  method: MaskedText | LanguageModel,
+  method: TextModel,
   unit: Unit,
   data: TextDataset,
   { device, values, batchSize }: Omit<EvaluationOptions, "seeds">,
@@ -106,18 +110,14 @@ export async function evaluateTextUnit(
     const tokens = data.validation.subarray(0, (watched / 4) * method.length);
     return (await languageBits(method, call, batchSize, tokens, unit)).bits;
   }
-  const tokens = data.validation.subarray(0, watched * method.architecture.length);
+  const tokens = data.validation.subarray(0, watched * method.length);
   const block = method.units.indexOf(unit);
-  return inBits((await textBound({ method, call, batchSize, tokens, key: key("watched"), block })).nats);
+  return inBits((await maskedBound({ model: method, call, batchSize, tokens, key: key("watched"), block })).nats);
 }
 
 /** The cross-entropy of a noise level on validation text; undefined for models without noise levels. */
-export function lossByTextLevel(
-  method: MaskedText | LanguageModel,
-  data: TextDataset,
-  options: Omit<EvaluationOptions, "seeds">,
-): LossByLevel | undefined {
-  if (!isLanguageBlocks(method)) return undefined;
+export function lossByTextLevel(method: TextModel, data: TextDataset, options: Omit<EvaluationOptions, "seeds">): LossByLevel | undefined {
+  if (!isTokenDenoiser(method)) return undefined;
   const caller = createCaller(method, options);
   const measured = overlappingText(data.validation.subarray(0, 64 * method.length), method.length);
   const noiseKey = key("loss by noise");
@@ -130,7 +130,6 @@ export function lossByTextLevel(
         batchSize: options.batchSize,
         text: measured,
         key: fold(noiseKey, level),
-        block: undefined,
       };
       return crossEntropyOfLevel(measure, sigma);
     },
@@ -138,6 +137,6 @@ export function lossByTextLevel(
   };
 }
 
-function isLanguageBlocks(method: MaskedText | LanguageModel): method is LanguageBlocks {
-  return "partition" in method && "noise" in (method.partition as object);
+function isTokenDenoiser(method: TextModel): method is LanguageModel & TokenDenoiser<DenoisingLossBlock> {
+  return "answering" in method;
 }

@@ -1,11 +1,9 @@
 import { z } from "zod";
-import type { MaskedText } from "../blocks/index.ts";
-import { readTokens, type TextDataset, type TextInfo, textBatches, tokenizerInfo } from "../data/index.ts";
+import { readTokens, type TextDataset, type TextInfo, textBatches } from "../data/index.ts";
 import { count, defineTask, option, type Task, type TextData } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
-import { type TrainedTextModel, trainedTextModel } from "../inference/index.ts";
+import { type TextModel, type TrainedTextModel, trainedTextModel } from "../inference/index.ts";
 import { type Cell, formatNumber } from "../report/index.ts";
-import type { LanguageModel } from "../train/index.ts";
 import { evaluateText, evaluateTextUnit, lossByTextLevel, type TextBits, type TextEvaluation } from "./evaluateText.ts";
 
 /** Options of text besides its path. */
@@ -20,66 +18,65 @@ export const textOptions = z.strictObject({
 type TextOptions = z.output<typeof textOptions>;
 
 /** Text to text: bits for each token of held-out text. */
-export const text: Task<TextDataset, TextInfo, TextData, MaskedText | LanguageModel, TextEvaluation, TrainedTextModel, TextOptions> =
-  defineTask({
-    name: "text",
-    samples: "sequences",
-    counted: "tokens",
-    lossUnit: "nats",
-    pathDescription: "a file of UTF-8 text, a folder of .txt files, or JSON lines with a text each",
-    defaultPath: "embedded",
-    schema: textOptions,
-    infoOf: ({ name, tokenizer }) => ({ name, vocabSize: tokenizer.vocabSize, tokenizer: tokenizerInfo(tokenizer) }),
-    commonInfo: { vocabSize: 27 }, // a to z and the space: text8
-    shapeOf: ({ vocabSize }, { length }) => ({ vocabSize, length }),
-    amountOf: ({ train, tokenizer }) => `${train.length} tokens, ${tokenizer.name}`,
-    batches: (data, { length }, { batchSize, seed }) => {
-      const batches = textBatches(data.train, { length, batchSize, seed });
-      checkLength(data, length);
-      const labels = new Int32Array(batchSize); // there are none
-      return { stepsPerEpoch: batches.stepsPerEpoch, at: (index) => ({ input: batches.at(index), labels }) };
-    },
-    evaluateUnit: async (method, unit, data, options) => ({ bits: await evaluateTextUnit(method, unit, data, options) }),
-    evaluate: evaluateText,
-    lossByLevel: lossByTextLevel,
-    scoreOf: ({ bits }) => ({ title: "bits a token", value: bits, best: "min", digits: 2, hint: "an upper bound for diffusion" }),
-    textOf: (evaluation) => {
-      const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
-      const list = Object.entries(parts).map(([name, part]) => `${part.toFixed(3)} of ${name}`);
-      return [
-        `${bitsText(evaluation)} bits a token on ${tokens} tokens${list.length > 0 ? ` (${list.join(", ")})` : ""}; perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(3)} bits a byte`,
-        ...Object.entries(likelihoods).map(([name, one]) => `  ${name.padEnd(16)} ${bitsText(one)}`),
-        `unigram entropy ${unigram.toFixed(3)}, uniform ${uniform.toFixed(3)}`,
-      ].join("\n");
-    },
-    detailsOf: () => [],
-    unitTextOf: ({ bits }) => `${bits!.toFixed(3)} bits a token of validation text`,
-    sectionsOf: (evaluation) => {
-      const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
-      const own: Readonly<Record<string, TextBits>> = Object.keys(likelihoods).length > 0 ? likelihoods : { "this model": evaluation };
-      const rows: Cell[][] = [
-        ...Object.entries(own).map(([name, one]): Cell[] => [name, { text: bitsText(one), value: one.bits }]),
-        ...Object.entries(parts).map(([name, part]): Cell[] => [`of these ${name}`, formatNumber(part)]),
-        ["unigram entropy", formatNumber(unigram)],
-        ["uniform", formatNumber(uniform)],
-      ];
-      return [
-        {
-          heading: "Bits for each token of held-out text",
-          paragraphs: [
-            `−log₂ p over ${tokens} tokens; the first line is a perplexity of ${perplexity.toFixed(2)} and ${bitsPerByte.toFixed(3)} bits for each byte. "At most" stands before a bound, ± before its standard error.`,
-          ],
-          table: { columns: ["model", { title: "bits", align: "right" }], rows },
-        },
-      ];
-    },
-    dataSection: ({ name, tokenizer, train, validation, test }) => {
-      const sizes = `${name}: ${train.length} tokens for training, ${validation.length} for validation, ${test.length} for tests; ${tokenizer.name}, ${tokenizer.vocabSize} symbols.`;
-      return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(readTokens(train, 0, Math.min(400, train.length)))} …`] };
-    },
-    trained: (method, info, use) => trainedTextModel(method, info, use),
-    curves: [{ metric: "validation/bits", title: "Bits for each token of validation text, in the range of each block", label: "bits" }],
-  });
+export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluation, TrainedTextModel, TextOptions> = defineTask({
+  name: "text",
+  samples: "sequences",
+  counted: "tokens",
+  lossUnit: "nats",
+  pathDescription: "a file of UTF-8 text, a folder of .txt files, or JSON lines with a text each",
+  defaultPath: "embedded",
+  schema: textOptions,
+  infoOf: ({ name, tokenizer }) => ({ name, vocabSize: tokenizer.vocabSize, tokenizer: tokenizer.info }),
+  commonInfo: { vocabSize: 27 }, // a to z and the space: text8
+  shapeOf: ({ vocabSize }, { length }) => ({ vocabSize, length }),
+  amountOf: ({ train, tokenizer }) => `${train.length} tokens, ${tokenizer.name}`,
+  batches: (data, { length }, { batchSize, seed }) => {
+    const batches = textBatches(data.train, { length, batchSize, seed });
+    checkLength(data, length);
+    const labels = new Int32Array(batchSize); // there are none
+    return { stepsPerEpoch: batches.stepsPerEpoch, at: (index) => ({ input: batches.at(index), labels }) };
+  },
+  evaluateUnit: async (method, unit, data, options) => ({ bits: await evaluateTextUnit(method, unit, data, options) }),
+  evaluate: evaluateText,
+  lossByLevel: lossByTextLevel,
+  scoreOf: ({ bits }) => ({ title: "bits a token", value: bits, best: "min", digits: 2, hint: "an upper bound for diffusion" }),
+  textOf: (evaluation) => {
+    const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
+    const list = Object.entries(parts).map(([name, part]) => `${part.toFixed(3)} of ${name}`);
+    return [
+      `${bitsText(evaluation)} bits a token on ${tokens} tokens${list.length > 0 ? ` (${list.join(", ")})` : ""}; perplexity ${perplexity.toFixed(2)}, ${bitsPerByte.toFixed(3)} bits a byte`,
+      ...Object.entries(likelihoods).map(([name, one]) => `  ${name.padEnd(16)} ${bitsText(one)}`),
+      `unigram entropy ${unigram.toFixed(3)}, uniform ${uniform.toFixed(3)}`,
+    ].join("\n");
+  },
+  detailsOf: () => [],
+  unitTextOf: ({ bits }) => `${bits!.toFixed(3)} bits a token of validation text`,
+  sectionsOf: (evaluation) => {
+    const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;
+    const own: Readonly<Record<string, TextBits>> = Object.keys(likelihoods).length > 0 ? likelihoods : { "this model": evaluation };
+    const rows: Cell[][] = [
+      ...Object.entries(own).map(([name, one]): Cell[] => [name, { text: bitsText(one), value: one.bits }]),
+      ...Object.entries(parts).map(([name, part]): Cell[] => [`of these ${name}`, formatNumber(part)]),
+      ["unigram entropy", formatNumber(unigram)],
+      ["uniform", formatNumber(uniform)],
+    ];
+    return [
+      {
+        heading: "Bits for each token of held-out text",
+        paragraphs: [
+          `−log₂ p over ${tokens} tokens; the first line is a perplexity of ${perplexity.toFixed(2)} and ${bitsPerByte.toFixed(3)} bits for each byte. "At most" stands before a bound, ± before its standard error.`,
+        ],
+        table: { columns: ["model", { title: "bits", align: "right" }], rows },
+      },
+    ];
+  },
+  dataSection: ({ name, tokenizer, train, validation, test }) => {
+    const sizes = `${name}: ${train.length} tokens for training, ${validation.length} for validation, ${test.length} for tests; ${tokenizer.name}, ${tokenizer.vocabSize} symbols.`;
+    return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(readTokens(train, 0, Math.min(400, train.length)))} …`] };
+  },
+  trained: (method, info, use) => trainedTextModel(method, info, use),
+  curves: [{ metric: "validation/bits", title: "Bits for each token of validation text, in the range of each block", label: "bits" }],
+});
 
 /** "1.234", or "at most 1.234 ± 0.056". */
 export function bitsText({ bits, error, kind }: TextBits): string {

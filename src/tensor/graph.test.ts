@@ -137,7 +137,7 @@ describe("operators that the backward pass computes again", () => {
 
   test("are computed twice, with the same gradients, and what they made is not kept", async () => {
     const again = gradients(T.gelu);
-    // The same function, whose output passes through a node that is not cheap and is therefore kept.
+    // The same function, whose output passes through a node that is not rematerialised and is therefore kept.
     const kept = gradients((h) => T.mul(T.gelu(h), 1));
     expect([count(again), count(kept)]).toEqual([8, 4]);
     const [a, b] = [await run(again), await run(kept)];

@@ -1,10 +1,24 @@
 export * from "./dtype.ts";
-export { ancestors, checkpoint, grad } from "./grad.ts";
+export { ancestors, grad } from "./grad.ts";
 export * from "./liveness.ts";
 export * from "./ops/index.ts";
 export * from "./print.ts";
 export * from "./program.ts";
+export { checkpoint } from "./recomputation.ts";
 export { rewritesFor } from "./rewrites/index.ts";
 export * from "./shape.ts";
 export type { AttributeValue, CustomGradient, Initializer, OnnxForm, Operand, Operator, Sampler, Source } from "./tensor.ts";
-export { cheaply, constant, filled, input, Node, parameter, random, scalar, Tensor, toTensor, withGradient } from "./tensor.ts";
+export {
+  constant,
+  filled,
+  input,
+  Node,
+  parameter,
+  random,
+  rematerialised,
+  rematerialised as cheaply,
+  scalar,
+  Tensor,
+  toTensor,
+  withGradient,
+} from "./tensor.ts";

@@ -87,10 +87,13 @@ export interface VjpArguments<A> {
   readonly attributes: A;
 }
 
-/** One for each input; undefined where no gradient flows (integers, masks). */
+/**
+ * One for each input; undefined where no gradient flows (integers, masks). Where an input was broadcast, its cotangent may
+ * have the broadcast shape: `grad` sums it.
+ */
 export type Cotangents = readonly (Tensor | undefined)[];
 
-/** All that is known of one operator: its type rule, its gradient and its ONNX form. Nothing else in the library mentions it. */
+/** One operator: its type rule, its gradient and its ONNX form. No other place in the library mentions it. */
 export interface Operator<A> {
   readonly name: string;
   type(inputs: readonly Tensor[], attributes: A, fail: (problem: string) => never): TensorType | readonly TensorType[];
@@ -98,8 +101,11 @@ export interface Operator<A> {
   readonly vjp?: (args: VjpArguments<A>) => Cotangents;
   /** The output shares the memory of input 0 (Reshape). */
   readonly alias?: boolean;
-  /** The backward pass computes the outputs again rather than keep them: for operators of one cheap pass whose gradient keeps their inputs anyway. */
-  readonly isCheap?: boolean;
+  /**
+   * The backward pass computes the outputs again instead of keeping them: for operators of one cheap pass over memory
+   * whose gradient needs their inputs anyway.
+   */
+  readonly isRematerialised?: boolean;
 }
 
 /** A gradient written by hand for a group of nodes, instead of the composition of their own. */
@@ -121,8 +127,8 @@ export class Node {
   readonly attributes: unknown;
   readonly outputs: readonly Tensor[];
   readonly region: Region | undefined;
-  /** Computed again in the backward pass rather than kept. */
-  readonly isCheap: boolean;
+  /** Computed again in the backward pass instead of kept. */
+  readonly isRematerialised: boolean;
   customGradient: CustomGradient | undefined;
 
   constructor(
@@ -130,13 +136,13 @@ export class Node {
     inputs: readonly Tensor[],
     attributes: unknown,
     types: readonly TensorType[],
-    { region, isCheap }: Pick<Node, "region" | "isCheap">,
+    { region, isRematerialised }: Pick<Node, "region" | "isRematerialised">,
   ) {
     this.operator = operator;
     this.inputs = inputs;
     this.attributes = attributes;
     this.region = region;
-    this.isCheap = isCheap;
+    this.isRematerialised = isRematerialised;
     this.outputs = types.map((type, index) => new Tensor(type, this, index));
   }
 
@@ -147,19 +153,21 @@ export class Node {
 }
 
 let currentRegion: Region | undefined;
-let tracesCheaply = false;
+let rematerialises = false;
 
 /**
- * What `trace` computes is computed again in the backward pass rather than kept, from the inputs of what it traces: for a few cheap passes over inputs
- * that are kept anyway. Unlike a checkpoint, it does not keep its output either.
+ * Rematerialisation: every node that `trace` creates is computed again in the backward pass instead of kept. It is for a few
+ * cheap passes over values that are kept anyway. Unlike a checkpoint, its outputs are not kept either.
+ *
+ * @returns the result of `trace`.
  */
-export function cheaply<T>(trace: () => T): T {
-  const outer = tracesCheaply;
-  tracesCheaply = true;
+export function rematerialised<T>(trace: () => T): T {
+  const outer = rematerialises;
+  rematerialises = true;
   try {
     return trace();
   } finally {
-    tracesCheaply = outer;
+    rematerialises = outer;
   }
 }
 
@@ -184,7 +192,7 @@ export function apply<A>(operator: Operator<A>, inputs: readonly Tensor[], attri
   };
   const types = operator.type(inputs, attributes, fail);
   const list = Array.isArray(types) ? (types as readonly TensorType[]) : [types as TensorType];
-  const marks = { region: currentRegion, isCheap: tracesCheaply || operator.isCheap === true };
+  const marks = { region: currentRegion, isRematerialised: rematerialises || operator.isRematerialised === true };
   return new Node(operator as Operator<unknown>, inputs, attributes, list, marks).outputs;
 }
 

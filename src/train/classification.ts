@@ -6,12 +6,3 @@ export function classAccuracy(logits: Tensor, labels: Tensor): Tensor {
   const hits = reduceSum(mul(highest, oneHot(labels, logits.shape.at(-1)!)), -1);
   return mean(div(hits, reduceSum(highest, -1)));
 }
-
-/** The class with the highest score, for each row of host scores [batch, classes]. */
-export function argMax(scores: Float32Array, numClasses: number): Int32Array {
-  return Int32Array.from({ length: scores.length / numClasses }, (_, row) => {
-    let best = 0;
-    for (let k = 1; k < numClasses; k++) if (scores[row * numClasses + k]! > scores[row * numClasses + best]!) best = k;
-    return best;
-  });
-}

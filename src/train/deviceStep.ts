@@ -68,11 +68,9 @@ export async function deviceStepRunner(device: Device, state: UnitState, config:
 
   /** Host arrays by the name under which the program takes them. */
   const hostArrays = (): [name: string, path: string, data: Float32Array][] =>
-    [...state.parameters].flatMap(([path, one]) => [
-      [`value/${path}`, path, one.value] as [string, string, Float32Array],
-      ...one.slots.map((data, i) => [`${config.optimizer.slots[i]}/${path}`, path, data] as [string, string, Float32Array]),
-      ...(one.ema.length > 0 ? [[`ema/${path}`, path, one.ema] as [string, string, Float32Array]] : []),
-    ]);
+    [...state.parameters.keys()].flatMap((path) =>
+      Object.entries(state.arraysOf(path)).map(([name, data]): [string, string, Float32Array] => [`${name}/${path}`, path, data]),
+    );
 
   const replace = (name: string, tensor: DeviceTensor): void => {
     held.get(name)?.dispose();

@@ -1,8 +1,8 @@
 import type { Key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
 import type { HostArray } from "../tensor/index.ts";
+import { createCaller } from "./caller.ts";
 import type { Batch } from "./method.ts";
-import { createCaller } from "./predictor.ts";
 import type { UnitState } from "./state.ts";
 import type { StepConfig } from "./step.ts";
 

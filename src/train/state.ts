@@ -17,8 +17,8 @@ export interface ParameterState {
 
 export interface StateConfig {
   readonly seed: number;
-  /** How many arrays the optimiser keeps for each parameter. */
-  readonly numSlots: number;
+  /** Names of the arrays that the optimiser keeps for each parameter. */
+  readonly slots: readonly string[];
   readonly ema: boolean;
 }
 
@@ -29,13 +29,15 @@ export interface StateConfig {
 export class UnitState implements Disposable {
   readonly unit: Unit;
   readonly parameters: ReadonlyMap<string, ParameterState>;
+  readonly #slots: readonly string[];
   readonly #arena: Arena;
 
   constructor(unit: Unit, config: StateConfig, shared: ReadonlyMap<string, ParameterState> = new Map()) {
     this.unit = unit;
+    this.#slots = config.slots;
     const own = [...unit.trainable, ...unit.frozen].filter(([path]) => !shared.has(path));
     const trains = (path: string): boolean => unit.trainable.has(path);
-    const copies = (path: string): number => (trains(path) ? 2 + config.numSlots + (config.ema ? 1 : 0) : 1);
+    const copies = (path: string): number => (trains(path) ? 2 + config.slots.length + (config.ema ? 1 : 0) : 1);
     this.#arena = allocateArena(own.reduce((sum, [path, tensor]) => sum + copies(path) * alignedSize(tensor), 0) * 4);
     let offset = 0;
     const take = (tensor: Tensor, wanted: boolean): Float32Array => {
@@ -47,7 +49,7 @@ export class UnitState implements Disposable {
       const state: ParameterState = {
         value: take(tensor, true),
         gradient: take(tensor, trains(path)),
-        slots: Array.from({ length: trains(path) ? config.numSlots : 0 }, () => take(tensor, true)),
+        slots: Array.from({ length: trains(path) ? config.slots.length : 0 }, () => take(tensor, true)),
         ema: take(tensor, trains(path) && config.ema),
         kernels: this.#arena.kernels,
         updates: 0,
@@ -57,6 +59,19 @@ export class UnitState implements Disposable {
     });
     const known = [...unit.trainable, ...unit.frozen].flatMap(([path]) => (shared.has(path) ? [[path, shared.get(path)!] as const] : []));
     this.parameters = new Map([...fresh, ...known]);
+  }
+
+  /** The value of a parameter, the optimiser's slots by their names, and the average where one is kept: all that a resumed run needs. */
+  arraysOf(path: string): Readonly<Record<string, Float32Array>> {
+    const { value, slots, ema } = this.parameters.get(path)!;
+    const named = slots.map((data, i) => [this.#slots[i]!, data] as const);
+    return { value, ...Object.fromEntries(named), ...(ema.length > 0 && { ema }) };
+  }
+
+  /** The numbers of a parameter that prediction uses: the average where one is kept, else the value. */
+  predictionValue(path: string): Float32Array {
+    const { value, ema } = this.parameters.get(path)!;
+    return ema.length > 0 ? ema : value;
   }
 
   dispose(): void {

@@ -15,7 +15,10 @@ export interface StepConfig {
   readonly emaDecay: number | undefined;
 }
 
-/** The decay of the moving average at an update, counted from 1: short at first, (1 + n)/(10 + n), so that the initial values are soon forgotten. */
+/**
+ * The decay of the moving average at an update, counted from 1: short at first, (1 + n)/(10 + n), so that the initial values are soon
+ * forgotten.
+ */
 export function emaDecayAt(decay: number, update: number): number {
   return Math.min(decay, (1 + update) / (10 + update));
 }
@@ -58,7 +61,9 @@ export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number,
   return { objective, gradients: new Map(trained.map(([path], i) => [path, gradients[i]!])) };
 }
 
-/** Parameters in the order in which the forward pass first uses them: then every activation dies as early as it can (see `createProgram`). */
+/**
+ * Parameters in the order in which the forward pass first uses them: then every activation dies as early as it can (see `createProgram`).
+ */
 function inOrderOfUse(loss: Tensor, parameters: ReadonlyMap<string, Tensor>): readonly (readonly [path: string, tensor: Tensor])[] {
   const used = new Map<Tensor, number>();
   for (const [i, { inputs }] of ancestors([loss]).entries()) for (const tensor of inputs) if (!used.has(tensor)) used.set(tensor, i);
@@ -70,7 +75,10 @@ export function parameterNames(units: readonly Unit[]): Map<Tensor, string> {
   return new Map(units.flatMap((unit) => [...unit.trainable, ...unit.frozen].map(([path, tensor]) => [tensor, path] as const)));
 }
 
-/** The program of a step whose optimiser runs outside: loss, metrics, and one gradient for each trainable parameter, in the order of their use. */
+/**
+ * The program of a step whose optimiser runs outside: loss, metrics, and one gradient for each trainable parameter, in the order of their
+ * use.
+ */
 export function gradientProgram(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): Program {
   const { objective, gradients } = traceStep(method, unit, batchSize, checkpointing);
   return createProgram({ ...scalarOutputs(objective), ...renamed(gradients, "gradient") }, { names: parameterNames([unit]) });

@@ -27,7 +27,7 @@ export interface StepReport extends StepScalars {
   /** Counted from 1: the number of updates after this one. */
   readonly step: number;
   readonly learningRate: number;
-  /** How long the step took; the making of its batches is not in it. */
+  /** Duration of the step, without the making of its batches. */
   readonly stepMs: number;
 }
 
@@ -45,7 +45,7 @@ export interface Trainer extends AsyncDisposable {
   step(batches: Batch | readonly Batch[]): Promise<StepReport>;
   /** Brings `state` up to date where the truth lives on a device. */
   download(): Promise<void>;
-  /** Goes on from `steps` updates with the values that were put into `state`. */
+  /** Resumes after `steps` updates with the values that were put into `state`. */
   resume(steps: number): Promise<void>;
   /** After the last step: gives back the memory in which steps were made; `state` is up to date and stays. */
   release(): Promise<void>;
@@ -53,12 +53,12 @@ export interface Trainer extends AsyncDisposable {
 }
 
 /**
- * Compiles the training step of one unit and allocates its state; no other unit's parameters are held. Every random number of step s is a function
- * of (seed, unit, s).
+ * Compiles the training step of one unit and allocates its state; no other unit's parameters are held. Every random number of step s is a
+ * function of (seed, unit, s).
  */
 export async function createTrainer(method: TrainingMethod, config: TrainerConfig): Promise<Trainer> {
   const { unit, device, optimizer, learningRate, seed } = config;
-  const state = new UnitState(unit, { seed, numSlots: optimizer.slots.length, ema: config.emaDecay !== undefined }, config.shared);
+  const state = new UnitState(unit, { seed, slots: optimizer.slots, ema: config.emaDecay !== undefined }, config.shared);
   const unitKey = fold(fold(key(seed), "steps"), unit.name);
   const stepConfig = {
     method,

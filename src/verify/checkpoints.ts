@@ -84,7 +84,7 @@ class CommonArrays {
       // What is trained together changes at every step: comparable only at the same one.
       if (known !== undefined && known.step !== step && !unit.frozen.has(path)) continue;
       // Units that are trained on finished ones read what those answer with: the moving average, where one is kept.
-      const average = this.#method.inOrder ? tensors.get(`ema/${path}`) : undefined;
+      const average = this.#method.order.kind === "sequential" ? tensors.get(`ema/${path}`) : undefined;
       this.#compare(`value/${path}`, unit.name, step, average ?? tensors.get(`value/${path}`));
     }
   }

@@ -13,7 +13,7 @@ export function checkIsolation(method: TrainingMethod): Check {
   const faults = method.units.flatMap((unit) => faultsOfStep(method, unit, names));
   for (const paths of names.values()) if (paths.size > 1) faults.push(`one parameter goes by the names ${[...paths].join(", ")}`);
   const trainedTwice = twice(method.units.flatMap(({ trainable }) => [...trainable.keys()]));
-  if (method.independentUnits) faults.push(...trainedTwice.map((path) => `more than one unit trains ${path}`));
+  if (method.order.kind === "independent") faults.push(...trainedTwice.map((path) => `more than one unit trains ${path}`));
   const common =
     trainedTwice.length === 0 ? "none is trained by two" : `${trainedTwice.length} are trained together, as this run's policy says`;
   return checkOf(

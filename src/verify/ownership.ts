@@ -1,10 +1,16 @@
-import type { DiffusionBlocks } from "../blocks/index.ts";
+import { drawsSigma } from "../blocks/index.ts";
 import { blockOfSigma, type Partition } from "../diffusion/index.ts";
 import { fold, key } from "../random.ts";
 import { hostArray, sizeOf, type Tensor } from "../tensor/index.ts";
-import { traceStep } from "../train/index.ts";
+import { type PredictionProgram, type TrainingMethod, traceProgram, traceStep } from "../train/index.ts";
 import { type Check, checkOf } from "./check.ts";
 import { parametersIn, sourcesOf } from "./graph.ts";
+
+/** A method whose blocks own noise levels, with the program by which each answers. */
+export interface NoiseBlocks extends TrainingMethod {
+  readonly partition: Partition;
+  readonly estimates: readonly PredictionProgram[];
+}
 
 /** Float32 rounding of a noise level, and the tie rule of `blockOfSigma`. */
 const rounding = 2e-6;
@@ -16,7 +22,7 @@ const drawsOfEachBlock = 256;
  *
  * @param stored the partition that the run was trained with.
  */
-export function checkOwnership(method: DiffusionBlocks, stored: Partition): Check {
+export function checkOwnership(method: NoiseBlocks, stored: Partition): Check {
   const faults: string[] = [];
   if (stored.boundaries.join() !== method.partition.boundaries.join()) {
     faults.push(
@@ -55,11 +61,9 @@ function holds(range: readonly [number, number] | undefined, sigma: number): boo
 }
 
 /** Draws noise levels as the block's training step does. */
-function faultsOfDraws(method: DiffusionBlocks, b: number, stored: Partition): string[] {
+function faultsOfDraws(method: NoiseBlocks, b: number, stored: Partition): string[] {
   const { objective } = traceStep(method, method.units[b]!, drawsOfEachBlock, false);
-  const drawn = [...sourcesOf([objective.loss])].filter(
-    ({ source }) => source?.kind === "random" && source.sampler.name.startsWith("sigma in "),
-  );
+  const drawn = [...sourcesOf([objective.loss])].filter(drawsSigma);
   if (drawn.length === 0) return [`the step of block-${b} draws no noise levels`];
   const sigmas = drawn.flatMap((tensor) => [...drawOnce(tensor)]);
   const stray = sigmas.filter((sigma) => !holds(stored.trainingRanges[b], sigma));
@@ -82,9 +86,7 @@ function drawOnce({ source, dtype, shape }: Tensor): Float32Array {
   return out as Float32Array;
 }
 
-function faultsOfProgram(method: DiffusionBlocks, b: number, own: ReadonlySet<Tensor>): string[] {
-  const program = method.programs(1)[`block-${b}`];
-  if (program === undefined) return [`sampling has no program for block-${b}`];
-  const foreign = [...parametersIn(Object.values(program))].filter((tensor) => !own.has(tensor));
+function faultsOfProgram(method: NoiseBlocks, b: number, own: ReadonlySet<Tensor>): string[] {
+  const foreign = [...parametersIn(Object.values(traceProgram(method.estimates[b]!, 1)))].filter((tensor) => !own.has(tensor));
   return foreign.length === 0 ? [] : [`sampling asks for block-${b} with ${foreign.length} parameters that block-${b} did not train`];
 }

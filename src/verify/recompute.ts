@@ -1,13 +1,14 @@
-import { convert, type DiffusionBlocks, fedLevels, levelFeeds, predictWalk } from "../blocks/index.ts";
-import { logNormalNoise, partition } from "../diffusion/index.ts";
+import { type BatchLevels, convert, type DiffusionBlocks, levelInputs } from "../blocks/index.ts";
+import { levelNames, levelsOf, logNormalNoise, partition } from "../diffusion/index.ts";
 import { FormatError } from "../errors.ts";
+import { classifyByDenoising } from "../inference/index.ts";
 import { officialChoices, vit } from "../models/index.ts";
 import { plainContext } from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
 import { createProgram, grad, type HostArray, input, rewritesFor } from "../tensor/index.ts";
-import { createPredictor, parameterNames } from "../train/index.ts";
+import { createCaller, parameterNames } from "../train/index.ts";
 import type { ReferenceFile } from "./reference.ts";
 
 /** A result under the name and in the layout of a reference file. */
@@ -73,7 +74,9 @@ async function recomputeBlock(
   const unit = dblocks.units[b]!;
   const { dtype, shape } = architecture.inputType(batchSize);
   const batch = { input: input("input", shape, dtype), labels: input("labels", [batchSize], "int32") };
-  const noise = { levels: fedLevels(batchSize), epsilon: input("epsilon", [batchSize, config.width]) };
+  const types = levelInputs(batchSize);
+  const levels = Object.fromEntries(levelNames.map((name) => [name, input(name, types[name].shape)])) as unknown as BatchLevels;
+  const noise = { levels, epsilon: input("epsilon", [batchSize, config.width]) };
   const { logits, crossEntropy, loss } = dblocks.denoisingLoss(b, batch, noise, plainContext);
   const paths = [...unit.trainable.keys()];
   const gradients = grad(loss, [...unit.trainable.values()]);
@@ -82,7 +85,7 @@ async function recomputeBlock(
 
   const candidates: Record<string, HostArray> = {
     ...Object.fromEntries(parameters),
-    ...levelFeeds(readSigmas(file, b), partition.noise.sigmaData),
+    ...levelsOf(readSigmas(file, b), partition.noise.sigmaData),
     input: readPixels(file),
     labels: readLabels(file),
     epsilon: Float32Array.from(file.read("in.epsilon", [batchSize, config.width])),
@@ -106,22 +109,20 @@ async function recomputeBlock(
 }
 
 async function recomputeWalk(dblocks: DiffusionBlocks, file: ReferenceFile, parameters: Parameters, device: Device): Promise<Result[]> {
-  const { architecture, partition, sampling } = dblocks;
   const { batchSize, config } = file;
-  const predictor = createPredictor(dblocks, { device, values: (path) => parameters.get(path)!, batchSize });
+  const caller = createCaller(dblocks, { device, values: (path) => parameters.get(path)!, batchSize });
   try {
     let state: Float32Array = new Float32Array(0);
-    const logits = await predictWalk({
-      architecture,
-      partition,
-      sampling,
-      call: predictor.call,
+    const logits = await classifyByDenoising({
+      model: dblocks,
+      sampling: dblocks.sampling,
+      call: caller.call,
       input: readPixels(file),
       batchSize,
       key: key("reference"),
       start: Float32Array.from(file.read("in.z0", [batchSize, config.width])),
-      grid: readGrid(file),
-      onStep: ({ z }) => {
+      levels: readGrid(file),
+      onEvaluation: ({ z }) => {
         state = z;
       },
     });
@@ -130,7 +131,7 @@ async function recomputeWalk(dblocks: DiffusionBlocks, file: ReferenceFile, para
       { block: undefined, name: "out.samplerLogits", shape: [batchSize, config.classes], data: logits },
     ];
   } finally {
-    await predictor.dispose();
+    await caller.dispose();
   }
 }
 

@@ -1,4 +1,3 @@
-import type { DiffusionBlocks } from "../blocks/index.ts";
 import { partitionFromJSON } from "../diffusion/index.ts";
 import { DiffusionBlocksError } from "../errors.ts";
 import type { RunFolder } from "../run/index.ts";
@@ -6,12 +5,12 @@ import type { TrainingMethod } from "../train/index.ts";
 import type { Check } from "./check.ts";
 import { checkCheckpoints } from "./checkpoints.ts";
 import { checkIsolation } from "./isolation.ts";
-import { checkOwnership } from "./ownership.ts";
+import { checkOwnership, type NoiseBlocks } from "./ownership.ts";
 
 export interface VerifyRunOptions {
   readonly folder: RunFolder;
   /** The method that the run's configuration describes, made anew. */
-  readonly method: TrainingMethod | DiffusionBlocks;
+  readonly method: TrainingMethod;
   /** The hash of the run's configuration, as the run's checkpoints carry it. */
   readonly configHash: string;
 }
@@ -22,7 +21,7 @@ export interface VerifyRunOptions {
  */
 export async function verifyRun({ folder, method, configHash }: VerifyRunOptions): Promise<readonly Check[]> {
   const checks: Check[] = [];
-  if (isBlocks(method)) {
+  if (ownsNoise(method)) {
     checks.push(
       await guarded("each block answers where it was trained", async () =>
         checkOwnership(method, partitionFromJSON(await folder.readPartition())),
@@ -33,8 +32,8 @@ export async function verifyRun({ folder, method, configHash }: VerifyRunOptions
   return [...checks, ...(await checkCheckpoints(folder, method, configHash))];
 }
 
-function isBlocks(method: TrainingMethod | DiffusionBlocks): method is DiffusionBlocks {
-  return "partition" in method && "noise" in method.partition;
+function ownsNoise(method: TrainingMethod): method is NoiseBlocks {
+  return "estimates" in method && method.partition !== undefined && "noise" in method.partition;
 }
 
 /** A file that is missing or damaged is a failed check, not the end of the others. */

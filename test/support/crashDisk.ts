@@ -2,12 +2,13 @@ import { basename, dirname } from "node:path";
 import type { FileSystem, OpenFile } from "../../src/run/fileSystem.ts";
 
 /**
- * What is left after a crash. `kill`: the process died, the system did not; all that was written stays. `powerLoss`: content and names that
- * were not synced are gone. `namesFirst`: renames have reached the disk before the content they name, as journaling file systems may do.
+ * The content of a disk after a crash. `kill`: the process died, the system did not; all that was written stays. `powerLoss`: content and
+ * names that were not synced are gone. `namesFirst`: renames have reached the disk before the content they name, as journaling file systems
+ * may do.
  */
 export type Crash = "kill" | "powerLoss" | "namesFirst";
 
-/** What the disk does at an operation: nothing unusual, die halfway through it, or refuse with an error of the system. */
+/** Behaviour of the disk at an operation: die halfway through it, or refuse with an error of the system. */
 export type Fault = { at: number; dies: true } | { at: number; refuses: string };
 
 interface Content {
@@ -18,7 +19,7 @@ interface Content {
 /** The process is dead: no code of it runs after this, so it must not be caught. */
 export class Died extends Error {}
 
-/** A disk in memory that counts operations, fails at the one it is told to, and knows what a crash would leave of it. */
+/** A disk in memory that counts operations, fails at a chosen one, and knows what a crash would leave of it. */
 export class CrashDisk implements FileSystem {
   operations = 0;
   fault: Fault | undefined;

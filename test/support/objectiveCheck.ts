@@ -18,7 +18,7 @@ export interface ObjectiveResult {
 export interface ObjectiveCheck {
   readonly at?: ParameterAt;
   readonly seed?: Key;
-  /** What the method would prepare for the step. */
+  /** The feeds that the method would prepare for the step. */
   readonly prepared?: Readonly<Record<string, HostArray>>;
 }
 

@@ -10,7 +10,7 @@ export interface ReferenceSpec {
   readonly config: OfficialVit;
   readonly layerRanges: readonly (readonly [number, number])[];
   readonly batchSize: number;
-  /** Noise levels of the walk. */
+  /** Noise levels of the trajectory. */
   readonly grid: readonly number[];
 }
 

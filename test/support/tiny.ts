@@ -1,14 +1,14 @@
 import { type VitOptions, vit } from "../../src/models/index.ts";
-import type { Architecture } from "../../src/nn/index.ts";
+import type { ClassifierArchitecture } from "../../src/nn/index.ts";
 import { fold, integer, key, normal } from "../../src/random.ts";
 import type { Batch } from "../../src/train/index.ts";
 
 /** A vision transformer that trains in milliseconds: images of one channel, 4 x 4, four patches. */
-export function tinyVit(options: Partial<VitOptions> = {}): Architecture {
+export function tinyVit(options: Partial<VitOptions> = {}): ClassifierArchitecture {
   return vit({ imageSize: 4, patchSize: 2, channels: 1, width: 12, numLayers: 3, numHeads: 2, numClasses: 4, mlpWidth: 16, ...options });
 }
 
-/** Images whose mean tells the class: noise of deviation 0.5 around a pattern for each class. A pure function of the index. */
+/** Images whose mean depends on the class: noise of deviation 0.5 around a pattern for each class. A pure function of the index. */
 export function tinyBatch(index: number, batchSize: number, numClasses = 4): Batch {
   const own = fold(key("tiny data"), index);
   const labels = Int32Array.from({ length: batchSize }, (_, i) => integer(fold(fold(own, "label"), i), numClasses));

@@ -10,25 +10,27 @@ export interface ShortTraining {
   at(index: number): Batch;
 }
 
-/** What a method's parameters are after some steps of each unit, one after another where that is possible. */
+/** A method's parameters after some steps of each unit, one after another where that is possible. */
 export async function trainedValues(
   method: TrainingMethod,
   { device, batchSize, steps, learningRate, at }: ShortTraining,
 ): Promise<ParameterValues> {
-  const own = new Map<string, Float32Array>();
-  await train(method, {
+  const { values } = await train(method, {
     device,
     batches: { stepsPerEpoch: 10, at },
     batchSize,
     steps,
-    schedule: method.independentUnits || method.inOrder ? "sequential" : "interleaved",
     optimizer: adamW({ weightDecay: 0 }),
     learningRate: schedule({ kind: "cosine", learningRate, warmupSteps: 20, totalSteps: steps, floor: 0.01 }),
     clipNorm: 1,
     seed: 1,
-    onUnitDone: ({ trainable }, learned) => {
-      for (const path of trainable.keys()) own.set(path, learned(path).slice());
-    },
   });
-  return (path) => own.get(path)!;
+  return values;
+}
+
+/** All parameters of a method by path, those that several units have once. */
+export function allValues({ units }: TrainingMethod, values: ParameterValues): Map<string, Float32Array> {
+  return new Map(
+    units.flatMap(({ trainable, frozen }) => [...trainable.keys(), ...frozen.keys()].map((path) => [path, values(path)] as const)),
+  );
 }

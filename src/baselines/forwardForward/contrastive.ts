@@ -1,10 +1,9 @@
 import {
-  type Architecture,
+  type ClassifierArchitecture,
   defineModule,
   initializers,
   layerNorm,
   linear,
-  namedParameters,
   plainConditioning,
   trainingContext,
 } from "../../nn/index.ts";
@@ -17,7 +16,6 @@ import {
   crossEntropy,
   div,
   equal,
-  input,
   l2Normalize,
   logSoftmax,
   matmul,
@@ -31,52 +29,60 @@ import {
   sub,
   type Tensor,
 } from "../../tensor/index.ts";
-import { type Classifier, classAccuracy, type Unit } from "../../train/index.ts";
+import { type Classifier, classAccuracy, ownedParameters, predictionProgram, sequential, type Unit } from "../../train/index.ts";
 import { layerwise } from "../layerwise.ts";
 import { tokenMean } from "./forwardForward.ts";
 
 export interface ContrastiveOptions {
   /** τ of the contrastive softmax. */
   readonly temperature?: number;
-  /** What is added to the similarity of positive pairs, for the first layer and the last; between, it falls linearly. */
+  /** Added to the similarity of positive pairs, in the first layer and the last; between, it changes linearly. */
   readonly margins?: readonly [first: number, last: number];
 }
 
 /**
- * Contrastive Forward-Forward: each layer learns alone, on the features before it, to bring images of one class together (supervised contrastive loss with a margin that falls with depth) on two views of the
- * batch, the images and their mirror images; then a linear readout learns on the finished layers. One unit for each layer and one for the readout.
+ * Contrastive Forward-Forward: each layer learns alone, on the features before it, to bring images of one class together (supervised
+ * contrastive loss with a margin that falls with depth) on two views of the batch, the images and their mirror images; then a linear
+ * readout learns on the finished layers. One unit for each layer and one for the readout.
  *
  * @see The contrastive Forward-Forward repository's losses.py and main_CFF.py; Khosla et al. 2020 for the loss.
  */
 export function contrastiveForwardForward(
-  architecture: Architecture,
+  architecture: ClassifierArchitecture,
   { temperature = 0.15, margins = [0.4, 0.1] }: ContrastiveOptions = {},
 ): Classifier {
-  const { numLayers, numClasses, width } = architecture;
-  const network = architecture.build(plainConditioning(architecture.epsilon));
+  const { inputType, numLayers, numClasses, width, epsilon } = architecture;
+  const network = architecture.build(plainConditioning(epsilon));
   const ranges = Array.from({ length: numLayers }, (_, i) => [i, i + 1] as const);
   const layers = layerwise(network, ranges, { unitName: (layer) => `layer-${layer}` });
-  const parts = { norm: layerNorm(width, architecture.epsilon), classifier: linear(width, numClasses, { init: initializers.zeros }) };
+  const parts = { norm: layerNorm(width, epsilon), classifier: linear(width, numClasses, { init: initializers.zeros }) };
   const readout = defineModule(parts, (state: Tensor) => parts.classifier(parts.norm(tokenMean(state))));
-  const learners = ranges.map((_, layer): Unit => ({ ...layers.unit(layer), isSilent: true }));
+  const learners = ranges.map((_, layer): Unit => ({ ...layers.unit(layer), answersAlone: false }));
   const readoutUnit: Unit = {
     name: "readout",
-    trainable: new Map([...namedParameters(readout)].map(([path, tensor]) => [`readout/${path}`, tensor])),
+    trainable: ownedParameters("readout", readout),
     frozen: new Map(layers.parameters.flatMap((own) => [...own])),
     constants: new Map(),
-    numLayers,
+    layerEvaluations: numLayers,
   };
   const marginOf = (layer: number): number => margins[0] + ((margins[1] - margins[0]) * layer) / Math.max(1, numLayers - 1);
+  const answer = (images: Tensor): Tensor => readout(layers.stateAfter(numLayers - 1, images));
+  const program = predictionProgram(
+    "network",
+    (batchSize) => ({ input: inputType(batchSize) }),
+    ({ input }) => ({ logits: answer(input) }),
+  );
 
   return {
     name: "contrastive-ff",
-    inputType: architecture.inputType,
+    inputType,
+    numClasses,
+    isRandom: false,
     units: [...learners, readoutUnit],
-    independentUnits: false,
-    inOrder: true,
+    order: sequential,
     objective: (unit, { input: images, labels }, key) => {
       if (unit === readoutUnit) {
-        const logits = readout(layers.stateAfter(numLayers - 1, images));
+        const logits = answer(images);
         return { loss: mean(crossEntropy(logits, labels)), metrics: { accuracy: classAccuracy(logits, labels) } };
       }
       const layer = learners.indexOf(unit);
@@ -87,17 +93,14 @@ export function contrastiveForwardForward(
         metrics: {},
       };
     },
-    programs: (batchSize) => {
-      const { dtype, shape } = architecture.inputType(batchSize);
-      return { network: { logits: readout(layers.stateAfter(numLayers - 1, input("input", shape, dtype))) } };
-    },
-    predict: async (call, images) => (await call("network", { input: images })).logits as Float32Array,
+    programs: [program],
+    predict: async (call, input) => (await call(program, { input })).logits,
   };
 }
 
 /**
- * Supervised contrastive loss with margin: with S the cosine similarities of the rows, S ← min(S + margin, 1) for pairs of one class; the mean over rows that have a partner of the
- * mean over their partners of −ln softmax(S/τ) over all other rows.
+ * Supervised contrastive loss with margin: with S the cosine similarities of the rows, S ← min(S + margin, 1) for pairs of one class; the
+ * mean over rows that have a partner of the mean over their partners of −ln softmax(S/τ) over all other rows.
  *
  * @param features [items, width].
  * @param labels int32 [items].

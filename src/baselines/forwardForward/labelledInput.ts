@@ -18,8 +18,9 @@ import {
 } from "../../tensor/index.ts";
 
 /**
- * How a label enters an image. `pixels`: over its first numbers, for networks that read all of the image at once (Hinton 2022). `pattern`: as a faint pattern of its own over the whole image, so that every
- * patch or receptive field sees it (spatially extended labels, Scodellaro et al. 2023).
+ * The way in which a label enters an image. `pixels`: over its first numbers, for networks that read all of the image at once (Hinton
+ * 2022). `pattern`: as a faint pattern of its own over the whole image, so that every patch or receptive field sees it (spatially extended
+ * labels, Scodellaro et al. 2023).
  */
 export type LabelWriting = "pixels" | "pattern";
 
@@ -43,8 +44,8 @@ function labelPatterns(numClasses: number, size: number): Float32Array {
 }
 
 /**
- * The image with a label written over its first `numClasses` numbers, one-hot, `brightness` where it is set and 0 elsewhere (Hinton 2022, Section 3.3):
- * [batch, channels, height, width] and int32 [batch] -> the image's shape.
+ * The image with a label written over its first `numClasses` numbers, one-hot, `brightness` where it is set and 0 elsewhere (Hinton 2022,
+ * Section 3.3): [batch, channels, height, width] and int32 [batch] -> the image's shape.
  */
 function writePixels(images: Tensor, labels: Tensor, numClasses: number, brightness: number): Tensor {
   const [batch, ...rest] = images.shape as [number, ...number[]];
@@ -61,7 +62,7 @@ export function wrongLabels(labels: Tensor, numClasses: number, key: Key): Tenso
   return sub(shifted, where(greaterOrEqual(shifted, whole(numClasses)), whole(numClasses), whole(0)));
 }
 
-/** How far a wrong class is from the right one, around the circle of classes: 1 to numClasses − 1. */
+/** The distance of a wrong class from the right one, around the circle of classes: 1 to numClasses − 1. */
 function otherClass(numClasses: number): Sampler {
   return {
     name: `otherClass(${numClasses})`,

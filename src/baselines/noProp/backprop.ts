@@ -1,8 +1,8 @@
-import { type Context, type DenoisingNetwork, defineModule, plainContext, trainingContext } from "../../nn/index.ts";
+import { type Context, defineModule, type NoPropNetwork, plainContext, trainingContext } from "../../nn/index.ts";
 import { fold } from "../../random.ts";
-import { add, checkpoint, input, mul, parameter, sub, type Tensor, tanh } from "../../tensor/index.ts";
-import { type Classifier, classAccuracy, type Unit } from "../../train/index.ts";
-import { discreteBlock, distanceReadout, drawNormal, imagesInput, meanEmbedding, outputLoss, owned, walkNoise } from "./common.ts";
+import { add, checkpoint, mul, parameter, sub, type Tensor, tanh } from "../../tensor/index.ts";
+import { type Classifier, classAccuracy, float32, independent, predictionProgram, standaloneUnit } from "../../train/index.ts";
+import { discreteBlock, distanceReadout, drawNormal, meanEmbedding, outputLoss, samplingNoise } from "./common.ts";
 import type { ClassTable } from "./embeddings.ts";
 
 export interface NoPropBackpropOptions {
@@ -11,10 +11,11 @@ export interface NoPropBackpropOptions {
 }
 
 /**
- * NoProp's baseline: the blocks of NoProp-DT trained end to end, z_t = (1 − α_t) z_{t−1} + α_t û_t(z_{t−1}, x) with α_t = tanh(w_t) learned (½ at the start), z_0 ~ N(0, I), and the
- * cross-entropy of the output layer on z_T.
+ * NoProp's baseline: the blocks of NoProp-DT trained end to end, z_t = (1 − α_t) z_{t−1} + α_t û_t(z_{t−1}, x) with α_t = tanh(w_t) learned
+ * (½ at the start), z_0 ~ N(0, I), and the cross-entropy of the output layer on z_T.
  */
-export function noPropBackprop(network: DenoisingNetwork, classes: ClassTable, { numSteps = 10 }: NoPropBackpropOptions = {}): Classifier {
+export function noPropBackprop(network: NoPropNetwork, classes: ClassTable, { numSteps = 10 }: NoPropBackpropOptions = {}): Classifier {
+  const { inputType, numClasses } = network;
   const steps = Array.from({ length: numSteps }, () => {
     const block = discreteBlock(network.discrete(classes.width));
     const rate = parameter([1], { name: "atanh ½", fill: (out) => void out.fill(Math.atanh(0.5)) });
@@ -24,19 +25,19 @@ export function noPropBackprop(network: DenoisingNetwork, classes: ClassTable, {
     });
   });
   const output = distanceReadout(classes);
-  const unit: Unit = {
-    name: "network",
-    trainable: owned("network", defineModule({ steps, output, table: classes.parameter }, {})),
-    frozen: new Map(),
-    constants: new Map(),
-    numLayers: numSteps,
-  };
+  const program = predictionProgram(
+    "network",
+    (batchSize) => ({ input: inputType(batchSize), z: float32(batchSize, classes.width) }),
+    ({ input, z }) => ({ logits: output(steps.reduce((state, step) => step(state, input, plainContext), z)) }),
+  );
 
   return {
     name: "backprop",
-    inputType: network.inputType,
-    units: [unit],
-    independentUnits: true,
+    inputType,
+    numClasses,
+    isRandom: true,
+    units: [standaloneUnit("network", { parts: { steps, output, table: classes.parameter } }, numSteps)],
+    order: independent,
     objective: (_, { input: images, labels }, key, { checkpointing }) => {
       const context = trainingContext(fold(key, "dropout"));
       const start = drawNormal(key, "noise", [labels.shape[0]!, classes.width]);
@@ -44,12 +45,8 @@ export function noPropBackprop(network: DenoisingNetwork, classes: ClassTable, {
       const logits = output(end);
       return { loss: outputLoss(logits, labels), metrics: { accuracy: classAccuracy(logits, labels) } };
     },
-    programs: (batchSize) => {
-      const images = imagesInput(network, batchSize);
-      const end = steps.reduce((z, step) => step(z, images, plainContext), input("z", [batchSize, classes.width]));
-      return { network: { logits: output(end) } };
-    },
-    predict: async (call, images, batchSize, key) =>
-      (await call("network", { input: images, z: walkNoise(key, 0, batchSize * classes.width) })).logits as Float32Array,
+    programs: [program],
+    predict: async (call, input, batchSize, key) =>
+      (await call(program, { input, z: samplingNoise(key, 0, batchSize * classes.width) })).logits,
   };
 }

@@ -1,11 +1,10 @@
 import {
   type Context,
-  type DenoisingNetwork,
-  type DenoisingPaths,
   defineModule,
   type Module,
-  namedParameters,
-  type Part,
+  type NoPropNetwork,
+  type NoPropPaths,
+  plainContext,
   standardNormal,
 } from "../../nn/index.ts";
 import { fold, type Key, normal } from "../../random.ts";
@@ -14,7 +13,6 @@ import {
   crossEntropy,
   div,
   exp,
-  input,
   log,
   matmul,
   mean,
@@ -29,25 +27,26 @@ import {
   sub,
   type Tensor,
 } from "../../tensor/index.ts";
+import { float32, type PredictionProgram, predictionProgram } from "../../train/index.ts";
 import type { ClassTable } from "./embeddings.ts";
 
 /** Class logits of one block from a noisy label [batch, width] and an image. */
 export type NoPropBlock = Module<(z: Tensor, images: Tensor, context: Context) => Tensor>;
 
-export function discreteBlock({ image, label, joint, classifier }: DenoisingPaths): NoPropBlock {
+export function discreteBlock({ image, label, joint, classifier }: NoPropPaths): NoPropBlock {
   return defineModule({ image, label, joint, classifier }, (z: Tensor, images: Tensor, context: Context) =>
     classifier(joint([image(images, context), label(z, context)])),
   );
 }
 
-/** û: the embedding that logits mean, softmax(logits) · table, a convex combination of the classes'. */
+/** û, the mean embedding under the class probabilities of logits: softmax(logits) · table, a convex combination of the classes'. */
 export function meanEmbedding(logits: Tensor, { table }: ClassTable): Tensor {
   return matmul(softmax(logits), table);
 }
 
 /**
- * p̂(y | z) = softmax_k(−‖z − u_k‖²/2σ²) with σ² learned, ½ at the start (NoProp, Eq. 14 to 16). The paper's other readout, a linear layer, starts at random and needs its hundred epochs: after two it
- * answered 57 % of the digits that the blocks before it had denoised to 96 %.
+ * p̂(y | z) = softmax_k(−‖z − u_k‖²/2σ²) with σ² learned, ½ at the start (NoProp, Eq. 14 to 16). The paper's other readout, a linear layer,
+ * starts at random and needs its hundred epochs: after two it answered 57 % of the digits that the blocks before it had denoised to 96 %.
  */
 export function distanceReadout(classes: ClassTable): Module<(z: Tensor) => Tensor> {
   const logVariance = parameter([1], { name: "ln ½", fill: (out) => void out.fill(Math.log(0.5)) });
@@ -87,20 +86,27 @@ export function drawNormal(key: Key, name: string, shape: Shape): Tensor {
   return random(fold(key, name), standardNormal, shape);
 }
 
-/** The standard normal numbers that prediction uses at step `index`. */
-export function walkNoise(key: Key, index: number, size: number): Float32Array {
+/** The standard normal numbers of prediction: z_0 for index 0, ε of step i for index i. */
+export function samplingNoise(key: Key, index: number, size: number): Float32Array {
   const out = new Float32Array(size);
   normal(fold(fold(key, "walk"), index), out);
   return out;
 }
 
-/** Parameters below a part, each path under `owner`. */
-export function owned(owner: string, part: Part): Map<string, Tensor> {
-  return new Map([...namedParameters(part)].map(([path, tensor]) => [`${owner}/${path}`, tensor]));
+/** The features of images, which all steps of a prediction share. */
+export function imageProgram({ inputType }: NoPropNetwork, { image }: NoPropPaths): PredictionProgram<"input", "features"> {
+  return predictionProgram(
+    "image",
+    (batchSize) => ({ input: inputType(batchSize) }),
+    ({ input }) => ({ features: image(input, plainContext) }),
+  );
 }
 
-/** The images of a prediction program. */
-export function imagesInput(network: DenoisingNetwork, batchSize: number): Tensor {
-  const { dtype, shape } = network.inputType(batchSize);
-  return input("input", shape, dtype);
+/** The class logits of the last state. */
+export function outputProgram({ width }: ClassTable, output: (z: Tensor) => Tensor): PredictionProgram<"z", "logits"> {
+  return predictionProgram(
+    "output",
+    (batchSize) => ({ z: float32(batchSize, width) }),
+    ({ z }) => ({ logits: output(z) }),
+  );
 }

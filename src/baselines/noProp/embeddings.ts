@@ -3,8 +3,8 @@ import { initializers } from "../../nn/index.ts";
 import { constant, gather, type Initializer, parameter, type Tensor } from "../../tensor/index.ts";
 
 /**
- * How classes become vectors (NoProp, Section 4). `one-hot`: the identity, fixed. `learned`: a table of `width` columns that starts with orthonormal rows. `prototype`: a learned table with a
- * column for each pixel that starts at an image of each class.
+ * The vectors of classes (NoProp, Section 4). `one-hot`: the identity, fixed. `learned`: a table of `width` columns that starts with
+ * orthonormal rows. `prototype`: a learned table with a column for each pixel that starts at an image of each class.
  */
 export type ClassEmbedding = "one-hot" | "learned" | "prototype";
 
@@ -48,7 +48,8 @@ export function embed({ table }: ClassTable, labels: Tensor): Tensor {
 }
 
 /**
- * For each class the image with the smallest median distance to the others of its class, among the first `perClass` of it: [classes, pixels].
+ * For each class the image with the smallest median distance to the others of its class, among the first `perClass` of it: [classes,
+ * pixels].
  *
  * @param imageAt an image by number, as the network sees it.
  * @param labels of all images.

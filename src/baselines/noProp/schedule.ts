@@ -1,7 +1,21 @@
 import { defineModule, initializers, type Module } from "../../nn/index.ts";
-import { add, constant, div, exp, linear, mul, parameter, sigmoid, softplus, square, sub, type Tensor } from "../../tensor/index.ts";
+import {
+  add,
+  constant,
+  div,
+  exp,
+  linear,
+  mul,
+  type Operand,
+  parameter,
+  sigmoid,
+  softplus,
+  square,
+  sub,
+  type Tensor,
+} from "../../tensor/index.ts";
 
-/** What one step from z_{t−1} to z_t mixes: a·û + b·z + √c·ε. */
+/** Of one step from z_{t−1} to z_t = a·û + b·z_{t−1} + √c·ε. */
 export interface StepCoefficients {
   readonly a: number;
   readonly b: number;
@@ -9,8 +23,9 @@ export interface StepCoefficients {
 }
 
 /**
- * ᾱ_0 … ᾱ_T, ascending: the cosine schedule of Nichol & Dhariwal 2021 reversed in time, so that z_0 is noise and z_T nearly clean:
- * ᾱ_t = f(1 − t/T)/f(0), f(u) = cos²((u + s)/(1 + s) · π/2), s = 0.008, clamped to [1e−5, 0.999]. The upper clamp decides the size of the last SNR difference.
+ * ᾱ_0 … ᾱ_T, ascending: the cosine schedule of Nichol & Dhariwal 2021 reversed in time, so that z_0 is noise and z_T nearly clean: ᾱ_t =
+ * f(1 − t/T)/f(0), f(u) = cos²((u + s)/(1 + s) · π/2), s = 0.008, clamped to [1e−5, 0.999]. The upper clamp decides the size of the last
+ * SNR difference.
  */
 export function cosineAlphaBars(numSteps: number): readonly number[] {
   const f = (u: number): number => Math.cos((((u + 0.008) / 1.008) * Math.PI) / 2) ** 2;
@@ -31,6 +46,14 @@ export function stepCoefficients(alphaBarBefore: number, alphaBar: number): Step
   };
 }
 
+/** z_t = a·û + b·z_{t−1} + √c·ε, a sample of that posterior. */
+export function posteriorSample(
+  { u, z, epsilon }: { readonly u: Tensor; readonly z: Tensor; readonly epsilon: Tensor },
+  { a, b, deviation }: { readonly a: Operand; readonly b: Operand /** √c */; readonly deviation: Operand },
+): Tensor {
+  return add(add(mul(a, u), mul(b, z)), mul(deviation, epsilon));
+}
+
 /** ᾱ/(1 − ᾱ) */
 export function signalToNoise(alphaBar: number): number {
   return alphaBar / (1 - alphaBar);
@@ -49,8 +72,9 @@ export interface ScheduleAt {
 const hidden = 64;
 
 /**
- * The learned schedule of NoProp-CT: γ(t) = γ₀ + (γ₁ − γ₀)(1 − γ̄(t)) with γ̄(t) = (γ̃(t) − γ̃(0))/(γ̃(1) − γ̃(0)) and γ̃(t) = Σ_j v_j sigmoid(w_j t + b_j), v and w positive: SNR = e^{−γ}
- * grows from e^{−γ₁} to e^{−γ₀}. γ̃′ is written out, for it is differentiated again. γ₀ starts at −7, γ₁ at 7; both are trained. t: [batch, 1].
+ * The learned schedule of NoProp-CT: γ(t) = γ₀ + (γ₁ − γ₀)(1 − γ̄(t)) with γ̄(t) = (γ̃(t) − γ̃(0))/(γ̃(1) − γ̃(0)) and γ̃(t) = Σ_j v_j
+ * sigmoid(w_j t + b_j), v and w positive: SNR = e^{−γ} grows from e^{−γ₁} to e^{−γ₀}. γ̃′ is written out, for it is differentiated again.
+ * γ₀ starts at −7, γ₁ at 7; both are trained. t: [batch, 1].
  */
 export function learnedSchedule(): Module<(t: Tensor) => ScheduleAt> {
   const slopes = parameter([1, hidden], initializers.normal(1));

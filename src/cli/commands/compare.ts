@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { configSchema, type Flag, flagsOf, images, registry } from "../../index.ts";
 import { systemsNamed } from "../../node.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
-import type { CommandContext } from "../main.ts";
+import type { CommandContext } from "../context.ts";
 import { type NamedRun, namedRun, partsOf, required, withRunOptions } from "../runOptions.ts";
 import { positiveNumber } from "../words.ts";
 import { modelArgument } from "./train.ts";

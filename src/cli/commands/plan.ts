@@ -13,7 +13,7 @@ import {
   UsageError,
 } from "../../index.ts";
 import { buildOptimizer, loadData, renderTable } from "../../node.ts";
-import type { CommandContext } from "../main.ts";
+import type { CommandContext } from "../context.ts";
 import { bytes, print, printJson } from "../output.ts";
 import { type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
 import { positiveNumber } from "../words.ts";

@@ -2,7 +2,7 @@ import { Argument, Command, Option } from "commander";
 import { images, registry, UsageError } from "../../index.ts";
 import { type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
 import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
-import type { CommandContext } from "../main.ts";
+import type { CommandContext } from "../context.ts";
 import { type NamedRun, partsOf, withRunOptions } from "../runOptions.ts";
 import { positiveNumber } from "../words.ts";
 import { comparedRun } from "./compare.ts";

@@ -1,4 +1,8 @@
 import { PartitionError, ShapeError } from "../../errors.ts";
+import type { Sampler } from "./reverse.ts";
+
+/** Takes noise from states of any shape, flat; estimates are of the same shape. */
+export type GaussianSampler = Sampler<Float32Array, Float32Array>;
 
 export interface EulerStepInput {
   /** The state at noise level sigma. Any shape, flat. */
@@ -29,4 +33,12 @@ export function eulerStep({ z, denoised, sigma, sigmaNext }: EulerStepInput): Fl
   }
   const kept = sigmaNext / sigma;
   return denoised.map((target, i) => target + kept * (z[i]! - target));
+}
+
+/** Euler's method: one evaluation for each step, order 1. */
+export function euler(): GaussianSampler {
+  return {
+    name: "euler",
+    step: ({ here, next }) => eulerStep({ z: here.state, denoised: here.estimate, sigma: here.level, sigmaNext: next }),
+  };
 }

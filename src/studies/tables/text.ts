@@ -9,7 +9,7 @@ export const maskedTable: StudyTable = {
   model: "masked-diffusion",
   systems: (_, registry) => [
     ...systemsNamed(registry, maskedDiffusionModel, ["end-to-end", "blocks"]),
-    inBlocks("blocks, stacked", { method: { reading: "stacked" } }),
+    inBlocks("blocks, stacked", { method: { context: "stacked" } }),
   ],
   columns: [{ title: "published, text8 bits a character", values: { "end-to-end": "1.56", blocks: "1.45" } }],
   scales: {
@@ -52,12 +52,12 @@ export const languageTable: StudyTable = {
     inBlocks("blocks, EDM weights", { method: { lossWeighting: "edm" } }),
     inBlocks("blocks"),
     { ...inBlocks("blocks, cut by loss"), cutByLossOf: "blocks" },
-    inBlocks("blocks, scheduled sampling", { method: { handedOver: 0.5 } }),
+    inBlocks("blocks, scheduled sampling", { method: { scheduledSampling: 0.5 } }),
     inBlocks("blocks, next token too", { method: { nextTokenWeight: 1 } }),
-    inBlocks("blocks, stacked", { method: { reading: "stacked" } }),
-    inBlocks("blocks, stacked, next token too", { method: { reading: "stacked", nextTokenWeight: 1 } }),
+    inBlocks("blocks, stacked", { method: { context: "stacked" } }),
+    inBlocks("blocks, stacked, next token too", { method: { context: "stacked", nextTokenWeight: 1 } }),
     inBlocks("blocks, in turn on the whole network", {
-      method: { reading: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "next-token" } },
+      method: { context: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "next-token" } },
     }),
   ],
   columns: [],

@@ -2,7 +2,6 @@ import type { DType } from "../dtype.ts";
 import { broadcastShapes, showShape } from "../shape.ts";
 import type { OnnxForm, Operand, Operator, Tensor } from "../tensor.ts";
 import { applyOne, toTensor, withGradient } from "../tensor.ts";
-import { sumTo } from "./reduce.ts";
 
 type Unary = (x: Tensor) => Tensor;
 type Binary = (a: Operand, b: Operand) => Tensor;
@@ -10,14 +9,14 @@ type Binary = (a: Operand, b: Operand) => Tensor;
 /** dx from x, y = f(x) and dy; undefined where the gradient is zero everywhere. */
 type UnaryGradient = (dy: Tensor, y: Tensor, x: Tensor) => Tensor;
 
-interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "isCheap"> {}
+interface UnaryOptions extends Pick<OnnxForm, "attributes" | "floats">, Pick<Operator<null>, "isRematerialised"> {}
 
-function unary(name: string, gradient: UnaryGradient | undefined, { isCheap = false, ...form }: UnaryOptions = {}): Unary {
+function unary(name: string, gradient: UnaryGradient | undefined, { isRematerialised = false, ...form }: UnaryOptions = {}): Unary {
   const operator: Operator<null> = {
     name: name.charAt(0).toLowerCase() + name.slice(1),
     type: ([x], _, fail) => (x!.dtype === "float32" ? x! : fail("takes float32.")),
     onnx: () => ({ opType: name, ...form }),
-    isCheap,
+    isRematerialised,
     vjp: ({ inputs: [x], outputs: [y], cotangents: [dy] }) => [gradient?.(dy!, y!, x!)],
   };
   return (x) => applyOne(operator, [x], null);
@@ -38,10 +37,7 @@ function binary(
       return { dtype: result === "same" ? a!.dtype : result, shape };
     },
     onnx: () => ({ opType: onnxName }),
-    vjp: ({ inputs: [a, b], outputs: [y], cotangents: [dy] }) => {
-      const [da, db] = gradient?.(dy!, a!, b!, y!) ?? [];
-      return [da && sumTo(da, a!.shape), db && sumTo(db, b!.shape)];
-    },
+    vjp: ({ inputs: [a, b], outputs: [y], cotangents: [dy] }) => gradient?.(dy!, a!, b!, y!) ?? [],
   };
   return (a, b) => applyOne(operator, [toTensor(a), toTensor(b)], null);
 }
@@ -112,8 +108,8 @@ export function square(x: Tensor): Tensor {
   );
 }
 
-const geluErf = unary("Gelu", undefined, { isCheap: true });
-const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, isCheap: true });
+const geluErf = unary("Gelu", undefined, { isRematerialised: true });
+const geluTanh = unary("Gelu", undefined, { attributes: { approximate: "tanh" }, isRematerialised: true });
 
 /** ½ + ½ x in one pass, for x from −1 to 1. */
 const halfPlusHalf = unary("HardSigmoid", undefined, { attributes: { alpha: 0.5, beta: 0.5 }, floats: ["alpha", "beta"] });
@@ -174,11 +170,7 @@ const whereOperator: Operator<null> = {
     return shape === undefined ? fail("the three shapes do not broadcast.") : { dtype: a!.dtype, shape };
   },
   onnx: () => ({ opType: "Where" }),
-  vjp: ({ inputs: [condition, a, b], cotangents: [dy] }) => [
-    undefined,
-    sumTo(where(condition!, dy!, 0), a!.shape),
-    sumTo(where(condition!, 0, dy!), b!.shape),
-  ],
+  vjp: ({ inputs: [condition], cotangents: [dy] }) => [undefined, where(condition!, dy!, 0), where(condition!, 0, dy!)],
 };
 
 /** a where the condition holds, else b; broadcasting. */

@@ -3,7 +3,6 @@ import type { Operator, Tensor } from "../tensor.ts";
 import { applyOne } from "../tensor.ts";
 import { mul } from "./elementwise.ts";
 import { reshape, slice, swapLast, transpose } from "./movement.ts";
-import { sumTo } from "./reduce.ts";
 
 export interface ProductOptions {
   /** Use a, or b, with its last two axes exchanged. */
@@ -50,7 +49,7 @@ const gemmOperator: Operator<ProductAttributes> = {
   vjp: ({ inputs: [a, b, c], cotangents: [dy], attributes: { transA, transB, alpha } }) => [
     transA ? gemm(b!, dy!, { transA: transB, transB: true, alpha }) : gemm(dy!, b!, { transB: !transB, alpha }),
     transB ? gemm(dy!, a!, { transA: true, transB: transA, alpha }) : gemm(a!, dy!, { transA: !transA, alpha }),
-    c && sumTo(dy!, c.shape),
+    c && dy,
   ],
 };
 
@@ -90,8 +89,8 @@ const matmulOperator: Operator<ProductAttributes> = {
         }
       : { opType: "MatMul" },
   vjp: ({ inputs: [a, b], cotangents: [dy], attributes: { transA, transB, alpha } }) => [
-    sumTo(transA ? matmul(b!, dy!, { transA: transB, transB: true, alpha }) : matmul(dy!, b!, { transB: !transB, alpha }), a!.shape),
-    sumTo(transB ? matmul(dy!, a!, { transA: true, transB: transA, alpha }) : matmul(a!, dy!, { transA: !transA, alpha }), b!.shape),
+    transA ? matmul(b!, dy!, { transA: transB, transB: true, alpha }) : matmul(dy!, b!, { transB: !transB, alpha }),
+    transB ? matmul(dy!, a!, { transA: true, transB: transA, alpha }) : matmul(a!, dy!, { transA: !transA, alpha }),
   ],
 };
 

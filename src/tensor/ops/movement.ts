@@ -2,7 +2,6 @@ import type { Shape } from "../shape.ts";
 import { broadcastShapes, normalizeAxis, sameShape, showShape, sizeOf } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
 import { apply, applyOne, filled } from "../tensor.ts";
-import { sumTo } from "./reduce.ts";
 
 const int64s = (data: readonly number[]) => ({ dtype: "int64" as const, shape: [data.length], data });
 
@@ -59,7 +58,7 @@ const expandOperator: Operator<{ shape: Shape }> = {
       : fail(`cannot be broadcast to ${showShape(shape)}.`);
   },
   onnx: ({ shape }) => ({ opType: "Expand", constants: [int64s(shape)] }),
-  vjp: ({ inputs: [x], cotangents: [dy] }) => [sumTo(dy!, x!.shape)],
+  vjp: ({ cotangents: [dy] }) => [dy],
 };
 
 /** x repeated along axes of length 1, and along new leading axes, to `shape`. */

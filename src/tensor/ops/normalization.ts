@@ -2,11 +2,11 @@ import { sameShape, showShape } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
 import { apply, applyOne, filled } from "../tensor.ts";
 import { add, div, mul, reciprocal, sqrt, square, sub } from "./elementwise.ts";
-import { reduceMean, reduceSum, sumTo } from "./reduce.ts";
+import { reduceMean, reduceSum } from "./reduce.ts";
 
 const layerNormOperator: Operator<{ epsilon: number }> = {
   name: "layerNorm",
-  isCheap: true,
+  isRematerialised: true,
   type: ([x, gain, bias], _, fail) => {
     const width = [x!.shape.at(-1) ?? 0];
     if (!sameShape(gain!.shape, width) || !sameShape(bias!.shape, width))
@@ -22,7 +22,7 @@ const layerNormOperator: Operator<{ epsilon: number }> = {
     const g = isPlain ? dy! : mul(dy!, gain!);
     const centred = sub(sub(g, reduceMean(g, -1, true)), mul(normal, reduceMean(mul(g, normal), -1, true)));
     const dx = mul(centred, inverseDeviation!);
-    return isPlain ? [dx] : [dx, sumTo(mul(dy!, normal), gain!.shape), sumTo(dy!, bias!.shape)];
+    return isPlain ? [dx] : [dx, mul(dy!, normal), dy];
   },
 };
 
@@ -34,7 +34,7 @@ export function layerNorm(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Te
 
 const rmsNormOperator: Operator<{ epsilon: number }> = {
   name: "rmsNorm",
-  isCheap: true,
+  isRematerialised: true,
   type: ([x, gain], _, fail) =>
     gain!.rank === 1 && gain!.shape[0] === x!.shape.at(-1) ? x! : fail(`the gain must be ${showShape([x!.shape.at(-1) ?? 0])}.`),
   onnx: ({ epsilon }) => ({ opType: "RMSNormalization", since: 23, attributes: { axis: -1, epsilon }, floats: ["epsilon"] }),
@@ -43,7 +43,7 @@ const rmsNormOperator: Operator<{ epsilon: number }> = {
     const r = reciprocal(sqrt(add(reduceMean(mul(x!, x!), -1, true), epsilon)));
     const normal = mul(x!, r);
     const g = mul(dy!, gain!);
-    return [mul(r, sub(g, mul(normal, reduceMean(mul(g, normal), -1, true)))), sumTo(mul(dy!, normal), gain!.shape)];
+    return [mul(r, sub(g, mul(normal, reduceMean(mul(g, normal), -1, true)))), mul(dy!, normal)];
   },
 };
 

@@ -1,9 +1,8 @@
 import type { Shape } from "../shape.ts";
-import { normalizeAxis, sameShape, showShape, sizeOf } from "../shape.ts";
+import { normalizeAxis, showShape, sizeOf } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
-import { applyOne, filled, withGradient } from "../tensor.ts";
+import { applyOne, withGradient } from "../tensor.ts";
 import { cast, div, equal, exp, log, mul, sub } from "./elementwise.ts";
-import { gemm } from "./linalg.ts";
 import { expand, reshape } from "./movement.ts";
 
 interface ReduceAttributes {
@@ -79,23 +78,6 @@ export const reduceMax: ReturnType<typeof reduction> = reduction("reduceMax", "R
  */
 export function mean(x: Tensor): Tensor {
   return x.rank < 2 ? reduceMean(x) : reduceMean(reduceMean(x, -1));
-}
-
-/**
- * The sum of x over the axes along which `shape` was broadcast to x's shape: the gradient of broadcasting.
- * Over leading axes it is a product with a row of ones, several times faster than ReduceSum on the CPU.
- */
-export function sumTo(x: Tensor, shape: Shape): Tensor {
-  if (sameShape(x.shape, shape)) return x;
-  const lead = x.rank - shape.length;
-  const isRow = shape.length > 0 && shape.every((dimension, axis) => dimension === x.shape[lead + axis]);
-  if (isRow) {
-    const columns = sizeOf(shape);
-    const rows = sizeOf(x.shape) / columns;
-    return reshape(gemm(filled(1, [1, rows]), reshape(x, [rows, columns])), shape);
-  }
-  const axes = x.shape.flatMap((dimension, axis) => (axis < lead || (shape[axis - lead] === 1 && dimension !== 1) ? [axis] : []));
-  return reshape(reduceSum(x, axes), shape);
 }
 
 const softmaxOperator: Operator<{ axis: number }> = {

@@ -1,0 +1,47 @@
+import { asFloat32 } from "../formats/index.ts";
+import type { RunStore, SavedState, UnitStore } from "../train/index.ts";
+import { type Checkpoint, type CheckpointOptions, CheckpointStore } from "./checkpoint.ts";
+import { claimOwnership } from "./owner.ts";
+import type { RunFolder } from "./runFolder.ts";
+
+export interface FolderStoreOptions extends Pick<CheckpointOptions, "configHash" | "keepLast" | "keep" | "onSkip"> {
+  /** The one unit that this process trains, others being trained by processes of their own: the log then lies in the unit's folder. */
+  readonly unit?: string | undefined;
+}
+
+/**
+ * Keeps a run in its folder: a unit is claimed when it is opened, its states are its checkpoints, and the log is metrics.jsonl.
+ *
+ * @throws {RunError} when a unit or the log is opened: `fenced` if a later restart of the same task owns the unit, `noPermission`,
+ *   `diskFull`, … if the folder cannot be written.
+ */
+export function folderStore(folder: RunFolder, { unit, ...checkpoints }: FolderStoreOptions): RunStore {
+  const { fs } = folder;
+  return {
+    openUnit: async (name) => {
+      const path = folder.unitFolder(name);
+      const owner = await claimOwnership(path, { fs });
+      return unitStore(await CheckpointStore.open({ ...checkpoints, folder: path, unit: name, owner, fs }));
+    },
+    openLog: (resumeFrom) => folder.openMetrics({ resumeFrom, ...(unit !== undefined && { unit }) }),
+  };
+}
+
+function unitStore(checkpoints: CheckpointStore): UnitStore {
+  return {
+    load: async (step) => {
+      const checkpoint = await (step === undefined ? checkpoints.load() : checkpoints.load(step));
+      return checkpoint && savedState(checkpoint);
+    },
+    save: ({ step, arrays, metadata }) => {
+      const tensors = [...arrays].map(([name, { shape, data }]) => ({ name, dtype: "F32", shape, data }) as const);
+      return checkpoints.save({ step, tensors, metadata });
+    },
+  };
+}
+
+/** A checkpoint of a unit as the state that training and prediction take up. Its arrays are views of the file's bytes. */
+export function savedState({ step, path, metadata, tensors }: Checkpoint): SavedState {
+  const arrays = new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: asFloat32(tensor) }]));
+  return { step, source: path, arrays, metadata };
+}

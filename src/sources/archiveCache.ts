@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { ImageDataset, ImageSplit } from "../data/index.ts";
+
+/** What an archive is recognised by. */
+export interface ArchiveIdentity {
+  readonly path: string;
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+/** Changes with the decoder and the layout of the file. */
+const version = 1;
+const magic = Buffer.from("dblocks\n");
+const checksumBytes = 32;
+
+/** $XDG_CACHE_HOME/dblocks, else a folder of this user among the temporary files. */
+export function defaultCacheFolder(): string {
+  const base = process.env.XDG_CACHE_HOME;
+  return base ? join(base, "dblocks") : join(tmpdir(), `dblocks-${process.getuid?.() ?? "cache"}`);
+}
+
+/**
+ * The data set that was kept for this archive; undefined if there is none, the archive has changed, or the file is damaged.
+ *
+ * A file is: magic, SHA-256 of the rest, length of the header (uint32), header (JSON: identity, data set, shapes), then of each split the labels
+ * (int32) and the images. Numbers are little-endian.
+ */
+export async function readDecoded(folder: string, archive: ArchiveIdentity): Promise<ImageDataset | undefined> {
+  const file = await readFile(fileOf(folder, archive)).catch(() => undefined);
+  if (file === undefined || file.length < magic.length + checksumBytes + 4 || !file.subarray(0, magic.length).equals(magic))
+    return undefined;
+  const rest = file.subarray(magic.length + checksumBytes);
+  if (
+    !createHash("sha256")
+      .update(rest)
+      .digest()
+      .equals(file.subarray(magic.length, magic.length + checksumBytes))
+  )
+    return undefined;
+  const headerEnd = 4 + rest.readUInt32LE(0);
+  const { identity, dataset, train, test } = JSON.parse(rest.toString("utf8", 4, headerEnd)) as Header;
+  if (identity !== identityOf(archive)) return undefined;
+  let at = headerEnd;
+  const split = (shape: SplitShape): ImageSplit => {
+    const labels = new Int32Array(rest.buffer.slice(rest.byteOffset + at, rest.byteOffset + at + 4 * shape.count));
+    at += 4 * shape.count;
+    const images = new Uint8Array(rest.buffer, rest.byteOffset + at, shape.count * shape.channels * shape.height * shape.width);
+    at += images.length;
+    return { images, labels, ...shape };
+  };
+  return { ...dataset, train: split(train), test: split(test) };
+}
+
+/** Keeps a decoded archive, in the place of what was kept for its path before. A disk that is full or read-only is no reason to stop: nothing is kept then. */
+export async function writeDecoded(folder: string, archive: ArchiveIdentity, { train, test, ...dataset }: ImageDataset): Promise<void> {
+  const header: Header = { identity: identityOf(archive), dataset, train: shapeOf(train), test: shapeOf(test) };
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(json.length);
+  const parts = [
+    length,
+    json,
+    ...[train, test].flatMap(({ labels, images }) => [
+      new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength),
+      images as Uint8Array,
+    ]),
+  ];
+  const checksum = parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
+  const path = fileOf(folder, archive);
+  const unfinished = `${path}.${process.pid}.tmp`;
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const file = await open(unfinished, "w", 0o600);
+    try {
+      for (const part of [magic, checksum, ...parts]) await file.writeFile(part);
+    } finally {
+      await file.close();
+    }
+    await rename(unfinished, path);
+  } catch {
+    await rm(unfinished, { force: true }).catch(() => {});
+  }
+}
+
+type SplitShape = Omit<ImageSplit, "images" | "labels">;
+
+interface Header {
+  readonly identity: string;
+  readonly dataset: Omit<ImageDataset, "train" | "test">;
+  readonly train: SplitShape;
+  readonly test: SplitShape;
+}
+
+function shapeOf({ count, channels, height, width }: ImageSplit): SplitShape {
+  return { count, channels, height, width };
+}
+
+function identityOf({ path, size, mtimeMs }: ArchiveIdentity): string {
+  return JSON.stringify([version, resolve(path), size, mtimeMs]);
+}
+
+/** One file for each archive. */
+function fileOf(folder: string, { path }: ArchiveIdentity): string {
+  return join(folder, `images-${createHash("sha256").update(resolve(path)).digest("hex").slice(0, 16)}.bin`);
+}

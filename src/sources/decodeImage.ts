@@ -1,0 +1,62 @@
+import { convertIndexedToRgb, decode as decodePng } from "fast-png";
+import jpeg from "jpeg-js";
+import type { ImageShape } from "../data/index.ts";
+import { DataError } from "../errors.ts";
+
+/** One decoded image, planar bytes. */
+export interface DecodedImage extends ImageShape {
+  readonly pixels: Uint8Array;
+}
+
+/** Names of files that are taken for images; hidden ones are not. */
+export const imageFileName: RegExp = /^[^.].*\.(png|jpe?g)$/i;
+
+/** Decodes a PNG or JPEG file; transparency is dropped. @throws {DataError} that names the file, if it is damaged. */
+export function decodeImage(path: string, bytes: Uint8Array): DecodedImage {
+  try {
+    return /\.png$/i.test(path) ? fromPng(bytes) : fromJpeg(bytes);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError("badImage", { path }, `${path} cannot be decoded: ${reason}. Copy it again or remove it.`, { cause });
+  }
+}
+
+function fromPng(bytes: Uint8Array): DecodedImage {
+  const png = decodePng(bytes, { checkCrc: true });
+  const { width, height, channels, depth } = png;
+  if (png.palette !== undefined) return planar(convertIndexedToRgb(png), width, height, png.palette[0]!.length, 3);
+  if (depth !== 8) throw new Error(`it has ${depth} bits a channel, 8 are supported`);
+  return planar(png.data as Uint8Array, width, height, channels, channels < 3 ? 1 : 3);
+}
+
+function fromJpeg(bytes: Uint8Array): DecodedImage {
+  const { data, width, height } = jpeg.decode(bytes, { useTArray: true, formatAsRGBA: false, tolerantDecoding: false });
+  return planar(data, width, height, 3, 3);
+}
+
+/** [height, width, stride] -> [channels, height, width] */
+function planar(data: Uint8Array, width: number, height: number, stride: number, channels: number): DecodedImage {
+  const plane = width * height;
+  const pixels = new Uint8Array(channels * plane);
+  for (let channel = 0; channel < channels; channel++)
+    for (let i = 0; i < plane; i++) pixels[channel * plane + i] = data[i * stride + channel]!;
+  return { pixels, channels, height, width };
+}
+
+/**
+ * The pixels of an image file for a network: [channels, height, width] bytes. Grey images become colour ones where the network wants them.
+ *
+ * @throws {DataError} that names the file, if it is damaged or of another size.
+ */
+export function decodeImageFile(bytes: Uint8Array, path: string, { channels, height, width }: ImageShape): Uint8Array {
+  const image = decodeImage(path, bytes);
+  const isGrey = image.channels === 1 && channels === 3;
+  if (image.height === height && image.width === width && (image.channels === channels || isGrey)) {
+    if (!isGrey) return image.pixels;
+    const pixels = new Uint8Array(3 * image.pixels.length);
+    for (let channel = 0; channel < 3; channel++) pixels.set(image.pixels, channel * image.pixels.length);
+    return pixels;
+  }
+  const message = `${path} has ${image.channels} channels of ${image.width}×${image.height}; the network was trained on ${channels} of ${width}×${height}. Convert it.`;
+  throw new DataError("imageSize", { path, channels, height, width }, message);
+}

@@ -1,0 +1,93 @@
+import { open, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { createGunzip } from "node:zlib";
+import { createTarDecoder } from "modern-tar";
+import type { ImageDataset } from "../data/index.ts";
+import { DataError } from "../errors.ts";
+import { type ArchiveIdentity, readDecoded, writeDecoded } from "./archiveCache.ts";
+import { imageFileName } from "./decodeImage.ts";
+import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
+import type { FormatSource, ImageFormat } from "./imageFormat.ts";
+
+const archiveName: RegExp = /\.(tar|tgz|tar\.gz)$/i;
+
+/** Archives with fewer images are decoded in about a second; they are not worth a file. */
+const worthCaching = 10_000;
+
+/**
+ * The layout of an image folder in a .tar or .tar.gz, at any depth: …/{train,test}/CLASS/NAME. The archive is streamed; memory holds the
+ * decoded images. A large one is kept decoded for the next time.
+ */
+export const imageArchiveFormat: ImageFormat = {
+  name: "image archive",
+  description: "a .tar(.gz) of one",
+  recognises: (path, files) => files === undefined && archiveName.test(path),
+  load: loadImageArchive,
+};
+
+/** @throws {DataError} if the archive is cut off or damaged, and as `collectImages` does. */
+async function loadImageArchive(path: string, { onProgress, cacheFolder }: FormatSource): Promise<ImageDataset> {
+  const { size, mtimeMs } = await stat(path);
+  const identity: ArchiveIdentity = { path, size, mtimeMs };
+  const cached = await readDecoded(cacheFolder, identity);
+  if (cached !== undefined) return cached;
+  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, size), onProgress);
+  if (dataset.train.count + dataset.test.count >= worthCaching) await writeDecoded(cacheFolder, identity, dataset);
+  return dataset;
+}
+
+const chunkBytes = 2 ** 18;
+
+async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
+  const handle = await open(path);
+  const head = await handle.read(Buffer.alloc(2), 0, 2, 0);
+  const raw = handle.createReadStream({ start: 0, highWaterMark: chunkBytes });
+  const isGzip = head.buffer[0] === 0x1f && head.buffer[1] === 0x8b;
+  const tar = isGzip ? raw.pipe(createGunzip({ chunkSize: chunkBytes })) : raw;
+  raw.on("error", (error) => tar.destroy(error));
+  try {
+    const entries = (Readable.toWeb(tar) as NodeReadableStream<Uint8Array> as ReadableStream<Uint8Array>).pipeThrough(
+      createTarDecoder({ strict: true }),
+    );
+    for await (const { header, body } of readable(entries, path)) {
+      const [split, className, name] = header.name.split("/").slice(-3);
+      if (name === undefined || !splitNames.includes(split!) || !imageFileName.test(name)) {
+        await body.cancel();
+        continue;
+      }
+      const bytes = await buffer(body as NodeReadableStream<Uint8Array>).catch((cause: unknown) => damaged(path, cause));
+      yield {
+        path: `${path}:${header.name}`,
+        split: split!,
+        className: className!,
+        name,
+        bytes,
+        fraction: Math.min(1, raw.bytesRead / size),
+      };
+    }
+  } finally {
+    tar.destroy();
+    raw.destroy();
+  }
+}
+
+/** The same entries; what goes wrong with the archive is told as such. */
+async function* readable<T>(entries: ReadableStream<T>, path: string): AsyncGenerator<T> {
+  const reader = entries.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((cause: unknown) => damaged(path, cause));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+function damaged(path: string, cause: unknown): never {
+  throw new DataError("truncated", { path }, `${path} cannot be unpacked: it is cut off or damaged. Copy it again.`, { cause });
+}

@@ -1,0 +1,95 @@
+import { channelStatistics, type ImageDataset, type ImageShape, type ImageSplit } from "../data/index.ts";
+import { DataError } from "../errors.ts";
+import { type DecodedImage, decodeImage } from "./decodeImage.ts";
+
+/** An image file of the layout {train,test}/CLASS/NAME. */
+export interface ImageFile {
+  /** For messages. */
+  readonly path: string;
+  readonly split: string;
+  readonly className: string;
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** How much of the source is read with this file, from 0 to 1. */
+  readonly fraction: number;
+}
+
+/** Told now and then how many images are decoded, and what share of the source that is, from 0 to 1. */
+export type Progress = (images: number, fraction: number) => void;
+
+export const splitNames: readonly string[] = ["train", "test"];
+
+/** A decoded image waiting for its place. */
+interface Item {
+  readonly file: Omit<ImageFile, "bytes">;
+  readonly image: DecodedImage;
+}
+
+/**
+ * Decodes image files as they come and puts them in the order of class, then name: a folder and an archive of it are the same data set.
+ * Classes are those of the training part, in alphabetical order.
+ *
+ * @throws {DataError} if a part is empty, an image is damaged or of another size than the first, or a class has no training images.
+ */
+export async function collectImages(
+  name: string,
+  root: string,
+  files: AsyncIterable<ImageFile>,
+  onProgress: Progress = () => {},
+): Promise<ImageDataset> {
+  const items: Item[] = [];
+  for await (const { bytes, ...file } of files) {
+    const image = decodeImage(file.path, bytes);
+    items.push({ file, image });
+    checkShape(file.path, image, items[0]!.file.path, items[0]!.image);
+    if (items.length % 256 === 0) onProgress(items.length, file.fraction);
+  }
+  onProgress(items.length, 1);
+  const [train, test] = splitNames.map((split) => inOrder(items.filter(({ file }) => file.split === split)));
+  checkNotEmpty(root, "train", train!);
+  checkNotEmpty(root, "test", test!);
+  const classNames = [...new Set(train!.map(({ file }) => file.className))];
+  const trainSplit = assemble(train!, classNames);
+  return {
+    name,
+    classNames,
+    numClasses: classNames.length,
+    ...channelStatistics(trainSplit),
+    train: trainSplit,
+    test: assemble(test!, classNames),
+  };
+}
+
+function inOrder(items: readonly Item[]): Item[] {
+  const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  return items.toSorted(({ file: a }, { file: b }) => compare(a.className, b.className) || compare(a.name, b.name));
+}
+
+function assemble(items: readonly Item[], classNames: readonly string[]): ImageSplit {
+  const { pixels, channels, height, width } = items[0]!.image;
+  const images = new Uint8Array(items.length * pixels.length);
+  const labels = new Int32Array(items.length);
+  for (const [i, { file, image }] of items.entries()) {
+    images.set(image.pixels, i * pixels.length);
+    labels[i] = classNames.indexOf(file.className);
+    if (labels[i]! < 0) {
+      const message = `${file.path} is of class "${file.className}", which has no training images. Remove it, or add images to train/${file.className}/.`;
+      throw new DataError("unknownClass", { path: file.path, className: file.className }, message);
+    }
+  }
+  return { images, labels, count: items.length, channels, height, width };
+}
+
+function checkNotEmpty(root: string, split: string, items: readonly Item[]): void {
+  if (items.length > 0) return;
+  const message = `${root} has no images in ${split}/CLASS/. Expected are train/CLASS/*.png or *.jpg, and the same for test.`;
+  throw new DataError("emptySplit", { root, split }, message);
+}
+
+function checkShape(path: string, image: ImageShape, other: string, expected: ImageShape): void {
+  if (image.channels === expected.channels && image.height === expected.height && image.width === expected.width) return;
+  const show = ({ channels, height, width }: ImageShape): string =>
+    `${width}×${height} with ${channels} ${channels === 1 ? "channel" : "channels"}`;
+  const message = `${path} is ${show(image)}, ${other} is ${show(expected)}. All images must have one size: resize them first.`;
+  throw new DataError("sizesDiffer", { path, other }, message);
+}

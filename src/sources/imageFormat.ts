@@ -1,0 +1,28 @@
+import type { ImageDataset } from "../data/index.ts";
+import type { Progress } from "./imageCollection.ts";
+
+export interface LoadOptions {
+  /** Told of image folders and archives, where every file must be decoded. */
+  readonly onProgress?: Progress | undefined;
+  /** Where large archives are kept decoded, so that the next run starts at once; $XDG_CACHE_HOME/dblocks by default. */
+  readonly cacheFolder?: string;
+}
+
+/** Where data of a format are read from. */
+export interface FormatSource {
+  readonly onProgress: Progress | undefined;
+  readonly cacheFolder: string;
+  /** Names in the folder; none of a file. */
+  readonly files: readonly string[];
+}
+
+/** A way in which images with classes lie on disk, as a value: see {@link addImageFormat}. */
+export interface ImageFormat {
+  readonly name: string;
+  /** For help and errors: "a folder with CIFAR-10's binary files". */
+  readonly description: string;
+  /** @param files names in the folder; undefined if the path is a file. */
+  recognises(path: string, files: readonly string[] | undefined): boolean;
+  /** @throws {DataError} that names the file, if one is missing or damaged. */
+  load(path: string, source: FormatSource): Promise<ImageDataset>;
+}

@@ -1,0 +1,47 @@
+import { readdir, stat } from "node:fs/promises";
+import { generateEmbedded, type ImageDataset } from "../data/index.ts";
+import { DataError, UsageError } from "../errors.ts";
+import { defaultCacheFolder } from "./archiveCache.ts";
+import { cifar10Format, cifar100Format } from "./cifar.ts";
+import { imageArchiveFormat } from "./imageArchive.ts";
+import { imageFolderFormat } from "./imageFolder.ts";
+import type { ImageFormat, LoadOptions } from "./imageFormat.ts";
+import { latentsFormat } from "./latents.ts";
+import { mnistFormat } from "./mnist.ts";
+
+/** The formats that are recognised, the first that fits being taken. */
+const formats: ImageFormat[] = [cifar10Format, cifar100Format, mnistFormat, imageFolderFormat, imageArchiveFormat, latentsFormat];
+
+/** Makes a format of one's own known; it is asked before the others. @throws {UsageError} if there is one of this name. */
+export function addImageFormat(format: ImageFormat): void {
+  const { name } = format;
+  if (formats.some((one) => one.name === name)) throw new UsageError("nameTaken", { name }, `There is an image format "${name}" already.`);
+  formats.unshift(format);
+}
+
+/**
+ * Reads a data set whose format is recognised by what is there; `embedded` is generated.
+ *
+ * @throws {DataError} if the path is missing, nothing is recognised, or a file is damaged.
+ */
+export async function loadImages(
+  path: string,
+  { onProgress, cacheFolder = defaultCacheFolder() }: LoadOptions = {},
+): Promise<ImageDataset> {
+  if (path === "embedded") return generateEmbedded();
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new DataError("noData", { path }, `There is no data at ${path}. Give ${accepted()}.`, { cause });
+  });
+  const files = info.isFile() ? undefined : await readdir(path);
+  const format = formats.find((one) => one.recognises(path, files));
+  if (format !== undefined) return format.load(path, { onProgress, cacheFolder, files: files ?? [] });
+  const what =
+    files === undefined
+      ? `${path} is a file of unknown format`
+      : `${path} holds no known data set (first files: ${files.slice(0, 3).join(", ") || "none"})`;
+  throw new DataError("unknownFormat", { path, ...(files && { files: files.slice(0, 5) }) }, `${what}. Give ${accepted()}.`);
+}
+
+function accepted(): string {
+  return [...formats.map(({ description }) => description), "or the word embedded"].join(", ");
+}

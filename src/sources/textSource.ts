@@ -1,0 +1,169 @@
+import { createReadStream } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { cutAfter } from "../data/index.ts";
+import { DataError } from "../errors.ts";
+
+/** Some text of a document, in order; the last piece of a document says so. */
+export interface TextPiece {
+  readonly text: string;
+  readonly endsDocument: boolean;
+  /** Where the piece starts in its file, in characters. */
+  readonly at: number;
+  /** How far reading is, from 0 to 1. */
+  readonly done: number;
+}
+
+/** What text is read from. */
+export interface TextSource {
+  /** Path, size and time of every file: when one changes, so does the text. */
+  readonly identity: string;
+  /** Whether there may be more than one document. */
+  readonly hasDocuments: boolean;
+  pieces(): AsyncGenerator<TextPiece>;
+}
+
+/** Characters that are held at once, about. */
+const pieceLength = 2 ** 16;
+
+/**
+ * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` file has one in each line, `{"text": "…"}`, and a folder one in each of its `.txt` files, in the order of their names.
+ *
+ * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or a line no such object.
+ */
+export async function openText(path: string): Promise<TextSource> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new DataError("noData", { path }, `There is no text at ${path}. Give a file of UTF-8 text with --data.`, { cause });
+  });
+  const files = info.isDirectory() ? await textFiles(path) : [path];
+  const sizes = await Promise.all(files.map(async (file) => ({ file, ...pick(await stat(file)) })));
+  const total = sizes.reduce((sum, { size }) => sum + size, 0);
+  return {
+    identity: JSON.stringify(sizes),
+    hasDocuments: files.length > 1 || path.endsWith(".jsonl"),
+    async *pieces() {
+      let before = 0;
+      for (const { file, size } of sizes) {
+        const within = (bytes: number): number => (before + bytes) / Math.max(1, total);
+        yield* file.endsWith(".jsonl") ? linesOf(file, within) : documentOf(file, within);
+        before += size;
+      }
+    },
+  };
+}
+
+function pick({ size, mtimeMs }: { size: number; mtimeMs: number }): { size: number; mtimeMs: number } {
+  return { size, mtimeMs };
+}
+
+async function textFiles(folder: string): Promise<string[]> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".txt")).sort();
+  if (files.length > 0) return files.map((name) => join(folder, name));
+  throw new DataError(
+    "noText",
+    { path: folder },
+    `${folder} has no .txt files. Give a file of UTF-8 text, a .jsonl file, or a folder of .txt files.`,
+  );
+}
+
+/** A whole file as one document; a line feed at its end is passed over. */
+async function* documentOf(file: string, done: (bytes: number) => number): AsyncGenerator<TextPiece> {
+  let rest = "";
+  let at = 0;
+  let share = 0;
+  for await (const { text, bytes } of decoded(file)) {
+    rest += text;
+    share = done(bytes);
+    for (let cut = cutAfter(rest, pieceLength); cut !== undefined; cut = cutAfter(rest, pieceLength)) {
+      yield { text: rest.slice(0, cut), endsDocument: false, at, done: share };
+      rest = rest.slice(cut);
+      at += cut;
+    }
+  }
+  yield { text: rest.replace(/\n$/, ""), endsDocument: true, at, done: share };
+}
+
+async function* linesOf(file: string, done: (bytes: number) => number): AsyncGenerator<TextPiece> {
+  let rest = "";
+  let line = 0;
+  let share = 0;
+  for await (const { text, bytes } of decoded(file)) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    share = done(bytes);
+    for (const one of lines) {
+      line++;
+      if (one.trim() !== "") yield { text: textOf(one, file, line), endsDocument: true, at: 0, done: share };
+    }
+  }
+  if (rest.trim() !== "") yield { text: textOf(rest, file, line + 1), endsDocument: true, at: 0, done: share };
+}
+
+function textOf(line: string, file: string, number: number): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    value = undefined;
+  }
+  const { text } = (value ?? {}) as { text?: unknown };
+  if (typeof text === "string") return text;
+  const message = `${file}, line ${number}: expected is an object with a text, {"text": "…"}.`;
+  throw new DataError("badLine", { file, line: number }, message);
+}
+
+/** A file's text in chunks, with how many bytes were read. */
+async function* decoded(file: string): AsyncGenerator<{ readonly text: string; readonly bytes: number }> {
+  let carry: Uint8Array = new Uint8Array();
+  let bytes = 0;
+  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
+    const all = Buffer.concat([carry, chunk as Buffer]);
+    const whole = completeEnd(all);
+    const start = bytes - carry.length;
+    bytes += (chunk as Buffer).length;
+    yield { text: decodeUtf8(all.subarray(0, whole), file, start), bytes };
+    carry = all.subarray(whole);
+  }
+  if (carry.length > 0) yield { text: decodeUtf8(carry, file, bytes - carry.length), bytes };
+}
+
+/** Where the last whole sequence of UTF-8 ends. */
+function completeEnd(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte < 0x80) break;
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
+}
+
+function decodeUtf8(bytes: Uint8Array, path: string, start: number): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    const at = start + firstInvalidByte(bytes);
+    throw new DataError("notUtf8", { path, at }, `${path} is no UTF-8: byte ${at} does not fit. Convert it, e.g. with iconv.`, { cause });
+  }
+}
+
+/** Where the first sequence that is no UTF-8 starts, by halving: whole text before it can be decoded. */
+function firstInvalidByte(bytes: Uint8Array): number {
+  let [low, high] = [0, bytes.length];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (isUtf8(bytes.subarray(0, middle), true)) low = middle;
+    else high = middle - 1;
+  }
+  // A sequence that was begun and not ended counts as whole in a stream: back to its start.
+  while (!isUtf8(bytes.subarray(0, low), false)) low--;
+  return low;
+}
+
+function isUtf8(bytes: Uint8Array, stream: boolean): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream });
+    return true;
+  } catch {
+    return false;
+  }
+}
