@@ -63,7 +63,20 @@ describe("mixer.mjs: a model of one's own", () => {
 test("local-loss.mjs: a method of one's own trains, its units in order, in under 80 lines", async () => {
   const path = join(folder, "local-loss");
   const words = ["train", "vit", "--method", "local-loss", "--groups", "3", "--width", "64", "--layers", "6", "--patch", "8"];
-  const { code, stdout } = await dblocks("local-loss.mjs", ...words, "--run", path, "--epochs", "2", "--lr", "0.003", "--augment", "none");
+  const { code, stdout } = await dblocks(
+    "local-loss.mjs",
+    ...words,
+    "--run",
+    path,
+    "--epochs",
+    "4",
+    "--batch",
+    "32",
+    "--lr",
+    "0.003",
+    "--augment",
+    "none",
+  );
   expect(code).toBe(0);
   const alone = [...stdout.matchAll(/group-(\d) alone ([\d.]+) %/g)].map(([, , share]) => Number(share));
   expect(alone).toHaveLength(3);

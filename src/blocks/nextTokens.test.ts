@@ -308,12 +308,10 @@ async function learnedLikelihoods(method: LanguageModel): Promise<Readonly<Recor
 describe.each([
   ["end to end", () => nextToken(network)],
   ["in blocks", () => inBlocks()],
-  ["in stacked blocks", () => inBlocks({ context: "stacked" })],
   [
     "in turn on the whole network",
     () => inBlocks({ context: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "next-token" } }),
   ],
-  ["in blocks with scheduled sampling", () => inBlocks({ scheduledSampling: 0.5 })],
 ] as const)("trained %s on a small language", (_, build) => {
   test("every likelihood comes near to the language's entropy", async () => {
     const method = build();
