@@ -1,15 +1,161 @@
 /**
- * The first door of diffusion-blocks: networks, methods, training and inference. Runs, processes and studies are in
- * "diffusion-blocks/node".
+ * The first door of diffusion-blocks: networks, methods, training and inference, in Node, a browser or a worker. Runs, data from disk, processes
+ * and studies are in "diffusion-blocks/node".
  */
-export * from "./baselines/index.ts";
-export * from "./blocks/index.ts";
-export * from "./data/index.ts";
-export * from "./define/index.ts";
-export * from "./diffusion/index.ts";
+
+export type * from "./baselines/index.ts";
+export {
+  contrastiveForwardForward,
+  endToEnd,
+  forwardForward,
+  greedy,
+  nextToken,
+  noPropBackprop,
+  noPropContinuous,
+  noPropDiscrete,
+  noPropFlow,
+  recurrent,
+  shallowLanguageTwin,
+  shallowTwin,
+  twinEnsemble,
+} from "./baselines/index.ts";
+export type * from "./blocks/index.ts";
+export {
+  convert,
+  convertImages,
+  convertLanguage,
+  convertMasked,
+  convertRecurrent,
+  createTargets,
+  defaultTokenSampling,
+  orthonormalRows,
+} from "./blocks/index.ts";
+export type * from "./data/index.ts";
+export {
+  augmentations,
+  byteTokenizer,
+  channelStatistics,
+  encodeAnimation,
+  encodePngGrid,
+  generateEmbedded,
+  testBatches,
+  text8Tokenizer,
+  textBatches,
+  textDataset,
+  tokenizerFromJson,
+  tokenizerOf,
+  trainBatches,
+  unigramEntropy,
+} from "./data/index.ts";
+export type * from "./define/index.ts";
+export {
+  anyConfigJsonSchema,
+  buildMethod,
+  checkOptions,
+  classifierKind,
+  classifierKinds,
+  configJsonSchema,
+  configSchema,
+  configVersion,
+  count,
+  defaultMethod,
+  defineMethod,
+  defineModel,
+  defineTask,
+  dropoutRate,
+  executionOptions,
+  flagsOf,
+  identityOf,
+  imageDenoiserKind,
+  maskedTokensKind,
+  nearest,
+  networkKind,
+  nextTokenKind,
+  noPropKind,
+  on,
+  option,
+  parseRunConfig,
+  partsFor,
+  plainClassifierKind,
+  positive,
+  presetPart,
+  Registry,
+  recurrentDepthKind,
+  resolveConfig,
+  share,
+  trainingOptions,
+  z,
+} from "./define/index.ts";
+export type * from "./diffusion/index.ts";
+export {
+  ancestral,
+  blockOfSigma,
+  blockOfTime,
+  classNoise,
+  denoisedEstimate,
+  dpmpp2m,
+  edmNoise,
+  equalLoss,
+  equiProbability,
+  equiProbabilityGrid,
+  euler,
+  eulerStep,
+  heun,
+  isNoisePartition,
+  karrasGrid,
+  keptShare,
+  levelsAt,
+  levelsOf,
+  logNormalNoise,
+  maskingPartition,
+  maskingTimes,
+  maskingWeight,
+  normalCdf,
+  normalQuantile,
+  partition,
+  partitionFromBoundaries,
+  partitionFromJSON,
+  partitionStrategies,
+  partitionToJSON,
+  precondition,
+  reverse,
+  samplers,
+  sampleSigmas,
+  samplingLevels,
+  softmaxOf,
+  startState,
+  uniformLogSigma,
+  uniformSigma,
+  withChurn,
+} from "./diffusion/index.ts";
 export * from "./errors.ts";
-export * from "./eval/index.ts";
-export * from "./inference/index.ts";
+export type * from "./eval/index.ts";
+export { FeatureStatistics, fid, frechetDistance, mauveOfHistograms, openFeatures } from "./eval/index.ts";
+export type * from "./inference/index.ts";
+export {
+  accuracyOf,
+  argMax,
+  cachedProgram,
+  classCounts,
+  classifyByDenoising,
+  continueTexts,
+  createPredictor,
+  defaultClassSampling,
+  defaultImageSampling,
+  denoiseImages,
+  drawImages,
+  drawMaskedText,
+  drawToken,
+  exactLikelihoods,
+  imageLevels,
+  imagesPerBatch,
+  KeyValueCache,
+  maskedBound,
+  overlappingText,
+  trainedClassifier,
+  trainedImageModel,
+  trainedTextModel,
+} from "./inference/index.ts";
 export {
   type BlocksPlan,
   type BudgetFit,
@@ -21,13 +167,93 @@ export {
   planUnit,
   planUnits,
 } from "./measure/index.ts";
-export * from "./models/index.ts";
-export * from "./nn/index.ts";
+export type * from "./models/index.ts";
+export {
+  autoregressive,
+  autoregressiveModel,
+  autoregressiveOptions,
+  dit,
+  ditModel,
+  ditOptions,
+  ditSizes,
+  maskedDiffusion,
+  maskedDiffusionModel,
+  maskedDiffusionOptions,
+  mlpClassifier,
+  mlpModel,
+  mlpOptions,
+  noPropCnn,
+  noPropCnnModel,
+  noPropCnnOptions,
+  noPropNetwork,
+  officialChoices,
+  recurrentDepth,
+  recurrentDepthModel,
+  recurrentDepthOptions,
+  vit,
+  vitModel,
+  vitOfficialCifar100,
+  vitOfficialTinyImageNet,
+  vitOptions,
+  vitPresets,
+} from "./models/index.ts";
+export type * from "./nn/index.ts";
+export {
+  adaLN,
+  adaLNZero,
+  causalAttention,
+  convolution,
+  defineModule,
+  dropout,
+  inChunks,
+  initializers,
+  layerNorm,
+  layerParameters,
+  linear,
+  mlp,
+  namedParameters,
+  noiseEmbedding,
+  patchEmbedding,
+  plainConditioning,
+  plainContext,
+  precedingTokens,
+  rmsNorm,
+  rotary,
+  selfAttention,
+  sinCosPositions,
+  standardNormal,
+  swiglu,
+  throughLayers,
+  trainingContext,
+  unpatchify,
+} from "./nn/index.ts";
 export { decodeModel, encodeModel, type OnnxGraph, type OnnxModel } from "./onnx/index.ts";
-export * from "./optim/index.ts";
+export type * from "./optim/index.ts";
+export { adamW, schedule, sgd } from "./optim/index.ts";
 export { fold, type Key, key } from "./random.ts";
 export { registry } from "./registry/index.ts";
 export { availableBackends, type Device, openDevice } from "./runtime/index.ts";
 export { classes, imageDataOptions, images, text } from "./tasks/index.ts";
 export * as tensor from "./tensor/index.ts";
-export * from "./train/index.ts";
+export type * from "./train/index.ts";
+export {
+  assignLayers,
+  classAccuracy,
+  createCaller,
+  createTrainer,
+  float32,
+  forwardCost,
+  independent,
+  int32,
+  interleaved,
+  memoryStore,
+  ownedParameters,
+  predictionProgram,
+  predictionValues,
+  restoreUnit,
+  saveUnit,
+  scheduleFor,
+  sequential,
+  standaloneUnit,
+  train,
+} from "./train/index.ts";

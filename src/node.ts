@@ -4,7 +4,19 @@ export { findPytorch, type PytorchProcess, startPytorch } from "./cluster/index.
 export { parseStrictJson } from "./formats/index.ts";
 export { benchCases, benchStepper, median, sgemmPeak, stepFlops } from "./measure/index.ts";
 export { type Cell, type Column, renderTable } from "./report/index.ts";
-export { CheckpointStore, exitCodeOf, exitCodes, folderStore, openRun, RunFolder } from "./run/index.ts";
+export {
+  bestCheckpoint,
+  type CheckpointEntry,
+  CheckpointStore,
+  exitCodeOf,
+  exitCodes,
+  folderStore,
+  type KeepRule,
+  keepBest,
+  keepEvery,
+  openRun,
+  RunFolder,
+} from "./run/index.ts";
 export * from "./runs/index.ts";
 export { availableBytes, cpuCount } from "./runtime/node.ts";
 export {

@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
@@ -11,7 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   random: [],
   formats: [],
   data: ["random"],
-  sources: ["data", "formats", "random"],
+  sources: ["data", "formats"],
   diffusion: ["random"],
   tensor: ["random"],
   onnx: ["tensor"],
@@ -25,11 +26,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   train: ["tensor", "onnx", "random", "nn", "optim", "runtime"],
   inference: ["tensor", "random", "nn", "diffusion", "data", "runtime", "train"],
   blocks: ["tensor", "random", "nn", "diffusion", "train", "inference"],
-  baselines: ["tensor", "random", "nn", "diffusion", "train", "inference"], // never blocks, and blocks never baselines
-  measure: ["tensor", "onnx", "random", "nn", "optim", "runtime", "train", "baselines"],
+  baselines: ["tensor", "random", "nn", "train", "inference"], // never blocks, and blocks never baselines
+  measure: ["tensor", "onnx", "nn", "optim", "runtime", "train"],
   verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
   define: ["nn", "train", "data", "diffusion", "inference", "report", "runtime"],
-  tasks: ["define", "data", "diffusion", "random", "report", "runtime", "train", "blocks", "inference"],
+  tasks: ["define", "data", "diffusion", "random", "report", "train", "blocks", "inference"],
   methods: ["define", "blocks", "baselines", "data", "diffusion", "random"],
   registry: ["define", "models", "methods"],
   cluster: [],
@@ -89,7 +90,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "train",
   ],
-  node: ["cluster", "data", "formats", "measure", "report", "run", "runs", "runtime", "sources", "studies", "verify"],
+  node: ["cluster", "formats", "measure", "report", "run", "runs", "runtime", "sources", "studies", "verify"],
   cli: ["index", "node"], // the command line is a user of the package's doors
 };
 
@@ -121,4 +122,45 @@ test("only src/runtime imports ONNX Runtime", () => {
     (file) => folderOf(file) !== "runtime" && importsOf(file).some((name) => name.startsWith("onnxruntime") || name === "#ort"),
   );
   expect(outside).toEqual([]);
+});
+
+/** Names that a file imports or exports as values; a module of types alone is not there when the program runs. */
+function valuesImportedBy(file: string): string[] {
+  const statements = readFileSync(join(root, file), "utf8").matchAll(
+    /^(?:import|export)\s+(?!type\b)(?:([^;"]*?)\s+from\s+)?"([^"]+)"|import\("([^"]+)"\)/gms,
+  );
+  return [...statements]
+    .filter(([, names]) => !/^\{(?:\s*type\s+[^,}]+,?)+\s*\}$/.test(names ?? ""))
+    .map(([, , path, dynamic]) => path ?? dynamic!);
+}
+
+test("the first door reaches no module of Node", () => {
+  const reached = new Map<string, string>();
+  const faults: string[] = [];
+  const visit = (file: string, from: string): void => {
+    if (reached.has(file)) return;
+    reached.set(file, from);
+    for (const name of valuesImportedBy(file)) {
+      if (name.startsWith("node:")) faults.push(`${file} (from ${from}) imports ${name}`);
+      if (name.startsWith(".")) visit(relative(root, join(root, dirname(file), name)), file);
+    }
+  };
+  visit("index.ts", "");
+  expect(reached.size).toBeGreaterThan(150);
+  expect(faults).toEqual([]);
+});
+
+test("nobody may import what nobody imports: the table is as narrow as the code", () => {
+  const used = new Map(Object.keys(mayImport).map((folder) => [folder, new Set<string>()]));
+  for (const file of sources)
+    for (const name of importsOf(file).filter((one) => one.startsWith(".")))
+      used.get(folderOf(file))?.add(folderOf(relative(root, join(root, file, "..", name))));
+  const unused = Object.entries(mayImport).flatMap(([folder, names]) =>
+    names.filter((name) => !used.get(folder)!.has(name)).map((name) => `${folder} > ${name}`),
+  );
+  expect(unused).toEqual([]);
+});
+
+test("the picture of the architecture has every room", () => {
+  execFileSync(process.execPath, [join(root, "../scripts/architecture.mjs"), "--check"]);
 });

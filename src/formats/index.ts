@@ -1,13 +1,9 @@
 /** File formats as bytes: nothing here touches a disk, so all of it works in a browser. */
-export { crc32c } from "./crc32c.ts";
 export {
   asFloat32,
   asFloat64,
   asInt,
-  byteLengthOf,
-  bytesPerElement,
   layoutSafetensors,
-  maxHeaderBytes,
   type NamedArray,
   type PlacedTensor,
   parseHeader,

@@ -2,5 +2,4 @@
 export { blocks } from "./blocks.ts";
 export { endToEnd, shallowTwinMethod, twinEnsembleMethod } from "./endToEnd.ts";
 export { contrastiveMethod, forwardForwardMethod, greedyMethod } from "./layerwise.ts";
-export { noiseOptions, partitionOptions } from "./noiseOptions.ts";
 export { backprop, noPropCT, noPropDT, noPropFM } from "./noProp.ts";

@@ -11,9 +11,9 @@ export {
 } from "./checkpoint.ts";
 export { configHash, differingKeys } from "./config.ts";
 export { type ExitCodes, exitCodeOf, exitCodes } from "./exitCodes.ts";
-export { type FileSystem, type OpenFile, writeAtomic } from "./fileSystem.ts";
+export type { FileSystem, OpenFile } from "./fileSystem.ts";
 export { type FolderStoreOptions, folderStore, savedState } from "./folderStore.ts";
-export { MetricsLog, type MetricsOptions, parseMetrics, readMetrics } from "./metrics.ts";
-export { claimOwnership, type Owner } from "./owner.ts";
+export type { MetricsOptions } from "./metrics.ts";
+export type { Owner } from "./owner.ts";
 export { openRun, RunFolder } from "./runFolder.ts";
 export type { SavedTensor } from "./safetensorsFile.ts";

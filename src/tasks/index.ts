@@ -1,8 +1,8 @@
 /** What runs are for: their data, and how what was trained is evaluated and shown. */
-export { accuracyText, classes, percent } from "./classes.ts";
+export { classes, percent } from "./classes.ts";
 export type { ClassEvaluation } from "./evaluateClasses.ts";
 export type { ImageEvaluation } from "./evaluateImages.ts";
 export type { TextBits, TextEvaluation } from "./evaluateText.ts";
 export { type ImageDataOptions, imageDataOptions, sampleSheet } from "./imageData.ts";
 export { images } from "./images.ts";
-export { bitsText, text } from "./text.ts";
+export { text } from "./text.ts";

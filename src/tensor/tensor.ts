@@ -2,7 +2,7 @@ import { ShapeError } from "../errors.ts";
 import type { Key } from "../random.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import type { Shape, TensorType } from "./shape.ts";
-import { sameShape, showShape, sizeOf } from "./shape.ts";
+import { showShape, sizeOf } from "./shape.ts";
 import { userLine } from "./userLine.ts";
 
 /** How the initial values of a parameter are made; a pure function of the key. */
@@ -279,12 +279,4 @@ export type Operand = Tensor | number;
 
 export function toTensor(operand: Operand): Tensor {
   return typeof operand === "number" ? scalar(operand) : operand;
-}
-
-export function expectDType(inputs: readonly Tensor[], dtype: DType, fail: (problem: string) => never): void {
-  for (const input of inputs) if (input.dtype !== dtype) fail(`takes ${dtype}, got ${input.dtype}.`);
-}
-
-export function expectSameShape(a: Shape, b: Shape, what: string, fail: (problem: string) => never): void {
-  if (!sameShape(a, b)) fail(`${what} ${showShape(a)} and ${showShape(b)} differ.`);
 }

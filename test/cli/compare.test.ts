@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { data, dblocks, folder, type Outcome, small } from "../support/cli.ts";
+import { data, dblocks, folder, type Outcome, records, small } from "../support/cli.ts";
 
 describe("compare", () => {
   const compare = (run: string, ...more: string[]): Promise<Outcome> =>
@@ -57,7 +57,11 @@ describe("compare", () => {
   });
 
   test("reproduce prints a table of the paper with the published figures beside ours", async () => {
-    const sizes = ["--data", data, "--batch", "20", "--epochs", "1", "--threads", "1", "--seeds", "1"];
+    const few = join(folder, "few");
+    mkdirSync(few);
+    writeFileSync(join(few, "data_batch_1.bin"), records(20, 1));
+    writeFileSync(join(few, "test_batch.bin"), records(10, 2));
+    const sizes = ["--data", few, "--batch", "10", "--epochs", "1", "--threads", "1", "--seeds", "1"];
     const noProp = ["--denoising-steps", "2", "--inference-steps", "20"];
     const { stdout, code } = await dblocks("reproduce", "noprop", ...sizes, ...noProp, "--run", join(folder, "reproduced"));
     expect(code).toBe(0);

@@ -16,7 +16,6 @@ describe("language models", () => {
 
   test.each([
     ["autoregressive", "language-own", ["--layers", "4", "--blocks", "2"], ["blocks together", "block 0", "block 1", "diffusion"]],
-    ["autoregressive", "language-stacked", ["--layers", "4", "--blocks", "2", "--context", "stacked"], ["block 1", "block 0", "diffusion"]],
     [
       "autoregressive",
       "language-turns",
