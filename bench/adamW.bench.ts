@@ -1,7 +1,10 @@
 import { bench, describe } from "vitest";
 import { type AdamWStep, allocateArena, referenceKernels } from "../src/optim/kernels/index.ts";
 
-/** One AdamW step over 5 and 20 million parameters: WebAssembly SIMD against plain JavaScript. Run: npx vitest bench --run bench/adamW.bench.ts */
+/**
+ * One AdamW step over 5 and 20 million parameters: WebAssembly SIMD against plain JavaScript. Run: npx vitest bench
+ * --run bench/adamW.bench.ts
+ */
 const step: AdamWStep = {
   learningRate: 1e-3,
   beta1: 0.9,

@@ -1,6 +1,6 @@
 /**
- * The first door of diffusion-blocks: networks, methods, training and inference, in Node, a browser or a worker. Runs, data from disk, processes
- * and studies are in "diffusion-blocks/node".
+ * The first door of diffusion-blocks: networks, methods, training and inference, in Node, a browser or a worker.
+ * Runs, data from disk, processes and studies are in "diffusion-blocks/node".
  */
 
 export type * from "./baselines/index.ts";

@@ -14,9 +14,10 @@ import { type Check, checkOwnership, verifyRun } from "../src/verify/index.ts";
 import { tinyBatch, tinyVit } from "./support/tiny.ts";
 
 /**
- * A problem in which each block can work on its own noise range only: below sigma 0.05 the noisy label tells the class, and a head that reads
- * cOut F + cSkip z hears next to nothing of the image; above it the image alone tells the class. A block that is asked in the other's range
- * guesses. Every function of a program with the ranges in the wrong order may pass its own tests; this path does not.
+ * A problem in which each block can work on its own noise range only: below sigma 0.05 the noisy label tells the
+ * class, and a head that reads cOut F + cSkip z hears next to nothing of the image; above it the image alone tells
+ * the class. A block that is asked in the other's range guesses. Every function of a program with the ranges in the
+ * wrong order may pass its own tests; this path does not.
  */
 const cut = partitionFromBoundaries({ boundaries: [80, 0.05, 0.002], noise: edmNoise });
 const [numClasses, steps, batchSize, testSize] = [10, 240, 32, 200];

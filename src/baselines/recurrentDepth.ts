@@ -30,8 +30,10 @@ export interface RecurrentTraining {
 }
 
 /**
- * Training of recurrent depth as published (Geiping et al. 2025): p recurrences in a step, p − 1 ~ Poisson(rate), the rate log-normal with the wanted mean and a deviation of 1/2 in the logarithm; the gradient goes
- * back through the last eight. The state before those is made without gradient before the step (`prepare`); p is at least eight, as it is anyway 99 times in 100.
+ * Training of recurrent depth as published (Geiping et al. 2025): p recurrences in a step, p − 1 ~ Poisson(rate), the
+ * rate log-normal with the wanted mean and a deviation of 1/2 in the logarithm; the gradient goes back through the
+ * last eight. The state before those is made without gradient before the step (`prepare`); p is at least eight, as it
+ * is anyway 99 times in 100.
  *
  * @see Geiping et al. 2025 (arXiv 2502.05171)
  */

@@ -79,8 +79,9 @@ export interface DiffusionBlocks extends Classifier, ClassDenoiser {
 }
 
 /**
- * Cuts a classifier into blocks that learn alone: layers in order, block 0 with the first layers and the highest noise; each block denoises y + σε, y being
- * the embedding of the class, for σ in its own range, with noise conditioning by adaLN.
+ * Cuts a classifier into blocks that learn alone: layers in order, block 0 with the first layers and the highest
+ * noise; each block denoises y + σε, y being the embedding of the class, for σ in its own range, with noise
+ * conditioning by adaLN.
  *
  * @throws {PartitionError} if the layers cannot be assigned.
  * @see DiffusionBlocks (arXiv 2506.14202), Section 3.

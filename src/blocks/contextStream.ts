@@ -44,7 +44,7 @@ export interface Pass {
 
 export const plainPass: Pass = { base: plainContext };
 
-/** Which tokens attend to which, of both streams. In each layer the context stream goes first. */
+/** Attention patterns of both streams. In each layer the context stream goes first. */
 export interface StreamPatterns {
   readonly context: PatternOf;
   /** Estimates attend to the keys and values of the context stream in the same layer. */
@@ -65,8 +65,10 @@ export interface StreamOptions {
 }
 
 /**
- * Some of a network's layers as a denoiser of the next token's embedding, by two streams through the same layers: clean tokens (the context stream), and estimates of those that come next. Two
- * passes rather than one over a sequence of twice the length: no score is computed that the mask would hide, and the context stream of the last layer ends at its keys and values.
+ * Some of a network's layers as a denoiser of the next token's embedding, by two streams through the same layers:
+ * clean tokens (the context stream), and estimates of those that come next. Two passes rather than one over a
+ * sequence of twice the length: no score is computed that the mask would hide, and the context stream of the last
+ * layer ends at its keys and values.
  *
  * @see DiffusionBlocks (arXiv 2506.14202), Appendix E.4.
  */
@@ -149,7 +151,7 @@ export class ContextStreamBlock {
     );
   }
 
-  /** How many logits there are of these tokens. */
+  /** Number of logits of these tokens. */
   private logitsOf(tokens: Tensor): number {
     return tokens.shape[0]! * tokens.shape[1]! * this.options.vocabSize;
   }

@@ -14,10 +14,10 @@ import {
 
 /** A network in the sections that blocks are cut from. The names of stem and head parts begin the paths of their parameters. */
 export interface Sections<Stem extends Parts, Head extends Parts> {
-  /** What embeds inputs and noise levels: shared under the policies `frozen` and `together`. */
+  /** Embeddings of inputs and noise levels: shared under the policies `frozen` and `together`. */
   readonly stem: Stem;
   readonly layers: readonly Layer[];
-  /** What answers: shared under the policy `together`. */
+  /** The head: shared under the policy `together`. */
   readonly head: Head;
 }
 
@@ -27,9 +27,9 @@ export interface Block<Stem extends Parts, Head extends Parts> extends Sections<
   readonly range: readonly [first: number, end: number];
 }
 
-/** How layers are divided among blocks. */
+/** Options of dividing layers among blocks. */
 export interface CutOptions {
-  /** How many layers each block gets; equal shares by default. */
+  /** Number of layers of each block; equal shares by default. */
   readonly layersPerBlock?: readonly number[] | undefined;
   /** `owned` by default. */
   readonly shared?: SharedPolicy | undefined;
@@ -43,11 +43,11 @@ export interface Cut<Stem extends Parts, Head extends Parts> extends CutOptions 
   build(): Sections<Stem, Head>;
   /** Class embeddings that all blocks use. */
   readonly targets?: TargetTable;
-  /** How often a sample passes through each layer in a step, 1 by default. */
+  /** Passes of a sample through each layer in a step, 1 by default. */
   readonly evaluationsPerLayer?: number;
   /** The parts of the stem that a block uses, all by default. */
   usedStem?(stem: Stem, block: number): Parts;
-  /** What a block's step reads of other blocks, nothing by default. */
+  /** The parts of other blocks that a step reads, none by default. */
   readonly passageOf?: PassageOf | undefined;
 }
 
@@ -60,10 +60,11 @@ export interface BlocksOf<Stem extends Parts, Head extends Parts> {
 }
 
 /**
- * Cuts a network into blocks: layers in order, block 0 with the first; stem and head shared by the policy. Unit b is `block-b`; its parameters are
- * `block-b/…` or, shared, `shared/…`.
+ * Cuts a network into blocks: layers in order, block 0 with the first; stem and head shared by the policy. Unit b is
+ * `block-b`; its parameters are `block-b/…` or, shared, `shared/…`.
  *
- * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if blocks that read others share what goes on learning.
+ * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if blocks that read others share what goes
+ *   on learning.
  * @see DiffusionBlocks (arXiv 2506.14202), Section 3.1.
  */
 export function cut<Stem extends Parts, Head extends Parts>({

@@ -22,7 +22,10 @@ import type { OwnedLayers } from "./sharing.ts";
 export interface ImageDenoiserOptions extends CutOptions {
   readonly partition: Partition;
   readonly lossWeighting?: LossWeighting;
-  /** Share of the training images whose class is hidden, so that the network also learns to do without: for classifier-free guidance (Ho & Salimans 2022). */
+  /**
+   * Share of the training images whose class is hidden, so that the network also learns to do without: for
+   * classifier-free guidance (Ho & Salimans 2022).
+   */
   readonly labelDropout?: number;
   /** Gate of the residual branches at initialisation: 0 makes each layer the identity (DiT), 1 the plain layer. */
   readonly initialGate?: 0 | 1;
@@ -42,8 +45,9 @@ export interface ImageDenoiser extends TrainingMethod, ImageGenerator {
 }
 
 /**
- * Cuts a diffusion network into blocks that learn alone: block b denoises y + σε for σ in its own range, D = cSkip z + cOut F(cIn z; cNoise, label), with
- * the loss E[w(σ) mean (D − y)²] over pixels. With B = 1 and no overlap this is EDM training (Karras et al. 2022) of the whole network.
+ * Cuts a diffusion network into blocks that learn alone: block b denoises y + σε for σ in its own range, D = cSkip z
+ * + cOut F(cIn z; cNoise, label), with the loss E[w(σ) mean (D − y)²] over pixels. With B = 1 and no overlap this is
+ * EDM training (Karras et al. 2022) of the whole network.
  *
  * @throws {PartitionError} if the layers cannot be assigned.
  * @see DiffusionBlocks (arXiv 2506.14202), Section 5.2.

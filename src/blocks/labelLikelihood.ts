@@ -2,9 +2,9 @@ import { add, div, matmul, square, type Tensor } from "../tensor/index.ts";
 import type { Targets } from "./targets.ts";
 
 /**
- * Whether a block is given what the noisy target says of the class. `learned`: the network finds out. `exact`: z = e_k + σε has the known log-likelihood
- * z·e_k/σ² (rows of one length), which is added to the logits; since z and the input are independent given the class,
- * the network's own part is then left with what the *input* says.
+ * Whether a block is given what the noisy target says of the class. `learned`: the network finds out. `exact`: z =
+ * e_k + σε has the known log-likelihood z·e_k/σ² (rows of one length), which is added to the logits; since z and the
+ * input are independent given the class, the network's own part is then left with what the *input* says.
  */
 export type LabelLikelihood = "learned" | "exact";
 

@@ -30,7 +30,10 @@ export function drawsSigma({ source }: Tensor): boolean {
   return source?.kind === "random" && (source.sampler as Partial<LevelSampler>).level === "sigma";
 }
 
-/** Levels drawn anew at each step from the training noise within `range`, one stratum for each sample. Scalings are computed on the host, in float64. */
+/**
+ * Levels drawn anew at each step from the training noise within `range`, one stratum for each sample. Scalings are
+ * computed on the host, in float64.
+ */
 export function drawnLevels(key: Key, noise: LogNormalNoise, range: SigmaRange, batchSize: number): BatchLevels {
   return columns((name) => {
     const fill = (out: HostArray, stepKey: Key): void => {

@@ -34,8 +34,8 @@ export interface MaskedTextOptions extends CutOptions {
   /** Gate of the residual branches at initialisation. */
   readonly initialGate?: 0 | 1;
   /**
-   * `own`: each block embeds the tokens itself. `stacked`: it starts from the features of the finished blocks before it, which are evaluated at the nearest
-   * times that they know; the last one has all layers.
+   * `own`: each block embeds the tokens itself. `stacked`: it starts from the features of the finished blocks before
+   * it, which are evaluated at the nearest times that they know; the last one has all layers.
    */
   readonly context?: "own" | "stacked";
 }
@@ -54,11 +54,13 @@ interface Times {
 }
 
 /**
- * Cuts a masked diffusion model into blocks that learn alone: block b is trained at times of its own range only. Its loss is the part of the bound of the
- * likelihood that lies there, by its density, E_t[−α′(t)/(1 − α(t)) Σ_masked CE]/length; the bound of the whole is their mean by the widths of the ranges.
- * Times in a batch are antithetic. With one block and no overlap it is MD4 (Shi et al. 2024).
+ * Cuts a masked diffusion model into blocks that learn alone: block b is trained at times of its own range only. Its
+ * loss is the part of the bound of the likelihood that lies there, by its density, E_t[−α′(t)/(1 − α(t)) Σ_masked
+ * CE]/length; the bound of the whole is their mean by the widths of the ranges. Times in a batch are antithetic. With
+ * one block and no overlap it is MD4 (Shi et al. 2024).
  *
- * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if stacked blocks share what goes on learning.
+ * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if stacked blocks share what goes on
+ *   learning.
  * @see DiffusionBlocks (arXiv 2506.14202), Appendix D.
  */
 export function convertMasked(architecture: TokenArchitecture, options: MaskedTextOptions): MaskedText {

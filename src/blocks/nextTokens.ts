@@ -210,7 +210,7 @@ interface Reading {
 }
 
 /**
- * What a step reads of other blocks: of those before, one forward pass where streams are stacked, and two of a reverse process; of those
+ * Parts of other blocks that a step reads: of those before, one forward pass where streams are stacked, and two of a reverse process; of those
  * behind, where the next-token loss is taken behind them, a pass forward and back without the gradients of their own parameters.
  */
 function passageOf({ isStacked, isThrough, isSampled, numBlocks }: Reading): PassageOf | undefined {

@@ -64,10 +64,10 @@ export interface RecurrentBlock extends LanguageModel, TokenDenoiser<RecurrentDe
 }
 
 /**
- * Recurrent depth as denoising: the state is a noisy embedding of the next token, a recurrence is one estimate of it, and a training step is
- * one pass at one noise level instead of some thirty recurrences. Position i holds the embedding of the tokens up to it and z of the next:
- * the other z that it sees are of tokens that it knows, so that no second stream is needed. A step from one estimate to the next is that of
- * the sampler, Euler's by default.
+ * Recurrent depth as denoising: the state is a noisy embedding of the next token, a recurrence is one estimate of it,
+ * and a training step is one pass at one noise level instead of some thirty recurrences. Position i holds the
+ * embedding of the tokens up to it and z of the next: the other z that it sees are of tokens that it knows, so that
+ * no second stream is needed. A step from one estimate to the next is that of the sampler, Euler's by default.
  *
  * @see DiffusionBlocks (arXiv 2506.14202), Appendices B and E.5.
  */

@@ -31,8 +31,9 @@ export interface ScheduledShare {
 }
 
 /**
- * Scheduled sampling (Bengio et al. 2015) over noise levels: a share of the texts of a batch start from the state `reached` by the finished blocks before, at the noisy end of the block's range, in
- * the place of true embeddings with noise.
+ * Scheduled sampling (Bengio et al. 2015) over noise levels: a share of the texts of a batch start from the state
+ * `reached` by the finished blocks before, at the noisy end of the block's range, in the place of true embeddings
+ * with noise.
  */
 export function withReachedStates({ z, levels }: NoisyBatch, { share, key, partition, block }: ScheduledShare): NoisyBatch {
   const batchSize = z.shape[0]!;

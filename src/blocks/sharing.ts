@@ -3,7 +3,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { independent, interleaved, sequential, type Unit, type UnitOrder } from "../train/index.ts";
 
 /**
- * What blocks have in common besides the constants. `owned`: nothing, each block has its own stem, noise embedding and head.
+ * Parameters that blocks share. `owned`: nothing, each block has its own stem, noise embedding and head.
  * `frozen`: one stem and noise embedding, at their initial values, never trained. `averageEvery`: owned, and averaged over the
  * blocks every K rounds. `together`: one stem, noise embedding and head, updated at every step of every block, as the official code does.
  */
@@ -32,7 +32,7 @@ export interface TargetTable {
 
 type Entry = readonly [path: string, tensor: Tensor];
 
-/** What one block updates and reads under a policy. */
+/** The unit of a block under a policy. */
 export function blockUnit(
   block: number,
   { parameters, numLayers }: OwnedLayers,
@@ -68,7 +68,7 @@ export function blockUnit(
   }
 }
 
-/** What a block's step reads of another block. */
+/** The part of another block that a step reads. */
 export interface Passage {
   /** Layer evaluations for each of its layers. */
   readonly evaluationsPerLayer: number;

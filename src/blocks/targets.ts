@@ -2,7 +2,7 @@ import { initializers } from "../nn/index.ts";
 import { key } from "../random.ts";
 import { constant, l2Normalize, mul, parameter, type Tensor } from "../tensor/index.ts";
 
-/** How classes become vectors: fixed orthonormal rows (the same for all blocks, no training), or a learned table. */
+/** Embeddings of classes: fixed orthonormal rows (the same for all blocks, no training), or a learned table. */
 export type TargetEmbedding = "orthonormal" | "learned";
 
 /** The embedding of the classes, rows of length `scale`: what noise is added to. */

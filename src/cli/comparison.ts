@@ -6,7 +6,7 @@ import { watchInterruption } from "./interruption.ts";
 import { print, printJson, say, shellCommand } from "./output.ts";
 import { number, positiveNumber } from "./words.ts";
 
-/** How images are judged, for models that make some. */
+/** Options of judging images, for models that make some. */
 export function withFidOptions(command: Command): Command {
   return command
     .option("--features <file>", "an ONNX file from images to features, for FID (see dblocks features)")

@@ -1,4 +1,4 @@
-/** What a command is made from: the words behind its name, of which some have options that depend on them. */
+/** The words behind the name of a command: some commands have options that depend on them. */
 export interface CommandContext {
   readonly words: readonly string[];
   /** Arguments that every process of a run needs: plugins. */

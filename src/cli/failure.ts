@@ -11,7 +11,7 @@ export function exitCodeOfError(error: unknown): number {
   return code === exitCodes.neverWorks ? exitCodes.failed : code;
 }
 
-/** What an error is explained by. */
+/** Context by which an error is explained. */
 export interface ErrorContext {
   readonly run: NamedRun | undefined;
   readonly registry: Registry;

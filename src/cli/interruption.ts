@@ -1,15 +1,21 @@
 import { exitCodes } from "../node.ts";
 
-/** How a process that was told to stop ends after saving: with 130 after Ctrl-C, 143 after SIGTERM, and 75, please requeue, after SIGUSR1 or 2. */
+/**
+ * Exit codes of a process that was told to stop, after saving: with 130 after Ctrl-C, 143 after SIGTERM, and 75, please
+ * requeue, after SIGUSR1 or 2.
+ */
 const exitCodeOfSignal = { SIGINT: 130, SIGTERM: exitCodes.terminated, SIGUSR1: exitCodes.requeue, SIGUSR2: exitCodes.requeue } as const;
 
-/** A terminal sends Ctrl-C to a whole group of processes, and a parent passes it on: the same request within this time is not a second one. */
+/**
+ * A terminal sends Ctrl-C to a whole group of processes, and a parent passes it on: the same request within this time
+ * is not a second one.
+ */
 const sameRequestMs = 1000;
 
 export interface Interruption {
   /** Aborted by the first signal: finish the step, save, return. */
   readonly signal: AbortSignal;
-  /** What to exit with; undefined while nothing came. */
+  /** The exit code; undefined while nothing came. */
   exitCode(): number | undefined;
 }
 

@@ -8,7 +8,7 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-/** What people read while they wait: stderr. */
+/** Progress for people: stderr. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }

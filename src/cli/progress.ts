@@ -7,11 +7,11 @@ export interface ProgressOptions {
   /** Steps of each. */
   readonly steps: number;
   readonly samplesPerStep: number;
-  /** What a sample is called, in the plural. */
+  /** The name of samples, in the plural. */
   readonly samples: string;
 }
 
-/** What is shown of a step. */
+/** The numbers that are shown of a step. */
 export interface ShownStep {
   readonly step: number;
   readonly loss: number;
@@ -24,7 +24,7 @@ interface UnitProgress {
   accuracy: number;
 }
 
-/** What a stream must have for a progress line. */
+/** The part of a stream that a progress line needs. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   write(text: string): unknown;

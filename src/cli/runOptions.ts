@@ -134,7 +134,7 @@ export function describesRun(options: Readonly<Record<string, unknown>>, { flags
 }
 
 /**
- * What the options of a command say of a run: `base`, then --preset, --config, flags and --set, each over those before.
+ * The configuration that the options of a command give: `base`, then --preset, --config, flags and --set, each over those before.
  *
  * @throws {UsageError} for an assignment that is none.
  */
@@ -181,7 +181,7 @@ async function readConfigFile(file: string): Promise<ConfigPart> {
   throw new UsageError("badConfigFile", { file }, `--config ${file}: expected is a JSON object, such as --dry-run prints.`);
 }
 
-/** Says where an option belongs that a command does not have, and which one is near. */
+/** The message for an option that a command lacks: where it belongs, and the nearest one. */
 export function explainFlag(registry: Registry, run: NamedRun, flag: string): string {
   const key = allFlags(registry)
     .find((one) => one.flag === flag)

@@ -11,21 +11,21 @@ export interface PoolOptions {
   /** The script that each process runs, with Node's own executable. */
   readonly script: string;
   readonly tasks: readonly PoolTask[];
-  /** What a process says on stderr, line by line. */
+  /** Called with each line that a process writes to stderr. */
   readonly onLine: (name: string, line: string) => void;
   /** Passed on to every process as SIGINT: each saves and ends. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a process ended: its exit code, 128 + n for one that a signal ended, and what it wrote to stdout. */
+/** The end of a process: its exit code, 128 + n for one that a signal ended, and what it wrote to stdout. */
 export interface PoolResult {
   readonly code: number;
   readonly output: string;
 }
 
 /**
- * Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns how they ended, by name. None outlives this
- * process: each is told to end when it exits.
+ * Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns how they
+ * ended, by name. None outlives this process: each is ended when it exits.
  */
 export async function runPool({ script, tasks, onLine, signal }: PoolOptions): Promise<Record<string, PoolResult>> {
   const children = new Set<ChildProcess>();

@@ -21,8 +21,8 @@ export function findPytorch(): string | undefined {
 }
 
 /**
- * @param waitPolicy OMP_WAIT_POLICY of the process, or undefined for its default: PyTorch's two thread pools fight on few cores, and either can be the
- * kinder. ACTIVE is not offered: its threads spin while others are measured.
+ * @param waitPolicy OMP_WAIT_POLICY of the process, or undefined for its default: PyTorch's two thread pools fight on
+ *   few cores, and either can be the kinder. ACTIVE is not offered: its threads spin while others are measured.
  */
 export async function startPytorch(
   python: string,

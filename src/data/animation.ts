@@ -4,13 +4,16 @@ import { type ContactSheet, drawGrid, type Picture } from "./contactSheet.ts";
 export interface AnimationOptions extends ContactSheet {
   /** Of how many parts one is at work in each frame: a bar below the images has as many fields, and the field of that part is dark. */
   readonly parts: number;
-  /** How long each frame stands. */
+  /** Duration of each frame. */
   readonly milliseconds: number;
 }
 
 const barHeight = 8;
 
-/** An animated PNG that runs once and stays at its last frame; each frame shows images as {@link drawGrid} does. What knows no animation shows the first frame. */
+/**
+ * An animated PNG that runs once and stays at its last frame; each frame shows images as {@link drawGrid} does. What
+ * knows no animation shows the first frame.
+ */
 export function encodeAnimation(
   frames: readonly { readonly images: Uint8Array; readonly part: number }[],
   { parts, milliseconds, ...sheet }: AnimationOptions,

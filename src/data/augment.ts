@@ -5,8 +5,8 @@ import { createCanvas } from "./imageOperations.ts";
 import { randAugment } from "./randAugment.ts";
 
 /**
- * What training does to images: nothing; a mirroring half of the time; with it a random crop out of 4 pixels of black padding; or RandAugment
- * after those two.
+ * Augmentation of training images: none; a mirroring half of the time; with it a random crop out of 4 pixels of black
+ * padding; or RandAugment after those two.
  */
 export type Augmentation = "none" | "flip" | "flip-crop" | "randaugment";
 
@@ -18,15 +18,20 @@ export interface Normalisation {
   readonly std: readonly number[];
 }
 
-/** Writes image `item` to `out` from `offset` on, augmented by the draws of `key`, then normalised: (byte/255 - mean)/std, or (number - mean)/std. */
+/**
+ * Writes image `item` to `out` from `offset` on, augmented by the draws of `key`, then normalised: (byte/255 -
+ * mean)/std, or (number - mean)/std.
+ */
 export type ImageWriter = (out: Float32Array, offset: number, item: number, key: Key) => void;
 
 const padding = 4;
 
 /**
- * The way of a split's images into batches. The result depends on the image and the key alone; memory for the work is taken once, here.
+ * The way of a split's images into batches. The result depends on the image and the key alone; memory for the work is
+ * taken once, here.
  *
- * @throws {DataError} if mean or std do not have one value for each channel, or RandAugment is asked for images that are neither grey nor RGB.
+ * @throws {DataError} if mean or std do not have one value for each channel, or RandAugment is asked for images that
+ *   are neither grey nor RGB.
  */
 export function imageWriter(split: ImageSplit, augmentation: Augmentation, normalisation: Normalisation): ImageWriter {
   const { images, channels, height, width } = split;

@@ -9,7 +9,7 @@ export interface ContactSheet {
   readonly columns: number;
   /** Each pixel becomes a square of this side. */
   readonly scale: number;
-  /** White pixels between images and around them: 2 unless told. */
+  /** White pixels between images and around them: 2 by default. */
   readonly gap?: number;
 }
 

@@ -1,4 +1,4 @@
-/** What all images of a split have in common. */
+/** The size of all images of a split. */
 export interface ImageShape {
   readonly channels: number;
   readonly height: number;
@@ -17,7 +17,7 @@ export interface ImageDataset {
   readonly name: string;
   readonly classNames: readonly string[];
   readonly numClasses: number;
-  /** What an encoder made of images elsewhere: numbers to learn from, but nothing to look at. */
+  /** Whether these are latents of an encoder: numbers to learn from, but nothing to look at. */
   readonly isLatent?: boolean;
   /** Of pixels in [0, 1], or of latent numbers, for each channel: what normalisation subtracts and divides by. */
   readonly mean: readonly number[];
@@ -26,9 +26,9 @@ export interface ImageDataset {
   readonly test: ImageSplit;
 }
 
-/** What a trained model must know of its images. */
+/** The part of a data set that a trained model keeps. */
 export interface ImageInfo {
-  /** How pixels become numbers: (x − mean)/std for each channel. */
+  /** Normalisation of pixels: (x − mean)/std for each channel. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly name: string;

@@ -4,7 +4,7 @@ import { channelStatistics } from "./statistics.ts";
 
 const size = 32;
 
-/** How far the pictures vary; distances are in units of half the image. */
+/** Variation of the pictures; distances are in units of half the image. */
 const variation = {
   /** The shape's radius. */
   radius: [0.55, 0.8],
@@ -70,9 +70,10 @@ export interface EmbeddedOptions {
 }
 
 /**
- * A set of 32×32 colour pictures that the library draws itself: ten line shapes in random pose, stroke width and colours, on a graded and
- * grainy background. Picture i of a split is a function of (seed, split, i). A linear classifier of the pixels gets less than a fifth of the
- * test pictures right, because strokes are brighter or darker than their background by chance; a small vision transformer gets nearly all.
+ * A set of 32×32 colour pictures that the library draws itself: ten line shapes in random pose, stroke width and
+ * colours, on a graded and grainy background. Picture i of a split is a function of (seed, split, i). A linear
+ * classifier of the pixels gets less than a fifth of the test pictures right, because strokes are brighter or darker
+ * than their background by chance; a small vision transformer gets nearly all.
  */
 export function generateEmbedded({ seed = 0, train = 4000, test = 1000 }: EmbeddedOptions = {}): ImageDataset {
   const root = fold(key(seed), "embedded images");
@@ -173,7 +174,10 @@ function distance(lines: Lines, x: number, y: number): number {
   return Math.sqrt(nearest);
 }
 
-/** A dark and a bright colour, the bright one moved towards white until the brightness differs enough; strokes are bright half of the time. */
+/**
+ * A dark and a bright colour, the bright one moved towards white until the brightness differs enough; strokes are
+ * bright half of the time.
+ */
 function colours(u: Float32Array): readonly [readonly number[], readonly number[]] {
   const dark = [0.6 * u[0]!, 0.6 * u[1]!, 0.6 * u[2]!];
   const brightness = (colour: readonly number[]): number => colour.reduce((sum, c) => sum + c, 0) / 3;

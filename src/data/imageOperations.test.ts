@@ -31,7 +31,8 @@ const digest = (pixels: Uint8Array): string => createHash("sha256").update(pixel
 
 // Pillow 12.3.0 on the same picture, amounts of torchvision's RandAugment at magnitude 9: SHA-256 of the planes, RGB and grey.
 //   shears, translations: im.transform(im.size, AFFINE, (1, ±0.09, 0, 0, 1, 0) and the like, NEAREST); rotate: im.rotate(±9, NEAREST)
-//   ImageEnhance.{Brightness,Color,Contrast,Sharpness}(im).enhance(1 ± 0.27); ImageOps.posterize(im, 7), solarize(im, 178.5), autocontrast, equalize
+//   ImageEnhance.{Brightness,Color,Contrast,Sharpness}(im).enhance(1 ± 0.27); ImageOps.posterize(im, 7), solarize(im,
+// 178.5), autocontrast, equalize
 const pillow: readonly [name: string, sign: 1 | -1, rgb: string, grey: string][] = [
   ["identity", 1, "9119ed141fdd", "0b93cff93a4c"],
   ["shearX", 1, "de409c3cfd46", "58a3dc8c46b1"],

@@ -16,7 +16,10 @@ import {
   translateY,
 } from "./imageOperations.ts";
 
-/** One of RandAugment's operations. `amount` is of the strength from 0 (none) to 1 (most) and changes its sign half of the time if `isSigned`. */
+/**
+ * One of RandAugment's operations. `amount` is of the strength from 0 (none) to 1 (most) and changes its sign half of
+ * the time if `isSigned`.
+ */
 export interface Operation {
   readonly name: string;
   readonly isSigned: boolean;
@@ -50,7 +53,7 @@ export interface RandAugmentOptions {
   readonly numOperations?: number;
   /** From 0 to 30. */
   readonly magnitude?: number;
-  /** What is drawn from; all 14 by default. */
+  /** Operations to draw from; all 14 by default. */
   readonly from?: readonly Operation[];
 }
 
@@ -58,8 +61,8 @@ export interface RandAugmentOptions {
 const firstDraw = 3;
 
 /**
- * RandAugment: each operation is drawn uniformly, all at one magnitude. Defaults are torchvision's: 2 operations, magnitude 9 on its scale of
- * 31 steps, nearest interpolation, black outside.
+ * RandAugment: each operation is drawn uniformly, all at one magnitude. Defaults are torchvision's: 2 operations,
+ * magnitude 9 on its scale of 31 steps, nearest interpolation, black outside.
  *
  * @see Cubuk et al. 2020 (arXiv 1909.13719); torchvision.transforms.RandAugment.
  */

@@ -1,6 +1,9 @@
 import type { ImageSplit } from "./dataset.ts";
 
-/** Mean and standard deviation of the pixels in [0, 1], or of the latent numbers, for each channel. A constant channel gets 1 as its deviation. */
+/**
+ * Mean and standard deviation of the pixels in [0, 1], or of the latent numbers, for each channel. A constant channel
+ * gets 1 as its deviation.
+ */
 export function channelStatistics({ images, count, channels, height, width }: ImageSplit): { mean: number[]; std: number[] } {
   const plane = height * width;
   const sums = new Float64Array(channels);

@@ -3,7 +3,7 @@ import { fold, integer, key } from "../random.ts";
 import type { Tokenizer, TokenizerInfo } from "./tokenizer.ts";
 import { type Tokens, tokensOf } from "./tokens.ts";
 
-/** What a trained model must know of its text. */
+/** The part of a text data set that a trained model keeps. */
 export interface TextInfo {
   readonly name: string;
   readonly vocabSize: number;

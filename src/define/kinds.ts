@@ -7,7 +7,7 @@ import type {
   TokenArchitecture,
 } from "../nn/index.ts";
 
-/** What a network must know of images. */
+/** Sizes of images. */
 export interface ImageData {
   readonly channels: number;
   /** Side of the square images, in pixels. */
@@ -15,7 +15,7 @@ export interface ImageData {
   readonly numClasses: number;
 }
 
-/** What a network must know of text. */
+/** Sizes of text. */
 export interface TextData {
   readonly vocabSize: number;
   /** Tokens of a sequence. */
@@ -23,7 +23,7 @@ export interface TextData {
 }
 
 /**
- * What goes into a network and what comes out of it: a value that models and methods share. A model is of one kind; a method says on which
+ * The inputs and outputs of a network: a value that models and methods share. A model is of one kind; a method says on which
  * kinds it trains.
  *
  * @typeParam Built what a model of this kind builds.
@@ -58,7 +58,7 @@ export const recurrentDepthKind: NetworkKind<RecurrentArchitecture, TextData> = 
 /** NoProp's network: paths for the image and the noisy label. */
 export interface NoPropModel {
   readonly network: NoPropNetwork;
-  /** How classes become vectors, and their width. */
+  /** The embedding of classes, and its width. */
   readonly embedding: "one-hot" | "learned" | "prototype";
   readonly embeddingWidth: number;
   /** The same network with one layer for each of so many blocks. */

@@ -3,11 +3,11 @@ import type { TrainingMethod } from "../train/index.ts";
 import type { NetworkKind } from "./kinds.ts";
 import type { Defaults, OptionsSchema } from "./option.ts";
 
-/** What a method is built from. */
+/** Arguments of building a method. */
 export interface BuildContext<Built, Shape> {
   /** The network with fresh parameters, with some of its options changed: `network({ numLayers: 2 })` is a shallow twin. */
   network(changes?: Defaults): Built;
-  /** What the network knows of the data. */
+  /** Sizes of the data. */
   readonly shape: Shape;
   /** The data themselves, for what starts from some of them; undefined where nothing is trained. */
   readonly data?: unknown;

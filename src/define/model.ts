@@ -22,7 +22,7 @@ export interface ModelDefinition<Options = never, Built = unknown, Shape = never
   /** One line for help. */
   readonly summary: string;
   readonly kind: NetworkKind<Built, Shape>;
-  /** What its data are, and how it is evaluated. */
+  /** Its data and evaluation. */
   readonly task: AnyTask;
   readonly schema: OptionsSchema;
   readonly defaults: {
@@ -35,7 +35,7 @@ export interface ModelDefinition<Options = never, Built = unknown, Shape = never
   };
   /** Published configurations, by name. */
   readonly presets: Readonly<Record<string, Preset>>;
-  /** Systems that `dblocks compare` trains unless told, by name of the method. */
+  /** Systems that `dblocks compare` trains by default, by name of the method. */
   readonly compared: readonly string[];
   /** @throws {UsageError} if the sizes do not fit each other or the data. */
   build(options: Options, shape: Shape): Built;

@@ -1,17 +1,17 @@
 import { z } from "zod";
 
-/** What is said of an option besides its type and default: for help, flags, and the identity of a run. */
+/** Metadata of an option besides its type and default: for help, flags, and the identity of a run. */
 export interface OptionInfo {
   readonly description: string;
   /** The flag without its dashes; by default the key in kebab-case: numBlocks is --num-blocks. */
   readonly flag?: string;
-  /** What stands for the value in help: "<n>", "<path>", "<share>"; by default made from the type. */
+  /** Placeholder of the value in help: "<n>", "<path>", "<share>"; by default made from the type. */
   readonly value?: string;
-  /** What the default is where it is not a constant: "four times the width". */
+  /** Description of a default that is no constant: "four times the width". */
   readonly byDefault?: string;
   /** Listed by `--help --all` only. */
   readonly advanced?: boolean;
-  /** Says how a trained network is used, not what is learned: it may change without making another run. */
+  /** Whether it concerns the use of a trained network and not its training: it may change without making another run. */
   readonly prediction?: boolean;
 }
 

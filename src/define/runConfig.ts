@@ -171,7 +171,7 @@ export function partsFor(registry: Registry, model: string, method: string, part
   }));
 }
 
-/** What a configuration names, as values. */
+/** The model, method and task of a configuration, as values. */
 export interface ResolvedConfig {
   readonly model: AnyModel;
   readonly entry: AnyMethodEntry;

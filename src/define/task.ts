@@ -6,7 +6,7 @@ import type { Section } from "../report/index.ts";
 import type { Device } from "../runtime/index.ts";
 import type { BatchSource, ParameterValues, TrainingMethod, Unit } from "../train/index.ts";
 
-/** What a run's data options and training options say of its batches. */
+/** Options of the batches of a run. */
 export interface BatchOptions {
   readonly batchSize: number;
   readonly seed: number;
@@ -34,7 +34,7 @@ export interface Score {
 }
 
 /**
- * What a run is for: what its data are, the batches made of them, how the result is evaluated and shown. Runs, reports and comparisons know
+ * The task of a run: its data, the batches made of them, how the result is evaluated and shown. Runs, reports and comparisons know
  * nothing else of it. Made by {@link defineTask}.
  *
  * @typeParam Data what it is trained on, whole.
@@ -45,18 +45,18 @@ export interface Score {
  */
 export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluation, Model extends TrainedModel, Options> {
   readonly name: string;
-  /** What a sample is called, in the plural: "images", "sequences". */
+  /** The name of samples, in the plural: "images", "sequences". */
   readonly samples: string;
-  /** What data are counted in while they are read: "images", "tokens". */
+  /** The unit in which data are counted while they are read: "images", "tokens". */
   readonly counted: string;
   /** Of the training loss: "nats". */
   readonly lossUnit: string;
-  /** What --data takes, for help, and where data are unless given. */
+  /** Description of --data for help, and its default. */
   readonly pathDescription: string;
   readonly defaultPath: string;
   /** Options of the data besides their path. */
   readonly schema: z.ZodType<Options>;
-  /** What is kept of the data with a run. */
+  /** The part of the data that is kept with a run. */
   infoOf(data: Data): Info;
   /** Sizes of common data, for plans and cuts before there are any: as much of their info as {@link shapeOf} reads. */
   readonly commonInfo: Partial<NoInfer<Info>>;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { count, option, positive, share } from "./option.ts";
 
-/** How any method is trained; models and methods have other defaults. */
+/** Options of training any method; models and methods have other defaults. */
 export const trainingOptions = z.strictObject({
   epochs: option(count, {
     description: "passes over the data for each unit: as many as end-to-end training makes, so that layer evaluations are equal",

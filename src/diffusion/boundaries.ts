@@ -40,12 +40,14 @@ export interface LevelLoss {
 }
 
 /**
- * Ranges in which training meets equal losses: equal shares of ∫ loss(sigma) p(sigma) dsigma, p being the training noise. Between the levels where it was measured the loss is a straight line over the share of the noise below, outside them constant.
- * Where the loss is the same at all levels, these are the ranges of equal probability.
+ * Ranges in which training meets equal losses: equal shares of ∫ loss(sigma) p(sigma) dsigma, p being the training
+ * noise. Between the levels where it was measured the loss is a straight line over the share of the noise below,
+ * outside them constant. Where the loss is the same at all levels, these are the ranges of equal probability.
  *
  * @param losses at one level or more, in any order.
  * @returns B + 1 boundaries, descending.
- * @throws {PartitionError} if numBlocks is not a whole number of at least 1, or the losses are not positive and finite.
+ * @throws {PartitionError} if numBlocks is not a whole number of at least 1, or the losses are not positive and
+ *   finite.
  */
 export function equalLoss(numBlocks: number, noise: LogNormalNoise, losses: readonly LevelLoss[]): readonly number[] {
   if (losses.length === 0 || losses.some(({ sigma, loss }) => !(sigma > 0 && loss > 0 && Number.isFinite(loss)))) {

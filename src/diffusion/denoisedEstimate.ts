@@ -1,7 +1,10 @@
 import { type Key, uniformAt } from "../random.ts";
 import { inverseCdf, likeliest, softmaxOf } from "./categorical.ts";
 
-/** How logits become a denoised estimate: `soft` is the mean embedding under their softmax, `hard` the embedding of the likeliest class, `sampled` that of a class drawn by the softmax. */
+/**
+ * The way from logits to a denoised estimate: `soft` is the mean embedding under their softmax, `hard` the embedding of
+ * the likeliest class, `sampled` that of a class drawn by the softmax.
+ */
 export type EstimateKind = "soft" | "hard" | "sampled";
 
 export const estimateKinds: readonly EstimateKind[] = ["soft", "hard", "sampled"];
@@ -11,7 +14,8 @@ export const estimateKinds: readonly EstimateKind[] = ["soft", "hard", "sampled"
  *
  * @param logits [batch, classes]
  * @param table [classes, width], the embeddings e_k.
- * @param key for `sampled`: one key for the batch, which row n draws number n from, or one for each row, so that rows do not depend on each other. Rows without a key of their own are 0.
+ * @param key for `sampled`: one key for the batch, which row n draws number n from, or one for each row, so that rows
+ *   do not depend on each other. Rows without a key of their own are 0.
  * @returns [batch, width]
  * @see CDCD (Dieleman et al. 2022, arXiv 2211.15089), score interpolation.
  */

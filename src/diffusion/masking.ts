@@ -1,8 +1,9 @@
 import { PartitionError } from "../errors.ts";
 
 /**
- * The share of tokens that are masked at time t: each is kept with probability α(t), which falls from nearly 1 at t = 0 to nearly 0 at t = 1.
- * `linear`: 1 − t; `cosine`: 1 − cos(π/2 (1 − t)). Both are squeezed to [ε, 1 − ε], ε = 1e−4 (Shi et al. 2024, MD4).
+ * The share of tokens that are masked at time t: each is kept with probability α(t), which falls from nearly 1 at t =
+ * 0 to nearly 0 at t = 1. `linear`: 1 − t; `cosine`: 1 − cos(π/2 (1 − t)). Both are squeezed to [ε, 1 − ε], ε = 1e−4
+ * (Shi et al. 2024, MD4).
  */
 export type MaskingSchedule = "linear" | "cosine";
 

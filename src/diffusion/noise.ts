@@ -21,8 +21,9 @@ export type SigmaRange = readonly [low: number, high: number];
 export const edmNoise: LogNormalNoise = Object.freeze({ pMean: -1.2, pStd: 1.2, sigmaMin: 0.002, sigmaMax: 80, sigmaData: 0.5 });
 
 /**
- * The noise for class embeddings of length 1: EDM's, moved up by 3.7 in ln sigma. Below sigma of about 0.4 a noisy embedding already names its class,
- * and a block that trains there has nothing to learn from the input (docs/QUALITY.md).
+ * The noise for class embeddings of length 1: EDM's, moved up by 3.7 in ln sigma. Below sigma of about 0.4 a noisy
+ * embedding already names its class, and a block that trains there has nothing to learn from the input
+ * (docs/QUALITY.md).
  */
 export const classNoise: LogNormalNoise = Object.freeze({ ...edmNoise, pMean: 2.5 });
 
@@ -49,8 +50,8 @@ export function logNormalNoise(overrides: Partial<LogNormalNoise> = {}): LogNorm
 }
 
 /**
- * The share of the training noise at or below sigma: F(sigma) = (Phi(t) - Phi(tMin)) / (Phi(tMax) - Phi(tMin)), t = (ln sigma - pMean) / pStd.
- * 0 at sigmaMin and below, 1 at sigmaMax and above.
+ * The share of the training noise at or below sigma: F(sigma) = (Phi(t) - Phi(tMin)) / (Phi(tMax) - Phi(tMin)), t =
+ * (ln sigma - pMean) / pStd. 0 at sigmaMin and below, 1 at sigmaMax and above.
  */
 export function cumulative(noise: LogNormalNoise, sigma: number): number {
   if (sigma <= noise.sigmaMin) return 0;

@@ -126,7 +126,7 @@ function widen([low, high]: SigmaRange, overlap: number, { sigmaMin, sigmaMax }:
   return [Math.max(low / alpha, sigmaMin), Math.min(high * alpha, sigmaMax)];
 }
 
-/** What a run stores in partition.json; the ranges follow from it. */
+/** The content of partition.json; the ranges follow from it. */
 export type PartitionJSON = Pick<Partition, "strategy" | "noise" | "boundaries" | "overlap">;
 
 export function partitionToJSON({ strategy, noise, boundaries, overlap }: Partition): PartitionJSON {

@@ -44,8 +44,8 @@ function checkNumSteps(numSteps: number): void {
 }
 
 /**
- * Noise levels of a reverse process: `equi-probability` and `karras` run from sigmaMax to sigmaMin; `block-entry` has one level for each block, just inside
- * the noisy end of its range.
+ * Noise levels of a reverse process: `equi-probability` and `karras` run from sigmaMax to sigmaMin; `block-entry` has
+ * one level for each block, just inside the noisy end of its range.
  */
 export type SigmaGrid = "equi-probability" | "karras" | "block-entry";
 
@@ -65,7 +65,10 @@ export function entryLevel([low, high]: SigmaRange, block: number): number {
   return block === 0 ? high : high * (low / high) ** 0.01;
 }
 
-/** Times at which masked tokens are revealed. `uniform`: equal steps of t. `cosine`: few tokens at first, where each decides much (Shi et al. 2024). */
+/**
+ * Times at which masked tokens are revealed. `uniform`: equal steps of t. `cosine`: few tokens at first, where each
+ * decides much (Shi et al. 2024).
+ */
 export type MaskingGrid = "uniform" | "cosine";
 
 /** The times of a grid: `numSteps` descending from 1, then 0. */

@@ -2,9 +2,12 @@ import { FormatError, UsageError } from "../errors.ts";
 import { decodeModel, type OnnxGraph, type TensorSpec } from "../onnx/index.ts";
 import type { Device } from "../runtime/index.ts";
 
-/** A network that turns images into feature vectors, from an ONNX file: images in [−1, 1], [batch, channels, size, size] -> [batch, width]. */
+/**
+ * A network that turns images into feature vectors, from an ONNX file: images in [−1, 1], [batch, channels, size,
+ * size] -> [batch, width].
+ */
 export interface FeatureNetwork extends AsyncDisposable {
-  /** What a table calls it: the file's own metadata "features", else its name. */
+  /** Its name in tables: the file's own metadata "features", else its name. */
   readonly name: string;
   readonly width: number;
   readonly channels: number;
@@ -20,10 +23,12 @@ export interface FeatureNetwork extends AsyncDisposable {
 const defaultBatch = 32;
 
 /**
- * Opens a feature network, such as Inception-v3's pool3 exported to ONNX with input [N, 3, 299, 299] and output [N, 2048].
+ * Opens a feature network, such as Inception-v3's pool3 exported to ONNX with input [N, 3, 299, 299] and output [N,
+ * 2048].
  *
  * @param name the file's name, for messages and tables.
- * @throws {FormatError} if the bytes are no ONNX model that a device can run. {UsageError} if it is no network from square images to vectors.
+ * @throws {FormatError} if the bytes are no ONNX model that a device can run. {UsageError} if it is no network from
+ *   square images to vectors.
  */
 export async function openFeatures(device: Device, bytes: Uint8Array, name: string): Promise<FeatureNetwork> {
   const graph = decoded(bytes, name);

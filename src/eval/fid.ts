@@ -58,8 +58,10 @@ export class FeatureStatistics {
 }
 
 /**
- * The Fréchet distance between two sets of features taken as normal distributions, ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) (Heusel et al. 2017), with unbiased covariances. The root is taken from
- * symmetric eigenproblems alone: Tr (Σ₁Σ₂)^½ = Σᵢ √λᵢ(Σ₁^½ Σ₂ Σ₁^½), negative eigenvalues counting as 0. With fewer rows than columns a covariance is singular; the value is defined, and biased upward.
+ * The Fréchet distance between two sets of features taken as normal distributions, ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2
+ * (Σ₁Σ₂)^½) (Heusel et al. 2017), with unbiased covariances. The root is taken from symmetric eigenproblems alone: Tr
+ * (Σ₁Σ₂)^½ = Σᵢ √λᵢ(Σ₁^½ Σ₂ Σ₁^½), negative eigenvalues counting as 0. With fewer rows than columns a covariance is
+ * singular; the value is defined, and biased upward.
  *
  * @throws {UsageError} if the widths differ, a set has fewer than two rows, or a value is not finite.
  */

@@ -11,14 +11,18 @@ export interface MauveOptions {
 export interface Mauve {
   /** 1 for equal histograms, near 0 for disjoint ones. */
   readonly mauve: number;
-  /** The divergence frontier, [exp(−c KL(q‖r)), exp(−c KL(p‖r))] for mixtures r = w p + (1 − w) q, from (1, 0)'s end to (0, 1)'s in the order of w, with both ends. */
+  /**
+   * The divergence frontier, [exp(−c KL(q‖r)), exp(−c KL(p‖r))] for mixtures r = w p + (1 − w) q, from (1, 0)'s end
+   * to (0, 1)'s in the order of w, with both ends.
+   */
   readonly curve: readonly (readonly [number, number])[];
   /** The integral of the frontier (Liu et al. 2021): 0 for equal histograms; lower is better; no scaling enters. */
   readonly frontierIntegral: number;
 }
 
 /**
- * MAUVE (Pillutla et al. 2021) of two histograms over the clusters of their features: the area under the frontier of KL(q‖r) and KL(p‖r), the mean of the areas by both axes. Histograms are normalised first.
+ * MAUVE (Pillutla et al. 2021) of two histograms over the clusters of their features: the area under the frontier of
+ * KL(q‖r) and KL(p‖r), the mean of the areas by both axes. Histograms are normalised first.
  *
  * @throws {UsageError} if the histograms differ in length, are empty, or hold what is not a count.
  */

@@ -55,7 +55,7 @@ export const bytesPerElement: Readonly<Record<SafetensorsDtype, number>> = {
   F64: 8,
 };
 
-/** What the header says of a tensor. */
+/** A tensor by its header. */
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
@@ -347,7 +347,7 @@ export function tensorBytes(spec: TensorSpec, data: TypedArray): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** What a typed array can stand for; bytes (as read from a file) for anything. */
+/** The dtypes that a typed array can stand for; bytes (as read from a file) for anything. */
 function dtypesOf(data: TypedArray): readonly SafetensorsDtype[] | undefined {
   if (data instanceof Float64Array) return ["F64"];
   if (data instanceof Float32Array) return ["F32"];

@@ -16,7 +16,8 @@ test.each([
   expect(crc32c(bytes)).toBe(expected);
 });
 
-// Every event file of TensorFlow starts with these bytes (xxd of events.out.tfevents.*): 24 bytes, masked CRC 0x224b7fa3, field 1 as double.
+// Every event file of TensorFlow starts with these bytes (xxd of events.out.tfevents.*): 24 bytes, masked CRC
+// 0x224b7fa3, field 1 as double.
 test("a file opens as TensorFlow's do", () => {
   expect(hex(encodeEventFileStart(1_700_000_000).subarray(0, 13))).toBe("1800000000000000a37f4b2209");
 });

@@ -24,7 +24,7 @@ export function eventFileName(wallTime: number, writer: string): string {
 }
 
 /**
- * The first bytes of an event file. `fromStep` is the first step that the file speaks of.
+ * The first bytes of an event file. `fromStep` is the first step of the file.
  *
  * @see tensorflow/core/util/event.proto; torch.utils.tensorboard, `purge_step`.
  */

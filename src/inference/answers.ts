@@ -13,8 +13,8 @@ export interface ClassDenoiser {
   /** The embeddings, [classes, width]. */
   readonly table: PredictionProgram<never, "table">;
   /**
-   * Of each block, from the input and a noisy embedding z [batch, width], logits [batch, classes]: `evidence` of the input alone, `logits` of both
-   * together.
+   * Of each block, from the input and a noisy embedding z [batch, width], logits [batch, classes]: `evidence` of the
+   * input alone, `logits` of both together.
    */
   readonly estimates: readonly PredictionProgram<"input" | "z" | LevelName, "evidence" | "logits">[];
 }
@@ -39,8 +39,8 @@ export interface MaskedTextModel {
   /** Of each block, from tokens int32 [batch, length], some of them masked, at times t [batch, 1], logits [batch, length, vocabSize]. */
   readonly estimates: readonly PredictionProgram<"tokens" | "t", "logits">[];
   /**
-   * Of each block, from whole tokens, which of them are masked (bool [batch, length]), times and weights −α′/(1 − α), each [batch, 1]: the weighted
-   * cross-entropy of the masked tokens [batch], in nats for each token of the sequence.
+   * Of each block, from whole tokens, which of them are masked (bool [batch, length]), times and weights −α′/(1 − α),
+   * each [batch, 1]: the weighted cross-entropy of the masked tokens [batch], in nats for each token of the sequence.
    */
   readonly bounds: readonly PredictionProgram<"tokens" | "masked" | "t" | "weight", "bound">[];
 }

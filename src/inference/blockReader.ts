@@ -5,8 +5,9 @@ import { type CachedProgram, KeyValueCache } from "./keyValueCache.ts";
 import type { GroupEstimate, TextReader } from "./textReader.ts";
 
 /**
- * Inputs of a program that reads the group `before`, int32 [batch, groupSize], and estimates the next one at the positions `estimated`, int32 [1, groupSize], from z
- * [batch, groupSize, width]. Where blocks are stacked, its context stream starts from the state `below`, [batch, groupSize, width], of the block before.
+ * Inputs of a program that reads the group `before`, int32 [batch, groupSize], and estimates the next one at the
+ * positions `estimated`, int32 [1, groupSize], from z [batch, groupSize, width]. Where blocks are stacked, its
+ * context stream starts from the state `below`, [batch, groupSize, width], of the block before.
  */
 export type BlockReadingInput = "before" | "estimated" | "z" | "below" | LevelName;
 
@@ -23,7 +24,10 @@ export interface BlockReading {
   readonly batchSize: number;
 }
 
-/** Reads texts by blocks, each with a context stream of its own: a group is read by a block when it is first asked about the next one, after the blocks before. */
+/**
+ * Reads texts by blocks, each with a context stream of its own: a group is read by a block when it is first asked
+ * about the next one, after the blocks before.
+ */
 export class BlockReader implements TextReader {
   position = 0;
   private readonly reading: BlockReading;

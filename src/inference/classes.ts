@@ -16,7 +16,7 @@ import type { HostArray } from "../tensor/index.ts";
 import type { Call } from "../train/index.ts";
 import type { ClassDenoiser } from "./answers.ts";
 
-/** How a class is predicted by denoising its embedding. */
+/** Options of predicting a class by denoising its embedding. */
 export interface ClassSampling {
   readonly sampler: SamplerName | GaussianSampler;
   /** T noise levels; as many as blocks by default: with Euler's method one pass through all layers. */
@@ -57,8 +57,8 @@ export interface ClassifyByDenoising {
 }
 
 /**
- * Classification by denoising: the embedding starts as pure noise at the largest level; a reverse process brings it down, each level through the
- * block that owns it; the last level is evaluated once more, for the answer.
+ * Classification by denoising: the embedding starts as pure noise at the largest level; a reverse process brings it
+ * down, each level through the block that owns it; the last level is evaluated once more, for the answer.
  *
  * @returns class scores, [batch, classes]
  * @see DiffusionBlocks (arXiv 2506.14202), Figure 3.

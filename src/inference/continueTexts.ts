@@ -8,13 +8,13 @@ export interface Continuing {
   readonly batchSize: number;
   /** Of each text, what its draws derive from. */
   readonly keys: readonly Key[];
-  /** How each begins; they grow. */
+  /** The texts, each with its beginning; they grow. */
   readonly texts: readonly number[][];
   /** Tokens that each has in the end, unless it ends before. */
   readonly length: number;
   readonly sampling: TokenDraw;
   readonly signal?: AbortSignal | undefined;
-  /** Told of the text that a token was added to; whether it is at its end. */
+  /** Called with the number of the text that a token was added to. Returns whether the text has ended. */
   readonly onToken?: (text: number) => boolean;
 }
 

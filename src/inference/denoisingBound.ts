@@ -11,7 +11,7 @@ export interface DenoisingMeasure<Block extends TokenDenoiserBlock = TokenDenois
   readonly call: Call;
   readonly batchSize: number;
   readonly text: MeasuredText;
-  /** What all noise derives from. */
+  /** The key of all noise. */
   readonly key: Key;
 }
 
@@ -22,9 +22,10 @@ interface Level {
 }
 
 /**
- * −ln p of the diffusion model over all noise levels, ½ ∫ E‖y − D(y + σε, σ)‖² ds, s = 1/σ², from 0 to ∞, where each level is asked of the block that owns it. It holds with equality for the
- * best D; for any other the average over texts is at least the true one: a bound. Estimated at one level for each sequence. Beyond σ_max, below s = 1/σ_max², the error is at most that of the mean
- * embedding, which is added.
+ * −ln p of the diffusion model over all noise levels, ½ ∫ E‖y − D(y + σε, σ)‖² ds, s = 1/σ², from 0 to ∞, where each
+ * level is asked of the block that owns it. It holds with equality for the best D; for any other the average over
+ * texts is at least the true one: a bound. Estimated at one level for each sequence. Beyond σ_max, below s =
+ * 1/σ_max², the error is at most that of the mean embedding, which is added.
  *
  * @see Kong et al. 2023 (arXiv 2302.03792)
  */
@@ -68,8 +69,9 @@ export async function denoisingBound({ model, call, batchSize, text, key }: Deno
 }
 
 /**
- * Nine sequences in ten have an s spread evenly over [1/σ_max², S], S being five times the 2 ln V at which an embedding of length 1 among V can be told from its noise; the tenth has an s spread
- * evenly in ln s from there to 1/σ_min², where almost nothing is left.
+ * Nine sequences in ten have an s spread evenly over [1/σ_max², S], S being five times the 2 ln V at which an
+ * embedding of length 1 among V can be told from its noise; the tenth has an s spread evenly in ln s from there to
+ * 1/σ_min², where almost nothing is left.
  */
 function integrationLevels(
   { partition: { noise }, vocabSize, targetScale }: Pick<TokenDenoiser, "partition" | "vocabSize" | "targetScale">,

@@ -15,10 +15,13 @@ export interface LikelihoodsMeasure extends DenoisingMeasure {
 /**
  * Likelihoods of text under a model that denoises token embeddings, of three kinds:
  *
- * - `block b`: by the block's prediction of the next token from the tokens before and a z of pure noise at the noisy end of its range. z tells nothing of the token, so this is an ordinary
- *   next-token distribution, and exact. `blocks together`: by the mean of their logits. Of groups of tokens these are likelihoods of tokens that are independent within a group.
+ * - `block b`: by the block's prediction of the next token from the tokens before and a z of pure noise at the noisy
+ *   end of its range. z tells nothing of the token, so this is an ordinary next-token distribution, and exact.
+ *   `blocks together`: by the mean of their logits. Of groups of tokens these are likelihoods of tokens that are
+ *   independent within a group.
  * - `diffusion`: of the diffusion model over all noise levels, a bound: see {@link denoisingBound}.
- * - `next-token head b`: by the head on the context stream, where it was trained; `next-token heads together`: by the mean of their logits.
+ * - `next-token head b`: by the head on the context stream, where it was trained; `next-token heads together`: by the
+ *   mean of their logits.
  *
  * @returns by name, the first being what generation draws from.
  */

@@ -1,6 +1,6 @@
 import { likeliest, softmaxOf } from "../diffusion/index.ts";
 
-/** How a token is drawn from its logits. */
+/** Options of drawing a token from its logits. */
 export interface TokenDraw {
   /** Logits are divided by it: below 1 likelier tokens are drawn more often; 0 takes the likeliest. */
   readonly temperature: number;

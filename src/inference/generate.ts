@@ -17,17 +17,17 @@ import { noisyEmbeddings, placeNoise } from "./noisyEmbeddings.ts";
 import type { TextReader } from "./textReader.ts";
 import { nextTokenHeads, type TokenDenoiser } from "./tokenDenoiser.ts";
 
-/** How the next token is predicted by denoising. */
+/** Options of predicting the next token by denoising. */
 export interface TokenSampling {
   /** Levels of the reverse process; as many as blocks by default. */
   readonly numSteps?: number | undefined;
   readonly grid: SigmaGrid;
   readonly sampler: SamplerName | GaussianSampler;
-  /** How logits become the denoised estimate of a step. */
+  /** The way from logits to the denoised estimate of a step. */
   readonly estimate: EstimateKind;
   /**
-   * `evidence`: the mean prediction of the blocks, each from pure noise at the noisy end of its range. `last`: the logits at the end of the reverse process. `next-token`: the mean of the
-   * next-token heads.
+   * `evidence`: the mean prediction of the blocks, each from pure noise at the noisy end of its range. `last`: the
+   * logits at the end of the reverse process. `next-token`: the mean of the next-token heads.
    */
   readonly readout: "evidence" | "last" | "next-token";
 }
@@ -45,8 +45,10 @@ export interface GenerationOptions {
 }
 
 /**
- * Generates texts token by token, or group by group. Tokens that are decided together must agree, so groups of several always take the reverse process, as in the paper: from pure noise down the
- * levels, each asked of the block that owns it. Its last logits are nearly certain; texts differ by their noise. Known tokens of a group stand there with noise of each level.
+ * Generates texts token by token, or group by group. Tokens that are decided together must agree, so groups of
+ * several always take the reverse process, as in the paper: from pure noise down the levels, each asked of the block
+ * that owns it. Its last logits are nearly certain; texts differ by their noise. Known tokens of a group stand there
+ * with noise of each level.
  */
 export function generate({ model, sampling, reader, call, batchSize, keys, entryNoise }: GenerationOptions): Generation {
   const { vocabSize, width, groupSize, partition, answering } = model;

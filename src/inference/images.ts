@@ -14,7 +14,7 @@ import { fold, type Key, normal } from "../random.ts";
 import type { Call } from "../train/index.ts";
 import type { ImageGenerator } from "./answers.ts";
 
-/** How images are drawn. */
+/** Options of drawing images. */
 export interface ImageSampling {
   readonly sampler: SamplerName | GaussianSampler;
   /** Steps down to σ = 0. */

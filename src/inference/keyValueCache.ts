@@ -25,7 +25,10 @@ export interface CacheShape {
 export interface TracedCache {
   /** float32 [length]: 1 for slots that are filled. */
   readonly isFilled: Tensor;
-  /** float32 [groupSize]: 0 where the group has no token: it begins with the start alone, in its last place. Undefined for single tokens. */
+  /**
+   * float32 [groupSize]: 0 where the group has no token: it begins with the start alone, in its last place. Undefined
+   * for single tokens.
+   */
   readonly isFresh: Tensor | undefined;
   /** Of the tokens that are read, int32 [1, groupSize]. */
   readonly positions: Tensor;

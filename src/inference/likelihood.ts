@@ -51,7 +51,7 @@ export async function exactLikelihoods(
 
 /**
  * A text cut so that every token is measured once and, but for the first half-sequence, with at least half a sequence before it.
- * What fills no half-sequence at the end is left out; a text shorter than a sequence is measured whole.
+ * Tokens at the end that fill no half-sequence are left out; a text shorter than a sequence is measured whole.
  */
 export function overlappingText(tokens: Int32Array, length: number): MeasuredText {
   if (tokens.length < length) {

@@ -25,8 +25,9 @@ export interface MeasureMaskedText {
 }
 
 /**
- * An upper bound of −ln p, E_t[−α′/(1 − α) Σ_masked CE]/length. Each sequence is measured at one time; the times of all are spread evenly over [0, 1], or
- * over the range of one block. Each time has one model, the block that owns it, and the bound holds for any: it is one of all blocks together.
+ * An upper bound of −ln p, E_t[−α′/(1 − α) Σ_masked CE]/length. Each sequence is measured at one time; the times of
+ * all are spread evenly over [0, 1], or over the range of one block. Each time has one model, the block that owns it,
+ * and the bound holds for any: it is one of all blocks together.
  *
  * @see MD4 (Shi et al. 2024, arXiv 2406.04329), Equation 5.
  */

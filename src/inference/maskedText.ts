@@ -4,7 +4,7 @@ import type { Call } from "../train/index.ts";
 import type { MaskedTextModel } from "./answers.ts";
 import { drawToken, type TokenDraw } from "./drawToken.ts";
 
-/** How masked text is drawn. */
+/** Options of drawing masked text. */
 export interface MaskedTextSampling extends TokenDraw {
   /** Times at which tokens are revealed. */
   readonly numSteps: number;
@@ -25,8 +25,8 @@ export interface DrawMaskedText {
 }
 
 /**
- * Draws text from a masked diffusion model: all tokens but the prompt start masked, and are revealed at the times of a grid, each time by the block that
- * owns it.
+ * Draws text from a masked diffusion model: all tokens but the prompt start masked, and are revealed at the times of
+ * a grid, each time by the block that owns it.
  *
  * @returns [keys, length]
  */

@@ -26,8 +26,8 @@ export interface RecurrentReading {
 }
 
 /**
- * Reads texts token by token where a position sees the noisy embeddings before its own. As in training, these are y + σε of the tokens that were chosen: when the next token is read, the
- * one before is read again at each level.
+ * Reads texts token by token where a position sees the noisy embeddings before its own. As in training, these are y +
+ * σε of the tokens that were chosen: when the next token is read, the one before is read again at each level.
  */
 export class RecurrentReader implements TextReader {
   position = 0;

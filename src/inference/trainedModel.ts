@@ -1,7 +1,7 @@
 import type { Device } from "../runtime/index.ts";
 import type { ParameterValues } from "../train/index.ts";
 
-/** What a trained model runs on. */
+/** The device and parameters of a trained model. */
 export interface TrainedUse {
   readonly device: Device;
   readonly values: ParameterValues;

@@ -10,12 +10,12 @@ import { maskedBound } from "./maskedBound.ts";
 import { drawMaskedText, type MaskedTextSampling } from "./maskedText.ts";
 import { disposing, type TrainedModel, type TrainedUse } from "./trainedModel.ts";
 
-/** How a text is drawn; steps and grid are for masked diffusion. */
+/** Options of drawing a text; steps and grid are for masked diffusion. */
 export type TextDraw = TokenDraw & Partial<Pick<MaskedTextSampling, "numSteps" | "grid">>;
 
 export interface TextSampleOptions {
   readonly count: number;
-  /** How every text begins. */
+  /** The beginning of every text. */
   readonly prompt?: string | undefined;
   /** Tokens after the prompt, of a language model: 50 by default, or as many as a sequence has room for. */
   readonly tokens?: number | undefined;

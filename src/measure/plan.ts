@@ -24,8 +24,10 @@ export interface PlanOptions {
 }
 
 /**
- * What a process needs besides its tensors once it trains: pages of the engine's code, thread stacks and packing buffers; and for each node of its graph what the engine's session and the JavaScript heap keep
- * of it. Measured: what remains of the peak of `dblocks train`, of small networks and of language models of 3,072 tokens (bench/RESULTS.md).
+ * Memory of a process besides its tensors once it trains: pages of the engine's code, thread stacks and packing
+ * buffers; and for each node of its graph what the engine's session and the JavaScript heap keep of it. Measured:
+ * what remains of the peak of `dblocks train`, of small networks and of language models of 3,072 tokens
+ * (bench/RESULTS.md).
  */
 const processBytes = 57e6;
 const nodeBytes = 11.5e3;
@@ -67,8 +69,9 @@ export interface UnitsPlan {
 }
 
 /**
- * Any method, unit by unit. Units that can be trained alone or in their order are in memory one at a time; the finished parameters of those in order stay. Units that depend on each other take turns: each keeps the memory in which it makes its
- * steps, and parameters that several of them have are there once.
+ * Any method, unit by unit. Units that can be trained alone or in their order are in memory one at a time; the
+ * finished parameters of those in order stay. Units that depend on each other take turns: each keeps the memory in
+ * which it makes its steps, and parameters that several of them have are there once.
  */
 export function planUnits(method: TrainingMethod, options: PlanOptions): UnitsPlan {
   const perUnit = method.units.map((unit) => planUnit(method, unit, options));
@@ -113,8 +116,8 @@ export interface BudgetFit {
 }
 
 /**
- * The smallest number of blocks that fits a budget, plain if possible, else with checkpointing: quality falls with the number of blocks (the paper's
- * Tables 8, 10 and 11), so fewer are better, and checkpointing costs time only.
+ * The smallest number of blocks that fits a budget, plain if possible, else with checkpointing: quality falls with
+ * the number of blocks (the paper's Tables 8, 10 and 11), so fewer are better, and checkpointing costs time only.
  *
  * @param methodWith the method with this many blocks; one block is the whole network.
  * @throws {UsageError} if nothing fits, naming the least that does.

@@ -44,7 +44,7 @@ const targetOptions = {
   }).default("exact"),
 };
 
-/** How a trained model answers: a reverse process over the noise levels. */
+/** Options of prediction: a reverse process over the noise levels. */
 function samplingOptions<const Readout extends readonly [string, ...string[]]>(readouts: Readout, numSteps?: number) {
   const steps = option(count, {
     flag: "prediction-steps",

@@ -18,7 +18,7 @@ export function noiseOptions(noise: LogNormalNoise) {
   };
 }
 
-/** How layers are cut into blocks, whatever is denoised. */
+/** Options of cutting layers into blocks. */
 export function cutOptions({ numBlocks = 3, overlap = 0.05 } = {}) {
   return {
     numBlocks: option(count, { flag: "blocks", description: "number of blocks" }).default(numBlocks),
@@ -41,7 +41,7 @@ export function cutOptions({ numBlocks = 3, overlap = 0.05 } = {}) {
   };
 }
 
-/** How the range of noise levels is cut. */
+/** Options of cutting the range of noise levels. */
 export const partitionOptions = {
   strategy: option(z.enum(["equi-probability", "uniform", "uniform-log"]), { description: "how the noise range is cut" }).default(
     "equi-probability",

@@ -54,8 +54,9 @@ export type AutoregressiveOptions = z.input<typeof autoregressiveOptions> & Text
 type AutoregressiveConfig = Resolved<z.output<typeof autoregressiveOptions>> & TextData;
 
 /**
- * A language model as Llama 2 (Touvron et al. 2023): RMS norms, causal attention with rotary positions and without biases, SwiGLU of 8/3 of the width, input and output tables of their own.
- * The last linear starts at zero: the first prediction is uniform.
+ * A language model as Llama 2 (Touvron et al. 2023): RMS norms, causal attention with rotary positions and without
+ * biases, SwiGLU of 8/3 of the width, input and output tables of their own. The last linear starts at zero: the first
+ * prediction is uniform.
  *
  * @throws {UsageError} unless the heads divide the width into even parts, and the key heads the heads.
  */

@@ -48,8 +48,9 @@ export const ditSizes = {
 const init = initializers.xavierUniform;
 
 /**
- * Diffusion transformer (Peebles & Xie 2023) without learned variances: a noisy image [batch, channels, size, size] -> an image of its shape, conditioned on the noise level and a class
- * through adaptive layer norms. Positions are fixed; what the head puts out starts at zero.
+ * Diffusion transformer (Peebles & Xie 2023) without learned variances: a noisy image [batch, channels, size, size]
+ * -> an image of its shape, conditioned on the noise level and a class through adaptive layer norms. Positions are
+ * fixed; what the head puts out starts at zero.
  *
  * @throws {UsageError} if the patch does not divide the image, the heads or 4 the width.
  */

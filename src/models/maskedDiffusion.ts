@@ -34,8 +34,9 @@ export type MaskedDiffusionOptions = z.input<typeof maskedDiffusionOptions> & Te
 type MaskedDiffusionConfig = Resolved<z.output<typeof maskedDiffusionOptions>> & TextData;
 
 /**
- * A transformer over tokens of which some are hidden, for masked diffusion (Shi et al. 2024; Sahoo et al. 2024): attention in both directions with rotary positions, adaptive layer norms for the time as in DiT,
- * one more row in the token table for what is hidden. The last linear starts at zero: the first prediction is uniform.
+ * A transformer over tokens of which some are hidden, for masked diffusion (Shi et al. 2024; Sahoo et al. 2024):
+ * attention in both directions with rotary positions, adaptive layer norms for the time as in DiT, one more row in
+ * the token table for what is hidden. The last linear starts at zero: the first prediction is uniform.
  *
  * @throws {UsageError} unless the heads divide the width into even parts.
  */

@@ -15,8 +15,9 @@ export const mlpOptions = z.strictObject({
 export type MlpOptions = z.input<typeof mlpOptions> & ImageSizes;
 
 /**
- * A plain multi-layer perceptron: flattened image, `numLayers` fully connected layers with ReLU, a linear classifier. Its layers are not residual, so it is for the
- * methods that train layer by layer and for end-to-end training; there is no seam for noise conditioning.
+ * A plain multi-layer perceptron: flattened image, `numLayers` fully connected layers with ReLU, a linear classifier.
+ * Its layers are not residual, so it is for the methods that train layer by layer and for end-to-end training; there
+ * is no seam for noise conditioning.
  */
 export function mlpClassifier(options: MlpOptions): ClassifierArchitecture {
   const { sizes, config } = splitOptions("mlp", mlpOptions, options);

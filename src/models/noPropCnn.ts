@@ -73,8 +73,8 @@ const epsilon = 1e-5;
 const init = initializers.fanInUniform;
 
 /**
- * The network of NoProp (Li, Teh, Pascanu 2025, Figure 6), of which each block has a whole one. Layer norm stands where the figure has batch norm, so that the answer to an image depends
- * on that image alone.
+ * The network of NoProp (Li, Teh, Pascanu 2025, Figure 6), of which each block has a whole one. Layer norm stands
+ * where the figure has batch norm, so that the answer to an image depends on that image alone.
  *
  * @throws {UsageError} if the image's side is no multiple of 4: it is halved twice.
  */
@@ -161,7 +161,7 @@ function jointPath(numPaths: number, isTimed: boolean): NoPropPaths["joint"] {
   return defineModule(parts, (paths: readonly Tensor[]) => parts.second(parts.first(concat(paths, 1))));
 }
 
-/** Linear, layer norm if asked for, ReLU unless told. */
+/** Linear, layer norm if asked for, ReLU by default. */
 function dense(inputs: number, outputs: number, isNormed = false, isRectified = true): Module<(x: Tensor) => Tensor> {
   const parts = { linear: linear(inputs, outputs, { init }), norm: isNormed ? layerNorm(outputs, epsilon) : undefined };
   return defineModule(parts, (x: Tensor) => {
@@ -178,8 +178,9 @@ export interface NoPropArchitectureOptions extends NoPropCnnOptions {
 }
 
 /**
- * The same network for DiffusionBlocks: the stem is the image path and the label path; each block has one layer, the joint path, whose input the noise modulates; the classifier is the
- * head. Its layers are no residual units and do not follow each other: there are as many as blocks.
+ * The same network for DiffusionBlocks: the stem is the image path and the label path; each block has one layer, the
+ * joint path, whose input the noise modulates; the classifier is the head. Its layers are no residual units and do
+ * not follow each other: there are as many as blocks.
  */
 export function noPropCnn({ numLayers, embeddingWidth, ...options }: NoPropArchitectureOptions): ClassifierArchitecture {
   const network = noPropNetwork(options);

@@ -33,7 +33,7 @@ export function rotaryBaseOption(byDefault: number): z.ZodDefault<z.ZodNumber> {
 /** Options with what follows from others filled in. */
 export type Resolved<Options> = { readonly [Key in keyof Options]-?: Exclude<Options[Key], undefined> };
 
-/** What a network knows of images; 3 channels by default. */
+/** Sizes of images; 3 channels by default. */
 export type ImageSizes = Omit<ImageData, "channels"> & Partial<Pick<ImageData, "channels">>;
 
 /**

@@ -55,8 +55,9 @@ export type RecurrentDepthOptions = z.input<typeof recurrentDepthOptions> & Text
 type RecurrentDepthConfig = Resolved<z.output<typeof recurrentDepthOptions>> & TextData;
 
 /**
- * Huginn (Geiping et al. 2025): a prelude embeds the text as e; a core of layers improves a state, s <- core(adapter([s; e])), as often as one likes; a coda reads it. Layers have norms before and after each
- * branch, attention has biases on queries and keys alone, the table of tokens is also that of the answer.
+ * Huginn (Geiping et al. 2025): a prelude embeds the text as e; a core of layers improves a state, s <-
+ * core(adapter([s; e])), as often as one likes; a coda reads it. Layers have norms before and after each branch,
+ * attention has biases on queries and keys alone, the table of tokens is also that of the answer.
  *
  * @throws {UsageError} unless the heads divide the width into even parts.
  */

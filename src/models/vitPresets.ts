@@ -1,7 +1,7 @@
 import type { Preset } from "../define/index.ts";
 import { edmNoise } from "../diffusion/index.ts";
 
-/** What both published networks have in common. Their MLP is 3072 wide at every width: the default of the library that they extend. */
+/** Options of both published networks. Their MLP is 3072 wide at every width: the default of the library that they extend. */
 const official = { patchSize: 4, mlpWidth: 3072, dropout: 0.1, labelToken: "class", initialization: "normal", epsilon: 1e-12 } as const;
 
 /** The network of the official DiffusionBlocks code for CIFAR-100: `vit(vitOfficialCifar100)`; noise conditioning of width 128 / 6 = 21. */

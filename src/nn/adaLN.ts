@@ -65,8 +65,9 @@ export function adaLN({ condWidth, targetWidth, epsilon, initialGate = 0 }: AdaL
 }
 
 /**
- * h + gate · branch, [batch, tokens, width], for a gate [batch, 1, width] that cannot vanish (1 + SiLU is at least 0.72): its gradient finds the branch
- * again as (y − h)/gate from the two states that the layer norms before and after keep, so the branch itself is not kept.
+ * h + gate · branch, [batch, tokens, width], for a gate [batch, 1, width] that cannot vanish (1 + SiLU is at least
+ * 0.72): its gradient finds the branch again as (y − h)/gate from the two states that the layer norms before and
+ * after keep, so the branch itself is not kept.
  */
 export function gatedSum(h: Tensor, branch: Tensor, gate: Tensor): Tensor {
   return withGradient(
@@ -81,8 +82,8 @@ export function gatedSum(h: Tensor, branch: Tensor, gate: Tensor): Tensor {
 }
 
 /**
- * adaLN-Zero as DiT has it (Peebles & Xie 2023): (shift, scale, gate) = linear(SiLU(condition)), the linear starting at zero; norms without gain and bias:
- * h + (initialGate + gate) · branch(norm(h) · (1 + scale) + shift).
+ * adaLN-Zero as DiT has it (Peebles & Xie 2023): (shift, scale, gate) = linear(SiLU(condition)), the linear starting
+ * at zero; norms without gain and bias: h + (initialGate + gate) · branch(norm(h) · (1 + scale) + shift).
  */
 export function adaLNZero({ condWidth, epsilon, targetWidth, initialGate = 0 }: AdaLNZeroConfig): Conditioning {
   return {

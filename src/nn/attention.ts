@@ -21,7 +21,7 @@ export interface AttentionConfig {
   readonly outInit?: Initializer | undefined;
   /** Turns queries and keys by their positions: see `rotary`. */
   readonly rotation?: Rotation | undefined;
-  /** Which tokens attend to which, where the context has no pattern; every token to every token by default. */
+  /** The attention pattern where the context has no pattern; every token to every token by default. */
   readonly pattern?: AttentionPattern;
   /** The former name of `pattern`, until its last use is gone. */
   readonly view?: AttentionPattern;

@@ -4,7 +4,7 @@ import type { Part, Parts } from "./module.ts";
 export interface Heads {
   /** Of the queries; keys and values may have fewer. */
   readonly numHeads: number;
-  /** What the weights pass through, such as dropout. */
+  /** A function that the weights pass through, such as dropout. */
   readonly change?: ((weights: Tensor) => Tensor) | undefined;
 }
 
@@ -14,7 +14,7 @@ export interface KeyValue {
   readonly value: Tensor;
 }
 
-/** Which tokens attend to which, and where tokens stand. */
+/** The tokens that attend to each other, and the positions of tokens. */
 export interface AttentionPattern {
   /** Of each token, int32 [rows, tokens] with one row for all or one for each item; 0, 1, 2, … where undefined. */
   readonly positions?: Tensor | undefined;
@@ -58,8 +58,8 @@ export function recorded(pattern: AttentionPattern, record: (own: KeyValue) => v
 export const unseen = -1e9;
 
 /**
- * Tokens that come after those of a cache: they attend to its slots where `isFilled`, float32 [slots], is 1, and of their own group to all tokens, or to those
- * where `isFresh`, float32 [tokens], is 1.
+ * Tokens that come after those of a cache: they attend to its slots where `isFilled`, float32 [slots], is 1, and of
+ * their own group to all tokens, or to those where `isFresh`, float32 [tokens], is 1.
  */
 export function cachedAttention(past: KeyValue, isFilled: Tensor, positions: Tensor, isFresh?: Tensor): AttentionPattern {
   const hidden = (isSeen: Tensor): Tensor => mul(add(isSeen, -1), -unseen); // 0 where seen

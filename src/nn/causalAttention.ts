@@ -2,7 +2,10 @@ import { attentionSum, concat, softmax } from "../tensor/index.ts";
 import type { AttentionPattern } from "./attentionPattern.ts";
 import { groupMask, groupsRead, inQueryChunks, scoresSeen } from "./queryChunks.ts";
 
-/** Every token attends to itself and those before it; with `groupSize`, behind the start, all of its group of tokens and of the groups before. */
+/**
+ * Every token attends to itself and those before it; with `groupSize`, behind the start, all of its group of tokens
+ * and of the groups before.
+ */
 export function causalAttention(length: number, groupSize = 1): AttentionPattern {
   const groups = groupsRead(length, groupSize);
   const seenBy = (to: number): number => Math.min(length, to + groupSize - 1); // of the last query's group

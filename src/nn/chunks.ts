@@ -3,17 +3,19 @@ import { checkpoint, concat, split, type Tensor } from "../tensor/index.ts";
 /** Numbers between input and output of a chunk, at most: 4 MB. */
 const chunkSize = 2 ** 20;
 
-/** What a function of single tokens takes. */
+/** Arguments of a function of single tokens. */
 export interface TokenRows {
   /** Each [batch, tokens, …]. */
   readonly tokens: readonly Tensor[];
-  /** What all tokens of an item have in common, each [batch, …]. */
+  /** Values that all tokens of an item share, each [batch, …]. */
   readonly items?: readonly Tensor[];
 }
 
 /**
- * `f` of tokens, a few at a time where it would make `size` numbers or more of each kind between its inputs and its result [batch, tokens, …], as the logits of a large vocabulary are: each chunk is made again in the backward
- * pass, so that those of all tokens are never there together. Items are divided, or where there are too few of them their tokens.
+ * `f` of tokens, a few at a time where it would make `size` numbers or more of each kind between its inputs and its
+ * result [batch, tokens, …], as the logits of a large vocabulary are: each chunk is made again in the backward pass,
+ * so that those of all tokens are never there together. Items are divided, or where there are too few of them their
+ * tokens.
  *
  * @param size numbers that f makes for the whole batch.
  */

@@ -2,13 +2,16 @@ import { bernoulli, fold, type Key } from "../random.ts";
 import { cast, mul, random, type Sampler, type Tensor } from "../tensor/index.ts";
 import type { PatternOf } from "./attentionPattern.ts";
 
-/** What a layer may need beside its input: the noise conditioning, and in training the randomness of dropout. */
+/** Inputs of a layer beside the state: the noise conditioning, and in training the randomness of dropout. */
 export interface Context {
   /** Conditioning of the whole network on the noise level, [batch, condWidth]; undefined where there is none. */
   readonly condition: Tensor | undefined;
   /** A fresh key at every call while training; undefined at inference, where dropout does nothing. */
   readonly nextKey: (() => Key) | undefined;
-  /** The pattern of each attention layer, where it is not the network's own: behind a cache, or where streams of a sequence stand side by side. */
+  /**
+   * The pattern of each attention layer, where it is not the network's own: behind a cache, or where streams of a
+   * sequence stand side by side.
+   */
   readonly patternOf?: PatternOf | undefined;
 }
 

@@ -15,10 +15,11 @@ import type { AttentionPattern, KeyValue } from "./attentionPattern.ts";
 import { groupMask, groupsRead, inQueryChunks, scoresSeen } from "./queryChunks.ts";
 
 /**
- * Estimates of tokens beside the context stream of clean tokens, whose keys and values are `context`: estimate i attends to those of its own group, and in the
- * context to the start and the groups before.
+ * Estimates of tokens beside the context stream of clean tokens, whose keys and values are `context`: estimate i
+ * attends to those of its own group, and in the context to the start and the groups before.
  *
- * @see Block Diffusion (Arriola et al. 2025), and DiffusionBlocks, Appendix E.4: noisy i sees noisy i and clean j < i.
+ * @see Block Diffusion (Arriola et al. 2025), and DiffusionBlocks, Appendix E.4: noisy i sees noisy i and clean j <
+ *   i.
  */
 export function estimateAttention(context: KeyValue, groupSize = 1): AttentionPattern {
   const length = context.key.shape[1]!;

@@ -32,7 +32,10 @@ export const xavierUniform: Initializer = {
   fill: (out, key, shape) => fillUniform(out, key, Math.sqrt(6 / (shape.at(-2)! + shape.at(-1)!))),
 };
 
-/** Random rows of norm 1 for a matrix [rows, width]: orthogonal to each other while there are no more rows than columns (all distances √2), independent directions beyond. */
+/**
+ * Random rows of norm 1 for a matrix [rows, width]: orthogonal to each other while there are no more rows than
+ * columns (all distances √2), independent directions beyond.
+ */
 export const orthonormalRows: Initializer = {
   name: "orthonormalRows",
   fill: (out, key, [rows, width]) => {

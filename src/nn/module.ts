@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor/index.ts";
 
-/** What a module is made of: parameters, modules, and lists or groups of them. Names come from the keys. */
+/** The parts of a module: parameters, modules, and lists or groups of them. Names come from the keys. */
 export type Part = Tensor | { readonly parts: Parts } | readonly Part[] | undefined;
 export interface Parts {
   readonly [name: string]: Part;

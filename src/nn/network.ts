@@ -16,7 +16,10 @@ export function layerParameters(layers: readonly Layer[], first: number): Map<st
   return new Map(layers.flatMap((layer, i) => [...namedParameters(layer, `layers.${first + i}`)]));
 }
 
-/** An architecture with its sizes. `build` makes fresh parameters at every call: once for end-to-end training, once for each block that owns its stem and head. */
+/**
+ * An architecture with its sizes. `build` makes fresh parameters at every call: once for end-to-end training, once
+ * for each block that owns its stem and head.
+ */
 export interface Architecture<Built> {
   readonly name: string;
   readonly numLayers: number;
@@ -49,7 +52,10 @@ export interface ImageNetwork {
   readonly layers: readonly Layer[];
   /** The state as an image of the input's shape. */
   readonly head: Module<(h: Tensor, context: Context) => Tensor>;
-  /** What is added to the noise conditioning for labels, int32 [batch]; the label `numClasses` is the null label. Undefined where there are no classes. */
+  /**
+   * The addition to the noise conditioning for labels, int32 [batch]; the label `numClasses` is the null label.
+   * Undefined where there are no classes.
+   */
   readonly labels: Module<(labels: Tensor) => Tensor> | undefined;
 }
 
@@ -77,9 +83,15 @@ export interface TokenArchitecture<Built = TokenNetwork> extends Architecture<Bu
   readonly condWidth: number;
 }
 
-/** A network that reads a text in order and gives logits for the next token at each place. It reads the start, token `vocabSize`, and then the tokens. */
+/**
+ * A network that reads a text in order and gives logits for the next token at each place. It reads the start, token
+ * `vocabSize`, and then the tokens.
+ */
 export interface LanguageNetwork extends TokenNetwork {
-  /** What a noisy embedding of the next token adds to the state, [batch, tokens, targetWidth] -> [batch, tokens, width]; undefined where the conditioning brings none. */
+  /**
+   * The addition of a noisy embedding of the next token to the state, [batch, tokens, targetWidth] -> [batch, tokens,
+   * width]; undefined where the conditioning brings none.
+   */
   readonly target: Module<(z: Tensor) => Tensor> | undefined;
 }
 
@@ -91,7 +103,8 @@ export interface LanguageArchitecture<Built = LanguageNetwork> extends TokenArch
 }
 
 /**
- * A network that reads a text in order and improves a state again and again by the same layers (recurrent depth). State and embedding are [batch, tokens, width].
+ * A network that reads a text in order and improves a state again and again by the same layers (recurrent depth).
+ * State and embedding are [batch, tokens, width].
  */
 export interface RecurrentNetwork {
   /** int32 [batch, tokens], at first the start -> the embedding that every recurrence sees. */
@@ -142,7 +155,7 @@ export interface NoPropNetwork {
   continuous(embeddingWidth: number): TimedNoPropPaths;
 }
 
-/** What a network reads that says at each place which token comes next: int32 [batch, length] -> the start, and all tokens but the last. */
+/** The input of a next-token network: int32 [batch, length] -> the start, then all tokens but the last. */
 export function precedingTokens(tokens: Tensor, vocabSize: number): Tensor {
   const [batch, length] = tokens.shape as [number, number];
   const start = constant(new Int32Array(batch).fill(vocabSize), [batch, 1], "int32");

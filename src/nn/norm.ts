@@ -5,12 +5,13 @@ import { ones, zeros } from "./initializers.ts";
 import { defineModule, type Module } from "./module.ts";
 
 /**
- * The normalisation before a residual branch, and how the branch's result is added to `h`: the one seam through which noise conditioning enters a
- * network. A layer says `const first = norm1(h, context); return first.residual(attention(first.normed, context))`.
+ * The normalisation before a residual branch, and how the branch's result is added to `h`: the one seam through which
+ * noise conditioning enters a network. A layer says `const first = norm1(h, context); return
+ * first.residual(attention(first.normed, context))`.
  */
 export type BranchNorm = (h: Tensor, context: Context) => { readonly normed: Tensor; readonly residual: (branch: Tensor) => Tensor };
 
-/** How a network normalises: layer norm (Ba et al. 2016), or by the root mean square alone (Zhang & Sennrich 2019). */
+/** The normalisation of a network: layer norm (Ba et al. 2016), or by the root mean square alone (Zhang & Sennrich 2019). */
 export type NormKind = "layer" | "rms";
 
 /** A normalisation over the last axis without gain and bias. */
@@ -19,7 +20,7 @@ export function normalised(x: Tensor, kind: NormKind, epsilon: number): Tensor {
 }
 
 /**
- * What a network is handed by the way in which it is trained. Plain training hands `plainConditioning`; DiffusionBlocks hands
+ * The seam between a network and the way in which it is trained. Plain training hands `plainConditioning`; DiffusionBlocks hands
  * an adaLN, and the width of the noisy target that the network receives as a token.
  */
 export interface Conditioning {

@@ -26,7 +26,10 @@ export function patchEmbedding({ channels, imageSize, patchSize, width, init }: 
   });
 }
 
-/** The inverse for predictions: [batch, (size/patch)², patch² · channels], a token's values ordered (row, column, channel) -> [batch, channels, size, size]. */
+/**
+ * The inverse for predictions: [batch, (size/patch)², patch² · channels], a token's values ordered (row, column,
+ * channel) -> [batch, channels, size, size].
+ */
 export function unpatchify(
   tokens: Tensor,
   { channels, imageSize, patchSize }: Pick<PatchConfig, "channels" | "imageSize" | "patchSize">,

@@ -1,8 +1,9 @@
 import { constant, type Tensor } from "../tensor/index.ts";
 
 /**
- * Fixed positions of a square of tokens, row by row: [1, side², width]. Half of the channels tell the column, half the row; each half is [sin | cos] of the coordinate times
- * 10000^(−4k/width) (DiT, get_2d_sincos_pos_embed). `width` is a multiple of 4.
+ * Fixed positions of a square of tokens, row by row: [1, side², width]. Half of the channels tell the column, half
+ * the row; each half is [sin | cos] of the coordinate times 10000^(−4k/width) (DiT, get_2d_sincos_pos_embed). `width`
+ * is a multiple of 4.
  */
 export function sinCosPositions(side: number, width: number): Tensor {
   const quarter = width / 4;

@@ -32,7 +32,10 @@ export function groupMask(ofQuery: Int32Array, ofKey: Int32Array, relation: "at 
   return mask;
 }
 
-/** Token i of a sequence is preceded by those of the groups before that of `i`; number 0 of what a network reads is the start, and token i − 1 is number i. */
+/**
+ * Token i of a sequence is preceded by those of the groups before that of `i`; number 0 of what a network reads is
+ * the start, and token i − 1 is number i.
+ */
 export function groupsRead(length: number, groupSize: number): Int32Array {
   return Int32Array.from({ length }, (_, i) => Math.floor((i - 1) / groupSize));
 }
@@ -54,7 +57,8 @@ export interface QueryChunks {
 type QueryChunk = (own: readonly Tensor[], seen: readonly Tensor[], from: number) => Tensor;
 
 /**
- * Attention of queries that see what lies before them, some queries at a time where there are many: each part is compared with the keys up to its end alone, so that long sequences cost half of the square, and hold little of it.
+ * Attention of queries that see what lies before them, some queries at a time where there are many: each part is
+ * compared with the keys up to its end alone, so that long sequences cost half of the square, and hold little of it.
  * Weights that are much larger than what they are made of are made again in the backward pass.
  */
 export function inQueryChunks({ numHeads, groupSize, own, seen, seenBy = (to) => to }: QueryChunks, attend: QueryChunk): Tensor {
@@ -83,7 +87,10 @@ export function inQueryChunks({ numHeads, groupSize, own, seen, seenBy = (to) =>
   );
 }
 
-/** Scores [batch, heads, queries, keys] of queries from number `from` on: all of them see the keys before that number, and of the others those of a mask. In pieces along the keys. */
+/**
+ * Scores [batch, heads, queries, keys] of queries from number `from` on: all of them see the keys before that number,
+ * and of the others those of a mask. In pieces along the keys.
+ */
 export function scoresSeen(query: Tensor, key: Tensor, from: number, mask: Tensor, numHeads: number): Tensor[] {
   const scores = (of: Tensor): Tensor => attentionScores(query, of, { numHeads });
   if (from === 0) return [add(scores(key), mask)];

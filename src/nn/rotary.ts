@@ -12,8 +12,9 @@ export interface RotaryConfig {
 export type Rotation = (x: Tensor, positions?: Tensor) => Tensor;
 
 /**
- * Rotary positions (Su et al. 2021): in each head, numbers k and k + d/2 of a query or key are turned by the angle position · base^(−2k/d). [batch, tokens, heads · d] -> the same.
- * Positions are int32 [rows, tokens], one row for all items or one for each; 0, 1, 2, … where they are left out.
+ * Rotary positions (Su et al. 2021): in each head, numbers k and k + d/2 of a query or key are turned by the angle
+ * position · base^(−2k/d). [batch, tokens, heads · d] -> the same. Positions are int32 [rows, tokens], one row for
+ * all items or one for each; 0, 1, 2, … where they are left out.
  */
 export function rotary({ length, headWidth, base = 10_000 }: RotaryConfig): Rotation {
   const half = headWidth / 2;

@@ -5,7 +5,7 @@ import * as schema from "./schema.ts";
 import type { WireValue } from "./wire.ts";
 import { readMessage } from "./wire.ts";
 
-/** What stands in an ONNX file, as plain data: for checks, listings and the width of a feature network's output. */
+/** The content of an ONNX file as plain data: for checks, listings and the width of a feature network's output. */
 export interface OnnxGraph {
   readonly opsets: Readonly<Record<string, number>>;
   readonly inputs: readonly TensorSpec[];

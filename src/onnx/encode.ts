@@ -16,16 +16,20 @@ export interface OnnxModel {
 export interface EncodeOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /**
-   * Passes the shapes that operators take as constants through a node each, so that ONNX Runtime cannot infer the shapes of what they make. Where it
-   * knows two of the same shape, its CPU planner gives a dead buffer to a later value and holds it all the time between (measured: a third of the peak
-   * of a checkpointed step); unknown shapes are freed at their last use.
+   * Passes the shapes that operators take as constants through a node each, so that ONNX Runtime cannot infer the
+   * shapes of what they make. Where it knows two of the same shape, its CPU planner gives a dead buffer to a later
+   * value and holds it all the time between (measured: a third of the peak of a checkpointed step); unknown shapes
+   * are freed at their last use.
    */
   readonly hideShapes?: boolean;
   /** Values of inputs that are written into the file, by name, so that it takes the others only. */
   readonly weights?: ReadonlyMap<string, Float32Array>;
 }
 
-/** Writes a program as an ONNX model: constants become initializers; nodes keep their order; outputs are named on the node that makes them. */
+/**
+ * Writes a program as an ONNX model: constants become initializers; nodes keep their order; outputs are named on the
+ * node that makes them.
+ */
 export function encodeModel(program: Program, { metadata = {}, hideShapes = false, weights = new Map() }: EncodeOptions = {}): OnnxModel {
   const inputs = program.inputs
     .filter(({ name }) => !weights.has(name))

@@ -10,7 +10,7 @@ export type Settings = Readonly<Record<string, number>>;
  */
 export interface Optimizer {
   readonly name: string;
-  /** What it keeps for each parameter, each of the parameter's shape and zero at first. */
+  /** State arrays of each parameter, of its shape and zero at first. */
   readonly slots: readonly string[];
   /** The settings of a parameter's update number `update`, counted from 1. `gradScale` multiplies every gradient first. */
   settings(update: number, learningRate: number, gradScale: number): Settings;

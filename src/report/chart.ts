@@ -16,7 +16,7 @@ export interface Chart {
   readonly series: readonly Series[];
 }
 
-/** How many colours the page's style sheet has; later series repeat them, dashed. */
+/** Number of colours in the style sheet of the page; later series repeat them, dashed. */
 export const chartColours = 8;
 
 const width = 560;

@@ -1,15 +1,15 @@
 import { formatNumber } from "./number.ts";
 
-/** What a table shows in a place: nothing, a text, a number, or a number that is written in a way of its own ("93.1 ± 0.4"). */
+/** A cell: nothing, a text, a number, or a number that is written in a way of its own ("93.1 ± 0.4"). */
 export type Cell = null | string | number | { readonly text: string; readonly value: number };
 
 export interface Column {
   readonly title: string;
-  /** Right for columns of numbers, left otherwise, unless told. */
+  /** Right for columns of numbers, left otherwise, by default. */
   readonly align?: "left" | "right";
-  /** Which number of the column is the best; it is marked where more than one row has a number. */
+  /** Whether the largest or the smallest number of the column is the best; it is marked where more than one row has a number. */
   readonly best?: "min" | "max";
-  /** What the column means: a tooltip in HTML. */
+  /** An explanation of the column: a tooltip in HTML. */
   readonly hint?: string;
 }
 

@@ -162,7 +162,7 @@ const kinds: Readonly<Record<string, readonly [code: string, what: string, remed
   EEXIST: ["notAFolder", "a part of the path is a file", "Choose another folder with --run."],
 };
 
-/** Says in one line what the disk refused to write, where, and what to do. Errors that already speak for themselves pass through. */
+/** An error of the disk in one line: what was refused, where, and what to do. Errors with a message of their own pass through. */
 export function cannotWrite(path: string, error: unknown): Error {
   return refusal("write", path, error);
 }

@@ -10,14 +10,14 @@ export type Load<Data> = (path: string, options: RunConfig["data"], load: LoadOp
 const loadImageData: Load<ImageDataset> = (path, _, load) => loadImages(path, load);
 const loadTextData: Load<TextDataset> = (path, { tokenizer }, load) => loadText(path, tokenizer as string, load);
 
-/** How the data of each task are read. */
+/** Loaders of the data of each task. */
 const loaders = new Map<AnyTask, Load<unknown>>([
   [classes, loadImageData],
   [images, loadImageData],
   [text, loadTextData],
 ]);
 
-/** Says how the data of a task of one's own are read. */
+/** Registers the loader of a task of one's own. */
 export function registerLoader<Data>(task: AnyTask, load: Load<Data>): void {
   loaders.set(task, load);
 }

@@ -23,7 +23,7 @@ export interface GenerationOptions {
   readonly threads?: number | undefined;
 }
 
-/** What a language model's continuations of held-out text are like, beside the true ones. */
+/** The quality of continuations of held-out text, beside the true ones. */
 export interface GenerationQuality {
   readonly texts: number;
   readonly promptTokens: number;
@@ -122,7 +122,10 @@ async function continuations(
   return texts;
 }
 
-/** Mean −ln p of the tokens behind the prompts. Texts shorter than the judge's sequences are filled up behind their end, where nothing is counted. */
+/**
+ * Mean −ln p of the tokens behind the prompts. Texts shorter than the judge's sequences are filled up behind their
+ * end, where nothing is counted.
+ */
 async function natsUnder(
   { run, method }: LanguageRun,
   device: Device,

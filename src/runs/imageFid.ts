@@ -35,8 +35,8 @@ export interface ImageFid {
 }
 
 /**
- * The Fréchet distance of what a run draws to its data, three times with other seeds: the published figures are the least of three, the mean says more. Fewer images than features make a covariance
- * singular and the value larger: that is told.
+ * The Fréchet distance of what a run draws to its data, three times with other seeds: the published figures are the
+ * least of three, the mean says more. Fewer images than features make a covariance singular and the value larger, which a notice says.
  *
  * @throws {DataError} if the feature file cannot be read.
  */

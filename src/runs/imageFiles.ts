@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import { writeSafetensors } from "../formats/index.ts";
 import type { SampledImages, SampleProgress } from "../inference/index.ts";
 
-/** What all images of a run have in common. */
+/** The size of all images of a run. */
 export interface SampleShape {
   readonly channels: number;
   readonly size: number;
@@ -27,8 +27,9 @@ export interface ImageWriter {
 const animated = 16;
 
 /**
- * By the ending: `.png` is a grid; `.apng` the way of the first images from noise, with the block at work marked below; `.safetensors` the numbers and labels; a folder (an ending of "/") takes a PNG for each
- * image as it is finished, so that any number fits.
+ * By the ending: `.png` is a grid; `.apng` the way of the first images from noise, with the block at work marked
+ * below; `.safetensors` the numbers and labels; a folder (an ending of "/") takes a PNG for each image as it is
+ * finished, so that any number fits.
  *
  * @throws {UsageError} for another ending.
  */
@@ -101,7 +102,7 @@ function wholeWriter(out: string): ImageWriter {
   };
 }
 
-/** One frame for each step of the first walk: what the block believed the images to be. */
+/** One frame for each step of the first trajectory: the denoised estimate of the active block. */
 function pathWriter(out: string): ImageWriter {
   const frames: { readonly denoised: Float32Array; readonly block: number }[] = [];
   let shape: SampleShape | undefined;

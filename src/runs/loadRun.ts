@@ -5,7 +5,7 @@ import { registry as builtIn } from "../registry/index.ts";
 import { type DeviceChoice, deviceOf, loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
 
 export interface TrainedModelOptions<Model extends TrainedModel> extends DeviceChoice {
-  /** What the run must be for: it types the model. */
+  /** The task that the run must be for: it types the model. */
   // biome-ignore lint/suspicious/noExplicitAny: only the model that a task makes counts here.
   readonly task?: Task<any, any, any, any, any, Model, any>;
   /** Samples that the network is asked about at once. */

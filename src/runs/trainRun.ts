@@ -30,7 +30,7 @@ export interface TrainRunOptions extends RunListener {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What training took in this process, data set and evaluation of the whole not counted. */
+/** Cost of training in this process, without reading data and the evaluation of the whole. */
 export interface TrainingCost {
   readonly seconds: number;
   /** Resident memory before the first step, data and device included, and the most while training. */

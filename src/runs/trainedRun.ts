@@ -12,7 +12,7 @@ export interface TrainedRun {
   readonly config: RunConfig;
   readonly task: AnyTask;
   readonly method: TrainingMethod;
-  /** What is known of the data that it was trained on. */
+  /** The kept part of the data that it was trained on. */
   readonly info: { readonly name: string };
   /** Of the configuration's identity: the run's checkpoints carry it. */
   readonly hash: string;

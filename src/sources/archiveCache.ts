@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { ImageDataset, ImageSplit } from "../data/index.ts";
 
-/** What an archive is recognised by. */
+/** The identity of an archive. */
 export interface ArchiveIdentity {
   readonly path: string;
   readonly size: number;
@@ -23,10 +23,11 @@ export function defaultCacheFolder(): string {
 }
 
 /**
- * The data set that was kept for this archive; undefined if there is none, the archive has changed, or the file is damaged.
+ * The data set that was kept for this archive; undefined if there is none, the archive has changed, or the file is
+ * damaged.
  *
- * A file is: magic, SHA-256 of the rest, length of the header (uint32), header (JSON: identity, data set, shapes), then of each split the labels
- * (int32) and the images. Numbers are little-endian.
+ * A file is: magic, SHA-256 of the rest, length of the header (uint32), header (JSON: identity, data set, shapes),
+ * then of each split the labels (int32) and the images. Numbers are little-endian.
  */
 export async function readDecoded(folder: string, archive: ArchiveIdentity): Promise<ImageDataset | undefined> {
   const file = await readFile(fileOf(folder, archive)).catch(() => undefined);
@@ -54,7 +55,10 @@ export async function readDecoded(folder: string, archive: ArchiveIdentity): Pro
   return { ...dataset, train: split(train), test: split(test) };
 }
 
-/** Keeps a decoded archive, in the place of what was kept for its path before. A disk that is full or read-only is no reason to stop: nothing is kept then. */
+/**
+ * Keeps a decoded archive, in the place of what was kept for its path before. A disk that is full or read-only is no
+ * reason to stop: nothing is kept then.
+ */
 export async function writeDecoded(folder: string, archive: ArchiveIdentity, { train, test, ...dataset }: ImageDataset): Promise<void> {
   const header: Header = { identity: identityOf(archive), dataset, train: shapeOf(train), test: shapeOf(test) };
   const json = Buffer.from(JSON.stringify(header));

@@ -74,7 +74,7 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
   }
 }
 
-/** The same entries; what goes wrong with the archive is told as such. */
+/** The same entries; errors of the archive become errors of data that name it. */
 async function* readable<T>(entries: ReadableStream<T>, path: string): AsyncGenerator<T> {
   const reader = entries.getReader();
   try {

@@ -10,11 +10,11 @@ export interface ImageFile {
   readonly className: string;
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** How much of the source is read with this file, from 0 to 1. */
+  /** Share of the source that is read with this file, from 0 to 1. */
   readonly fraction: number;
 }
 
-/** Told now and then how many images are decoded, and what share of the source that is, from 0 to 1. */
+/** Called now and then with the number of decoded images, and the share of the source, from 0 to 1. */
 export type Progress = (images: number, fraction: number) => void;
 
 export const splitNames: readonly string[] = ["train", "test"];

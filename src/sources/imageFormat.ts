@@ -2,7 +2,7 @@ import type { ImageDataset } from "../data/index.ts";
 import type { Progress } from "./imageCollection.ts";
 
 export interface LoadOptions {
-  /** Told of image folders and archives, where every file must be decoded. */
+  /** Called while image folders and archives are decoded. */
   readonly onProgress?: Progress | undefined;
   /** Where large archives are kept decoded, so that the next run starts at once; $XDG_CACHE_HOME/dblocks by default. */
   readonly cacheFolder?: string;

@@ -13,8 +13,9 @@ export const latentsFormat: ImageFormat = {
 };
 
 /**
- * Latent images that an encoder made elsewhere, as safetensors: `latents`, float [count, channels, height, width], with `labels`, integers [count], where there are classes. Of one such pair the last twentieth is for
- * tests; `train.latents`, `train.labels`, `test.latents` and `test.labels` say it themselves.
+ * Latent images that an encoder made elsewhere, as safetensors: `latents`, float [count, channels, height, width],
+ * with `labels`, integers [count], where there are classes. Of one such pair the last twentieth is for tests;
+ * `train.latents`, `train.labels`, `test.latents` and `test.labels` say it themselves.
  *
  * @throws {DataError} if the file is missing or damaged, or its tensors are not these.
  */

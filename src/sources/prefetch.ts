@@ -9,7 +9,7 @@ import {
 } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 
-/** What the worker is started with. */
+/** The start data of the worker. */
 export interface PrefetchTask {
   /** Its arrays are in shared memory. */
   readonly split: ImageSplit;
@@ -22,9 +22,10 @@ export interface PrefetchedBatch extends ImageBatch {
 }
 
 /**
- * Makes training batches in a worker thread. It pays where a batch takes a notable part of a step (RandAugment, or a fast device) and a core
- * is free; a batch with crop and flip costs less than handing it over on a busy machine.
- * Images that are not in shared memory are copied there once. Dispose it: the thread ends, and batches still waited for are refused.
+ * Makes training batches in a worker thread. It pays where a batch takes a notable part of a step (RandAugment, or a
+ * fast device) and a core is free; a batch with crop and flip costs less than handing it over on a busy machine.
+ * Images that are not in shared memory are copied there once. Dispose it: the thread ends, and batches still waited
+ * for are refused.
  *
  * @param startWorker how the thread is started; the default runs the compiled module beside this one.
  * @throws {DataError} at once, as `trainBatches` does; what goes wrong in the thread reaches the next `at`.

@@ -12,7 +12,8 @@ export interface RecordFormat {
 }
 
 /**
- * Reads files of fixed records, label bytes and then planes of pixels row by row, as one split: the binary layout of CIFAR (Krizhevsky 2009).
+ * Reads files of fixed records, label bytes and then planes of pixels row by row, as one split: the binary layout of
+ * CIFAR (Krizhevsky 2009).
  *
  * @throws {DataError} if a file is empty or cut off, or a label is out of range.
  */

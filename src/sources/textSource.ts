@@ -10,11 +10,11 @@ export interface TextPiece {
   readonly endsDocument: boolean;
   /** Where the piece starts in its file, in characters. */
   readonly at: number;
-  /** How far reading is, from 0 to 1. */
+  /** Share of the source that is read, from 0 to 1. */
   readonly done: number;
 }
 
-/** What text is read from. */
+/** A source of text. */
 export interface TextSource {
   /** Path, size and time of every file: when one changes, so does the text. */
   readonly identity: string;
@@ -27,9 +27,11 @@ export interface TextSource {
 const pieceLength = 2 ** 16;
 
 /**
- * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` file has one in each line, `{"text": "…"}`, and a folder one in each of its `.txt` files, in the order of their names.
+ * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` file has one in each line,
+ * `{"text": "…"}`, and a folder one in each of its `.txt` files, in the order of their names.
  *
- * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or a line no such object.
+ * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or
+ *   a line no such object.
  */
 export async function openText(path: string): Promise<TextSource> {
   const info = await stat(path).catch((cause: unknown) => {

@@ -26,7 +26,7 @@ export interface CompareOptions {
   readonly registry: Registry;
   readonly path: string;
   readonly model: string;
-  /** What all runs have in common; options of a method are for the systems that have them. */
+  /** Options of all runs; options of a method are for the systems that have them. */
   readonly base: readonly ConfigPart[];
   readonly systems: readonly ComparedSystem[];
   readonly seeds: number;
@@ -208,7 +208,7 @@ async function trainAlone(
   return run;
 }
 
-/** What is known of a run from its configuration. */
+/** Quantities of a run that follow from its configuration. */
 function sizesOf(
   options: CompareOptions,
   config: RunConfig,

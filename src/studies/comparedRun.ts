@@ -15,7 +15,7 @@ export interface ExtraColumn {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** How images of a diffusion model are judged: see `imageFid`. */
+/** Options of judging images of a diffusion model: see `imageFid`. */
 export interface FidMeasure {
   /** An ONNX file from images to features. */
   readonly features: string;

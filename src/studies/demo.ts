@@ -33,7 +33,7 @@ export interface DemoRow {
 
 export interface DemoListener {
   onStart?(demo: { readonly config: RunConfig; readonly data: ImageDataset; readonly device: Device }): void;
-  /** Told before the first step of each way of training. */
+  /** Called before the first step of each way of training. */
   onMethod?(method: TrainingMethod, steps: number): void;
   onStep?(unit: Unit, report: StepReport): void;
 }

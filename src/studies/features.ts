@@ -30,8 +30,9 @@ export interface TrainFeaturesOptions extends RunListener {
 }
 
 /**
- * Trains a small classifier on labelled images and writes the network up to its last features as an ONNX file, for {@link openFeatures}. Distances between such features compare models on the same
- * data; they are no FID of the literature, and tables call them FID[dblocks-features].
+ * Trains a small classifier on labelled images and writes the network up to its last features as an ONNX file, for
+ * {@link openFeatures}. Distances between such features compare models on the same data; they are no FID of the
+ * literature, and tables call them FID[dblocks-features].
  *
  * @returns its test accuracy, and the width of the features; undefined if it was stopped.
  */
@@ -51,7 +52,10 @@ export async function trainFeatures({
   return { accuracy: (evaluation as ClassEvaluation).mean, width };
 }
 
-/** Writes the network of a classifier trained end to end, up to what its head reads, as ONNX: images in [−1, 1] -> features. @returns their width. */
+/**
+ * Writes the network of a classifier trained end to end, up to what its head reads, as ONNX: images in [−1, 1] ->
+ * features. @returns their width.
+ */
 export async function exportFeatures(registry: Registry, path: string, out: string): Promise<number> {
   const run = await openTrainedRun(registry, path);
   const { task, config } = run;
@@ -79,7 +83,7 @@ export async function exportFeatures(registry: Registry, path: string, out: stri
   return features.shape[1]!;
 }
 
-/** What the head of a network reads. */
+/** The input of the head of a network. */
 function featuresOf({ stem, layers, head }: ClassifierNetwork, images: Tensor): Tensor {
   const state = layers.reduce((h, layer) => layer(h, plainContext), stem(images, undefined, plainContext));
   let features: Tensor | undefined;

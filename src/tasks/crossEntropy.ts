@@ -3,7 +3,10 @@ import { type ClassDenoiser, type LabelledBatch, noisyEmbeddings } from "../infe
 import { fold, type Key, normal } from "../random.ts";
 import type { Call, Unit } from "../train/index.ts";
 
-/** Levels at which blocks are compared. A mean over all of them would be decided by the low ones, where the noisy label gives itself away. */
+/**
+ * Levels at which blocks are compared. A mean over all of them would be decided by the low ones, where the noisy
+ * label gives itself away.
+ */
 export const comparedSigmas: readonly number[] = [0.1, 0.3, 1, 10, 80];
 
 /** The cross-entropy of one noise level, in nats. */
@@ -15,8 +18,8 @@ export interface LevelCrossEntropy {
 }
 
 /**
- * E[-ln p(label | x, y + sigma·epsilon)] over all items at one noise level, by the block that owns it. At sigmaMax the noisy label says nothing, and
- * this is the cross-entropy of a classifier of x.
+ * E[-ln p(label | x, y + sigma·epsilon)] over all items at one noise level, by the block that owns it. At sigmaMax
+ * the noisy label says nothing, and this is the cross-entropy of a classifier of x.
  */
 export async function crossEntropyAt(
   { width, numClasses, partition, units, table: targets, estimates }: ClassDenoiser & { readonly units: readonly Unit[] },

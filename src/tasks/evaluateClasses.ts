@@ -13,7 +13,7 @@ import { fold, key } from "../random.ts";
 import { type Call, type Classifier, createCaller, type Unit } from "../train/index.ts";
 import { comparedSigmas, crossEntropyAt, type LevelCrossEntropy } from "./crossEntropy.ts";
 
-/** What a trained classifier does with the test data. Accuracies are top-1 shares from 0 to 1. */
+/** The evaluation of a classifier on test data. Accuracies are top-1 shares from 0 to 1. */
 export interface ClassEvaluation {
   /** Of the whole method, one for each seed of the starting noise. */
   readonly accuracies: readonly number[];

@@ -14,7 +14,7 @@ export interface LevelError {
   readonly weighted: number;
 }
 
-/** What a trained diffusion network does with the test data, at fixed noise levels, the highest first. */
+/** The evaluation of a diffusion network on test data, at fixed noise levels, the highest first. */
 export interface ImageEvaluation {
   readonly levels: readonly LevelError[];
   /** The mean over the levels. */

@@ -14,24 +14,27 @@ import {
 import { fold, key } from "../random.ts";
 import { type Call, createCaller, type LanguageModel, type TrainingMethod, type Unit } from "../train/index.ts";
 
-/** What is known of −log₂ p of a text, in bits for each token: it is this, or on average at most this; with a standard error where it was estimated. */
+/**
+ * −log₂ p of a text in bits for each token, exact or an upper bound on average; with a standard
+ * error where it was estimated.
+ */
 export interface TextBits {
   readonly bits: number;
   readonly error?: number;
   readonly kind: "exact" | "bound";
 }
 
-/** What a model of text does with held-out text. */
+/** The evaluation of a model on held-out text. */
 export interface TextEvaluation extends TextBits {
   /** 2^bits: among how many tokens the model is undecided. */
   readonly perplexity: number;
   /** bits for each byte of the text: what tokenizers cannot flatter. */
   readonly bitsPerByte: number;
-  /** What each block contributes to a bound. */
+  /** The part of a bound that each block contributes. */
   readonly parts: Readonly<Record<string, number>>;
   /** All likelihoods that a language model has, by name, that of `bits` first. */
   readonly likelihoods: Readonly<Record<string, TextBits>>;
-  /** What a model reaches that knows nothing, and one that knows how often each token occurs. */
+  /** The uniform and the unigram entropy, in bits. */
   readonly uniform: number;
   readonly unigram: number;
   readonly tokens: number;
@@ -97,7 +100,10 @@ function inBits(nats: number): number {
 /** Sequences of the validation part that are measured while a block trains. */
 const watched = 256;
 
-/** What one block knows of validation text, in bits for each token: of a masked diffusion model the part of the bound that lies in its range. */
+/**
+ * Bits for each token of validation text by one block: of a masked diffusion model the part of the bound
+ * that lies in its range.
+ */
 export async function evaluateTextUnit(
   method: TextModel,
   unit: Unit,

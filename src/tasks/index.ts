@@ -1,4 +1,4 @@
-/** What runs are for: their data, and how what was trained is evaluated and shown. */
+/** Tasks: data, batches, evaluation, and how results are shown. */
 export { classes, percent } from "./classes.ts";
 export type { ClassEvaluation } from "./evaluateClasses.ts";
 export type { ImageEvaluation } from "./evaluateImages.ts";

@@ -41,8 +41,9 @@ export interface MemoryProfile {
 }
 
 /**
- * Simulates memory over a run: a value is born when its node runs and dies after its last consumer, or never if it has none (one of several outputs that nobody wants); reshapes share their operand's memory. No node
- * writes over its operand: ONNX Runtime does so for few operators, and only where it knows shapes (see `EncodeOptions.hideShapes`).
+ * Simulates memory over a run: a value is born when its node runs and dies after its last consumer, or never if it
+ * has none (one of several outputs that nobody wants); reshapes share their operand's memory. No node writes over its
+ * operand: ONNX Runtime does so for few operators, and only where it knows shapes (see `EncodeOptions.hideShapes`).
  */
 export function memoryProfile(program: Program): MemoryProfile {
   const order = executionOrder(program);

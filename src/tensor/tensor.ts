@@ -5,7 +5,7 @@ import type { Shape, TensorType } from "./shape.ts";
 import { showShape, sizeOf } from "./shape.ts";
 import { userLine } from "./userLine.ts";
 
-/** How the initial values of a parameter are made; a pure function of the key. */
+/** Initial values of a parameter; a pure function of the key. */
 export interface Initializer {
   readonly name: string;
   fill(out: Float32Array, key: Key, shape: Shape): void;
@@ -35,7 +35,7 @@ export class Tensor implements TensorType {
   readonly dtype: DType;
   readonly shape: Shape;
   readonly origin: Node | Source;
-  /** Which of the producing node's outputs this is; 0 for a source. */
+  /** Index among the outputs of the producing node; 0 for a source. */
   readonly index: number;
 
   constructor(type: TensorType, origin: Node | Source, index = 0) {
@@ -65,7 +65,7 @@ export class Tensor implements TensorType {
 
 export type AttributeValue = number | readonly number[] | string;
 
-/** How an application of an operator is written as one ONNX node. */
+/** An application of an operator as one ONNX node. */
 export interface OnnxForm {
   readonly opType: string;
   /** "" is ai.onnx; "com.microsoft" holds ONNX Runtime's own. */

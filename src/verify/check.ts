@@ -2,7 +2,7 @@
 export interface Check {
   readonly name: string;
   readonly ok: boolean;
-  /** What was looked at; where it failed, every fault. */
+  /** The evidence; where the check failed, every fault. */
   readonly detail: string;
 }
 

@@ -6,8 +6,8 @@ import type { TrainingMethod, Unit } from "../train/index.ts";
 import { type Check, checkOf } from "./check.ts";
 
 /**
- * Reads every checkpoint of every unit: each is whole (SHA-256), of this unit and this configuration, and holds the unit's parameters; what all
- * units hold in common is the same in all of them. One file is in memory at a time.
+ * Reads every checkpoint of every unit: each is whole (SHA-256), of this unit and this configuration, and holds the
+ * unit's parameters; what all units hold in common is the same in all of them. One file is in memory at a time.
  */
 export async function checkCheckpoints(folder: RunFolder, method: TrainingMethod, configHash: string): Promise<readonly Check[]> {
   const found = new Set<string>();

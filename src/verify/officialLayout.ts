@@ -118,8 +118,8 @@ function layerParts(
 }
 
 /**
- * One linear layer of ours, made of official ones with weights [out, in] (or [out, in, kh, kw]) side by side, or of the rows [first, end) of
- * a single one.
+ * One linear layer of ours, made of official ones with weights [out, in] (or [out, in, kh, kw]) side by side, or of
+ * the rows [first, end) of a single one.
  */
 function linear(
   path: string,

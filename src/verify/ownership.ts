@@ -17,8 +17,9 @@ const rounding = 2e-6;
 const drawsOfEachBlock = 256;
 
 /**
- * The block that learns at a noise level is the one that answers there: at sampling, blockOfSigma(σ) = b for a dense grid with all boundaries,
- * and the program asked for b reads the parameters that the steps of block b train; in training, those steps draw σ within b's own range.
+ * The block that learns at a noise level is the one that answers there: at sampling, blockOfSigma(σ) = b for a dense
+ * grid with all boundaries, and the program asked for b reads the parameters that the steps of block b train; in
+ * training, those steps draw σ within b's own range.
  *
  * @param stored the partition that the run was trained with.
  */

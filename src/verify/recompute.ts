@@ -16,13 +16,13 @@ export interface Result {
   readonly name: string;
   readonly shape: readonly number[];
   readonly data: Float32Array;
-  /** The block that made it; undefined for the walk through all blocks. */
+  /** The block that made it; undefined for the reverse process through all blocks. */
   readonly block: number | undefined;
 }
 
 /**
  * Computes what a reference file holds the results of, with the functions that training and prediction use: for each block the logits,
- * cross-entropies, loss and gradients at the file's noise, then one walk through the blocks from the file's start.
+ * cross-entropies, loss and gradients at the file's noise, then one reverse process through the blocks from the file's start.
  *
  * @throws {FormatError} if an input or a parameter is missing, of a wrong shape, or out of range.
  */

@@ -6,9 +6,9 @@ import { ReferenceFile } from "./reference.ts";
 /** Of the reference values in float64, for results computed in float32. */
 export const referenceTolerance = 2e-4;
 
-/** How far one of our results lies from the file's. */
+/** The distance of a result from that in the file. */
 export interface Comparison {
-  /** Undefined for the walk through all blocks. */
+  /** Undefined for the reverse process through all blocks. */
   readonly block: number | undefined;
   /** The tensor's name in the file: `out.logits.0`, `grad.1.layers.2.q.weight`. */
   readonly name: string;
@@ -23,12 +23,15 @@ export interface ReferenceComparison {
 }
 
 /**
- * Recomputes a reference file (a network in the official layout with its inputs, outputs and gradients) on a device and compares every result.
+ * Recomputes a reference file (a network in the official layout with its inputs, outputs and gradients) on a device
+ * and compares every result.
  *
- * A gradient that is zero in exact arithmetic is nothing but rounding on both sides: that of the key's bias, because softmax ignores what it
- * adds to all scores of a query. Where the file's norm is below 1e-8 of its block's whole gradient, the error is measured against the latter.
+ * A gradient that is zero in exact arithmetic is nothing but rounding on both sides: that of the key's bias, because
+ * softmax ignores what it adds to all scores of a query. Where the file's norm is below 1e-8 of its block's whole
+ * gradient, the error is measured against the latter.
  *
- * @throws {FormatError} if the file is damaged, of another architecture, or a tensor is missing, superfluous or of a wrong shape.
+ * @throws {FormatError} if the file is damaged, of another architecture, or a tensor is missing, superfluous or of a
+ *   wrong shape.
  * @example (await verifyReferenceFile(bytes, device)).worst.relativeError < referenceTolerance
  */
 export async function verifyReferenceFile(bytes: Uint8Array, device: Device): Promise<ReferenceComparison> {

@@ -140,7 +140,8 @@ describe.each(Object.entries(systems))("%s", (name, system) => {
     }
   });
 
-  // The loss of NoProp-CT with prototypes is a thousand times as large: within seconds it does not learn to use the image. See docs/QUALITY.md.
+  // The loss of NoProp-CT with prototypes is a thousand times as large: within seconds it does not learn to use the
+  // image. See docs/QUALITY.md.
   // One kind of embedding each; gradients are checked for the others above.
   const kind: ClassEmbedding = name === "noprop-ct" ? "learned" : name === "noprop-fm" ? "prototype" : "one-hot";
   test(`learns a small problem with ${kind} embeddings`, async () => {

@@ -25,7 +25,7 @@ export function benchCommand(): Command {
   return new Command("bench")
     .description("time the training step, beside PyTorch where a python3 with torch is found; the two alternate in one run")
     .option("--steps <n>", "timed steps of each", wholeNumber, 9)
-    .option("--threads <n>", "threads of either (all cores unless told)", wholeNumber)
+    .option("--threads <n>", "threads of either (all cores by default)", wholeNumber)
     .option("--json", "print the result as JSON")
     .action(bench);
 }

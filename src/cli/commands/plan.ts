@@ -99,7 +99,7 @@ function wholeOf(config: RunConfig, { model }: NamedRun, shape: object): Trainin
   return buildMethod(registry, parseRunConfig(registry, [{ ...config, method: "end-to-end" } as ConfigPart], "plan"), shape);
 }
 
-/** What a network must know of the data: of --data where it is given, else of common data; each size may be given otherwise. */
+/** Sizes of the data: of --data where it is given, else of common data; each size may be given otherwise. */
 async function shapeOf({ data }: RunConfig, { model: { task } }: NamedRun, options: PlanCommandOptions): Promise<object> {
   const known = options.data === undefined ? {} : (task.infoOf(await loadData(task, data)) as object);
   const { image, channels, classes, vocab } = options;

@@ -31,7 +31,7 @@ async function verifyFile(path: string, json: boolean): Promise<boolean> {
     print(
       renderTable(
         ["block", "tensor", "kind", { title: "relative error", align: "right" }],
-        rows.map((row) => [row.block === undefined ? "walk" : String(row.block), row.name, row.kind, row.relativeError.toExponential(2)]),
+        rows.map((row) => [row.block === undefined ? "all" : String(row.block), row.name, row.kind, row.relativeError.toExponential(2)]),
       ),
     );
     print(

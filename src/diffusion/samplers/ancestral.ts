@@ -9,15 +9,19 @@ export interface AncestralOptions {
   readonly length: number;
   /** Tokens that there are; a masked one is the token `vocabSize`. */
   readonly vocabSize: number;
-  /** Of each sequence, what its draws derive from: the same key gives the same text in any batch. Sequences without a key stay as they are. */
+  /**
+   * Of each sequence, what its draws derive from: the same key gives the same text in any batch. Sequences without a
+   * key stay as they are.
+   */
   readonly keys: readonly Key[];
   /** Draws a token by its logits [vocabSize] with a uniform number u in [0, 1). */
   draw(logits: Float32Array, u: number): number;
 }
 
 /**
- * Ancestral sampling of masked tokens [batch, length], by logits [batch, length, vocabSize]. From time t to s each masked token is revealed with
- * probability (α_s − α_t)/(1 − α_t), and stays. A step to time 0 reveals all that are masked, each as its likeliest token.
+ * Ancestral sampling of masked tokens [batch, length], by logits [batch, length, vocabSize]. From time t to s each
+ * masked token is revealed with probability (α_s − α_t)/(1 − α_t), and stays. A step to time 0 reveals all that are
+ * masked, each as its likeliest token.
  *
  * @see MD4 (Shi et al. 2024, arXiv 2406.04329), Section 3.
  */

@@ -15,12 +15,14 @@ export interface EulerStepInput {
 }
 
 /**
- * One Euler step of the probability-flow ODE dz/dsigma = (z - D) / sigma, towards less noise: z' = D + (sigmaNext / sigma) (z - D).
- * At sigmaNext = 0 it returns D. A perfect denoiser (D = y, z = y + sigma eps) lands on y + sigmaNext eps.
+ * One Euler step of the probability-flow ODE dz/dsigma = (z - D) / sigma, towards less noise: z' = D + (sigmaNext /
+ * sigma) (z - D). At sigmaNext = 0 it returns D. A perfect denoiser (D = y, z = y + sigma eps) lands on y + sigmaNext
+ * eps.
  *
  * @throws {ShapeError} if z and denoised differ in length.
  * @throws {PartitionError} unless 0 <= sigmaNext <= sigma and sigma > 0.
- * @see EDM (arXiv 2206.00364), Algorithm 2 without correction. DiffusionBlocks, Equations 3 to 5, print the opposite sign, which adds noise.
+ * @see EDM (arXiv 2206.00364), Algorithm 2 without correction. DiffusionBlocks, Equations 3 to 5, print the opposite
+ *   sign, which adds noise.
  */
 export function eulerStep({ z, denoised, sigma, sigmaNext }: EulerStepInput): Float32Array {
   if (z.length !== denoised.length) {

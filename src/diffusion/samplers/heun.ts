@@ -1,8 +1,8 @@
 import { eulerStep, type GaussianSampler } from "./euler.ts";
 
 /**
- * Heun's method: a second evaluation at the next level corrects the slope, order 2. z' = z + (σ' − σ)/2 · (slope at σ + slope at σ'), slope = (z − D)/σ.
- * At σ' = 0 there is no slope: the step is Euler's, with one evaluation.
+ * Heun's method: a second evaluation at the next level corrects the slope, order 2. z' = z + (σ' − σ)/2 · (slope at σ
+ * + slope at σ'), slope = (z − D)/σ. At σ' = 0 there is no slope: the step is Euler's, with one evaluation.
  *
  * @see EDM (Karras et al. 2022, arXiv 2206.00364), Algorithm 1.
  */

@@ -9,8 +9,9 @@ type Denoise = ReverseOptions<Float32Array, Float32Array>["estimate"];
 const names = Object.keys(samplers) as SamplerName[];
 
 /**
- * Data N(μ, s²) in each coordinate. The best denoiser is μ + s²/(s² + σ²)(z − μ), and the ODE has the solution z(σ) = μ + (z₀ − μ) √((s² + σ²)/(s² + σ₀²)).
- * In float64 behind a float32 interface the errors of fine grids would be rounding: values are kept large by μ = 0 and a wide z₀.
+ * Data N(μ, s²) in each coordinate. The best denoiser is μ + s²/(s² + σ²)(z − μ), and the ODE has the solution z(σ) =
+ * μ + (z₀ − μ) √((s² + σ²)/(s² + σ₀²)). In float64 behind a float32 interface the errors of fine grids would be
+ * rounding: values are kept large by μ = 0 and a wide z₀.
  */
 const [mean, deviation] = [0.7, 0.5];
 const gaussian: Denoise = (z, sigma) => {

@@ -1,6 +1,6 @@
 import { PartitionError } from "../../errors.ts";
 
-/** What is known of the clean state at one level. */
+/** An estimate of the clean state at one level. */
 export interface Evaluation<State, Estimate> {
   readonly level: number;
   /** The state for which the estimate was made. */
@@ -21,7 +21,7 @@ export interface ReverseStep<State, Estimate> {
 }
 
 /**
- * How a reverse process goes from one level to the next: a value that holds nothing of a process.
+ * The step of a reverse process from one level to the next: a value that holds nothing of a process.
  *
  * @typeParam State what is denoised, such as a Float32Array of noisy numbers or an Int32Array of tokens.
  * @typeParam Estimate of the clean state.
@@ -34,7 +34,7 @@ export interface Sampler<State, Estimate> {
   perturb?(state: State, level: number, step: number, numSteps: number): readonly [state: State, level: number];
 }
 
-/** What a step did. */
+/** A step that was made. */
 export interface Stepped<State, Estimate> extends Evaluation<State, Estimate> {
   readonly step: number;
   /** The state after the step. */
@@ -55,8 +55,8 @@ export interface ReverseOptions<State, Estimate> {
 }
 
 /**
- * The reverse process: takes a state down the levels, by estimates of the clean state at each of them. For noise of standard deviation σ this is the
- * probability-flow ODE dz/dσ = (z − D(z, σ))/σ.
+ * The reverse process: takes a state down the levels, by estimates of the clean state at each of them. For noise of
+ * standard deviation σ this is the probability-flow ODE dz/dσ = (z − D(z, σ))/σ.
  *
  * @param start the state at levels[0]. It is not changed.
  * @returns the state at the last level; `start` itself if there is one level only.

@@ -49,7 +49,7 @@ export interface Kernels {
   fill(x: Float32Array, a: number): void;
 }
 
-/** What kernels.wat exports: byte addresses, a count of floats, settings. */
+/** The exports of kernels.wat: byte addresses, a count of floats, settings. */
 interface KernelExports {
   adamw(p: number, g: number, m: number, v: number, n: number, ...settings: number[]): void;
   sgd(p: number, g: number, m: number, n: number, ...settings: number[]): void;

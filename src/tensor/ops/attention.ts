@@ -27,7 +27,8 @@ const attentionOperator: Operator<AttentionAttributes> = {
     attributes: { num_heads: numHeads, scale: alpha },
     floats: ["scale"],
   }),
-  // The weights are made again rather than kept. With s = Σ dy·y over a head's width: dScores = weights · (dy vᵀ − s) (Dao et al. 2022, Appendix B).
+  // The weights are made again rather than kept. With s = Σ dy·y over a head's width: dScores = weights · (dy vᵀ − s)
+  // (Dao et al. 2022, Appendix B).
   vjp: ({ inputs, outputs: [y], cotangents: [dy], attributes: { numHeads, alpha } }) => {
     const [query, key, value, dHeads] = [...inputs, dy!].map((x) => splitHeads(x, numHeads)) as [Tensor, Tensor, Tensor, Tensor];
     const weights = softmax(matmul(query, key, { transB: true, alpha })); // [batch, heads, query, key]
@@ -45,16 +46,17 @@ export interface AttentionOptions {
   readonly numHeads: number;
   /** Added to the scores, [queries, keys] or what broadcasts to it: 0 where a query sees a key, a large negative number where not. */
   readonly mask?: Tensor | undefined;
-  /** Factor of the scores, 1/√(width / numHeads) unless told. */
+  /** Factor of the scores, 1/√(width / numHeads) by default. */
   readonly alpha?: number;
-  /** What the weights [batch, heads, query, key] pass through before they are used, such as dropout. */
+  /** A function that the weights [batch, heads, query, key] pass through, such as dropout. */
   readonly change?: ((weights: Tensor) => Tensor) | undefined;
 }
 
 /**
- * Multi-head attention, softmax(alpha · q kᵀ + mask) v in each head (Vaswani et al. 2017): query [batch, queries, width], key and value
- * [batch, keys, width] -> [batch, queries, width]. Keys and values may have fewer heads, each for a group of query heads (Ainslie et al. 2023). Without a mask, weights that are
- * larger than query, key and value together are made again in the backward pass instead of kept; smaller ones are kept, which is 2 to 3 % faster.
+ * Multi-head attention, softmax(alpha · q kᵀ + mask) v in each head (Vaswani et al. 2017): query [batch, queries,
+ * width], key and value [batch, keys, width] -> [batch, queries, width]. Keys and values may have fewer heads, each
+ * for a group of query heads (Ainslie et al. 2023). Without a mask, weights that are larger than query, key and value
+ * together are made again in the backward pass instead of kept; smaller ones are kept, which is 2 to 3 % faster.
  */
 export function attention(
   query: Tensor,

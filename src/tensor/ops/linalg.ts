@@ -180,7 +180,10 @@ function convKernelGradient(x: Tensor, dy: Tensor, { strides, dilations, pads }:
   return transpose(exact, swap);
 }
 
-/** 2-D cross-correlation: [batch, in, h, w] with kernel [out, in, kh, kw] -> [batch, out, h', w'], h' = ⌊(h + 2·padding − kh)/stride⌋ + 1. */
+/**
+ * 2-D cross-correlation: [batch, in, h, w] with kernel [out, in, kh, kw] -> [batch, out, h', w'], h' = ⌊(h +
+ * 2·padding − kh)/stride⌋ + 1.
+ */
 export function conv2d(x: Tensor, kernel: Tensor, { stride = 1, padding = 0 }: ConvOptions = {}): Tensor {
   return applyOne(convOperator, [x, kernel], { strides: [stride, stride], dilations: [1, 1], pads: [padding, padding, padding, padding] });
 }

@@ -26,7 +26,10 @@ const layerNormOperator: Operator<{ epsilon: number }> = {
   },
 };
 
-/** (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016); gain and bias are [width], 1 and 0 by default. */
+/**
+ * (x − mean)/√(variance + epsilon) over the last axis, times gain plus bias (Ba et al. 2016); gain and bias are
+ * [width], 1 and 0 by default.
+ */
 export function layerNorm(x: Tensor, { gain, bias, epsilon = 1e-6 }: { gain?: Tensor; bias?: Tensor; epsilon?: number } = {}): Tensor {
   const width = x.shape.at(-1) ?? 0;
   return apply(layerNormOperator, [x, gain ?? filled(1, [width]), bias ?? filled(0, [width])], { epsilon })[0]!;

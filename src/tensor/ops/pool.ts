@@ -41,7 +41,10 @@ function repeatSquares(x: Tensor, size: number): Tensor {
   return applyOne(repeatOperator, [x], { size });
 }
 
-/** The largest number of each square of size × size: [batch, channels, h, w] -> [batch, channels, h/size, w/size]. The gradient goes to every number that equals it. */
+/**
+ * The largest number of each square of size × size: [batch, channels, h, w] -> [batch, channels, h/size, w/size]. The
+ * gradient goes to every number that equals it.
+ */
 export function maxPool2d(x: Tensor, size: number): Tensor {
   return applyOne(maxPoolOperator, [x], { size });
 }
