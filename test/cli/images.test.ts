@@ -73,7 +73,19 @@ describe("images", () => {
       ["end-to-end", 600, "FID[dblocks-features], test"],
       ["blocks", 600, "FID[dblocks-features], test"],
     ]);
-    const without = await dblocks("compare", "dit", "--run", join(folder, "dits-loss"), ...sizes, "--epochs", "1", "--seeds", "1");
+    const without = await dblocks(
+      "compare",
+      "dit",
+      "--run",
+      join(folder, "dits-loss"),
+      ...sizes,
+      "--methods",
+      "blocks",
+      "--epochs",
+      "1",
+      "--seeds",
+      "1",
+    );
     expect([without.code, without.stdout]).toEqual([0, expect.stringMatching(/denoising loss/)]);
   });
 

@@ -1,0 +1,14 @@
+import { defineConfig, mergeConfig, type ViteUserConfig } from "vitest/config";
+import config from "./vitest.config.ts";
+
+/** The tests that train nothing and start no process: what `npm run check` runs in under a minute. */
+const slow = ["test/{browser,examples,golden,independence,seam}.test.ts", "test/cli/**", "src/{baselines,blocks,sources,tasks}/**"];
+const quick: ViteUserConfig = mergeConfig(
+  config,
+  defineConfig({
+    test: {
+      exclude: [...slow, "src/runtime/runtime.test.ts", "src/tensor/gradients.test.ts", "src/train/{trainer,loop,memoryStore}.test.ts"],
+    },
+  }),
+);
+export default quick;
