@@ -3,12 +3,11 @@ import { DataError, DiffusionBlocksError, PartitionError, type Registry } from "
 import { exitCodeOf, exitCodes } from "../node.ts";
 import { explainFlag, type NamedRun } from "./runOptions.ts";
 
-/** On the command line: 2 where the options are at fault, 1 where data, files or the machine are, 76 where a newer process took over. */
+/** The exit code of the command line: see `ExitCodes`; a partition that does not fit, or a batch beyond the data, is a wrong option. */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof CommanderError || error instanceof PartitionError) return exitCodes.wrongUsage;
   if (error instanceof DataError && error.code === "batchTooLarge") return exitCodes.wrongUsage;
-  const code = exitCodeOf(error);
-  return code === exitCodes.neverWorks ? exitCodes.failed : code;
+  return exitCodeOf(error);
 }
 
 /** Context by which an error is explained. */

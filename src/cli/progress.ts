@@ -6,9 +6,11 @@ export interface ProgressOptions {
   readonly units: readonly string[];
   /** Steps of each. */
   readonly steps: number;
-  readonly samplesPerStep: number;
-  /** The name of samples, in the plural. */
-  readonly samples: string;
+  /** Units of data in a step, and their name in the plural: images, tokens. */
+  readonly countPerStep: number;
+  readonly counted: string;
+  /** Of the loss, such as nats; none by default. */
+  readonly lossUnit?: string | undefined;
 }
 
 /** The numbers that are shown of a step. */
@@ -27,17 +29,21 @@ interface UnitProgress {
 /** The part of a stream that a progress line needs. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
+  /** Columns of a terminal, as they are now. */
+  readonly columns?: number | undefined;
   write(text: string): unknown;
 }
 
 const terminalMs = 100;
 const plainMs = 10_000;
+const barLength = 20;
 /** Share of the newest value in running means. */
 const rate = 0.05;
 
 /**
  * Progress of training: one line that is written over on a terminal, a plain line every ten seconds elsewhere. Loss, accuracy and speed are
- * running means; the time left is that of all units together.
+ * running means; the time left is that of all units together. The line of a terminal fits its width, also when that changes: the bar
+ * becomes shorter, then what matters least is left out.
  */
 export class TrainingProgress {
   readonly #options: ProgressOptions;
@@ -99,27 +105,34 @@ export class TrainingProgress {
   }
 
   #line(unit: string, { step, loss, accuracy }: UnitProgress, now: number): string {
-    const { steps, samplesPerStep, samples } = this.#options;
-    const share = Math.floor((20 * step) / steps);
-    const bar = this.#isTerminal ? `${this.#colours.cyan("█".repeat(share))}${this.#colours.dim("░".repeat(20 - share))} ` : "";
+    const { steps, countPerStep, counted, lossUnit } = this.#options;
+    const left = this.#timeLeft(unit, now);
     const parts = [
       `step ${step}/${steps}`,
-      `loss ${loss.toFixed(4)}`,
+      `loss ${loss.toFixed(4)}${lossUnit === undefined ? "" : ` ${lossUnit}`}`,
+      ...(left === undefined ? [] : [`${left} left`]),
       ...(Number.isNaN(accuracy) ? [] : [`accuracy ${(100 * accuracy).toFixed(1)} %`]),
-      `${this.#secondsPerStep > 0 ? (samplesPerStep / this.#secondsPerStep).toFixed(0) : "…"} ${samples}/s`,
-      `${this.#timeLeft(unit, now)} left`,
+      ...(this.#secondsPerStep > 0 ? [`${(countPerStep / this.#secondsPerStep).toFixed(0)} ${counted}/s`] : []),
     ];
-    return `${this.#colours.bold(unit)} ${bar}${parts.join("  ")}`;
+    if (!this.#isTerminal) return [unit, parts.join("  ")].join(" ");
+    // The last column stays free: some terminals wrap when it is written.
+    const room = (this.#stream.columns ?? 80) - 1 - unit.length;
+    while (parts.length > 1 && parts.join("  ").length + 1 > room) parts.pop();
+    const text = parts.join("  ").slice(0, Math.max(0, room - 1));
+    const bar = Math.min(barLength, room - text.length - 2);
+    if (bar < 5) return `${this.#colours.bold(unit)} ${text}`;
+    const share = Math.floor((bar * step) / steps);
+    return `${this.#colours.bold(unit)} ${this.#colours.cyan("█".repeat(share))}${this.#colours.dim("░".repeat(bar - share))} ${text}`;
   }
 
-  /** Units that come before this one and were not heard of are done: they were trained by another process. */
-  #timeLeft(unit: string, now: number): string {
+  /** Undefined before the second step. Units that come before this one and were not heard of are done: they were trained by another process. */
+  #timeLeft(unit: string, now: number): string | undefined {
     const { units, steps } = this.#options;
     const remaining = units.reduce((sum, name, i) => {
       const done = this.#units.get(name)?.step ?? (i < units.indexOf(unit) ? steps : 0);
       return sum + steps - done;
     }, 0);
     const seconds = (now - this.#started) / 1000;
-    return this.#stepsHere < 2 ? "…" : duration((remaining * seconds) / (this.#stepsHere - 1));
+    return this.#stepsHere < 2 ? undefined : duration((remaining * seconds) / (this.#stepsHere - 1));
   }
 }

@@ -1,5 +1,5 @@
-import { InvalidArgumentError, Option } from "commander";
-import { executionOptions } from "../index.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { executionOptions, UsageError } from "../index.ts";
 
 export function number(text: string): number {
   const value = Number(text);
@@ -38,4 +38,33 @@ export function deviceOption(): Option {
 /** Its threads. */
 export function threadsOption(): Option {
   return new Option("--threads <n>", "threads (default: the run's own, else all cores)").argParser(positiveNumber);
+}
+
+/**
+ * Refuses options that were given and that a run of this kind does not have: an option that does nothing is a mistake.
+ *
+ * @param names as attributes of the parsed options: "topK".
+ * @param why such as "it is for text, and runs/dit draws images".
+ */
+export function refuseOptions(command: Command, names: readonly string[], why: string): void {
+  const given = command.options.filter((option) => {
+    const name = option.attributeName();
+    return names.includes(name) && command.getOptionValueSource(name) === "cli";
+  });
+  const [first] = given;
+  if (first !== undefined) throw new UsageError("unusedOption", { option: first.long }, `${first.long}: ${why}. Leave it out.`);
+}
+
+/** A probability above 0. */
+export function probability(text: string): number {
+  const value = number(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("A probability above 0 and at most 1 is expected.");
+  return value;
+}
+
+/** A number of at least 0. */
+export function nonNegative(text: string): number {
+  const value = number(text);
+  if (value < 0) throw new InvalidArgumentError("A number of at least 0 is expected.");
+  return value;
 }

@@ -22,8 +22,16 @@ export type TokenizerInfo =
 
 /** The format of Hugging Face's tokenizer.json, of which these parts are read here. */
 export interface TokenizerJson {
-  readonly model: { readonly vocab: Readonly<Record<string, number>> };
+  /** Tokens with their numbers; of a Unigram model a list of [token, score]. */
+  readonly model: { readonly vocab: Readonly<Record<string, number>> | readonly (readonly [token: string, score: number])[] };
+  readonly pre_tokenizer?: PreTokenizerJson | null;
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
+}
+
+/** A pre-tokenizer, or a row of them. */
+export interface PreTokenizerJson {
+  readonly type: string;
+  readonly pretokenizers?: readonly PreTokenizerJson[];
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz ";
@@ -85,8 +93,10 @@ export function tokenizerOf(info: TokenizerInfo): Tokenizer {
 }
 
 function fromJson(json: TokenizerJson, name: string): Tokenizer {
-  const ids = [...Object.values(json.model.vocab), ...(json.added_tokens ?? []).map(({ id }) => id)];
-  const inner = new JsonTokenizer(json, {});
+  const { vocab } = json.model;
+  const ids = [...(Array.isArray(vocab) ? vocab.keys() : Object.values(vocab)), ...(json.added_tokens ?? []).map(({ id }) => id)];
+  // Without the clean-up of spaces, which is for reading: what is decoded is the text that was encoded.
+  const inner = new JsonTokenizer(withUnicodeWords(json), { clean_up_tokenization_spaces: false });
   const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
   const encode = (text: string): Int32Array => Int32Array.from(inner.encode(text, { add_special_tokens: false }).ids);
   return {
@@ -104,8 +114,23 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
       }
       return tokens;
     },
-    decode: (tokens) => inner.decode(Array.from(tokens), { skip_special_tokens: false }),
+    decode: (tokens) => (tokens.length === 0 ? "" : inner.decode(Array.from(tokens), { skip_special_tokens: false })),
   };
+}
+
+/**
+ * The pre-tokenizer Whitespace with the word letters of every script, as its definition has them; the library's knows those of ASCII only.
+ *
+ * @see https://docs.rs/regex/latest/regex/#perl-character-classes-unicode-friendly
+ */
+function withUnicodeWords(json: TokenizerJson): TokenizerJson {
+  const word = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
+  const pattern = { Regex: String.raw`${word}+|(?!${word})[^\s]+?(?=${word}|\s|$)` };
+  const mended = (part: PreTokenizerJson): PreTokenizerJson => {
+    if (part.type === "Whitespace") return { type: "Split", pattern, behavior: "Removed", invert: true } as PreTokenizerJson;
+    return part.pretokenizers === undefined ? part : { ...part, pretokenizers: part.pretokenizers.map(mended) };
+  };
+  return json.pre_tokenizer ? { ...json, pre_tokenizer: mended(json.pre_tokenizer) } : json;
 }
 
 const pieceLength = 20_000;

@@ -72,7 +72,9 @@ export function configSchema(registry: Registry, modelName: string, methodName: 
 
 function dataSchema(task: AnyTask): OptionsSchema {
   return z.strictObject({
-    path: option(z.string(), { flag: "data", value: "path", description: task.pathDescription }).default(task.defaultPath),
+    path: option(z.string(), { flag: "data", value: "path", pathUnless: ["embedded"], description: task.pathDescription }).default(
+      task.defaultPath,
+    ),
     name: z.string().optional(),
     ...(task.schema as unknown as OptionsSchema).shape,
   }) as unknown as OptionsSchema;
@@ -215,6 +217,16 @@ export function identityOf(registry: Registry, config: RunConfig, datasetName: s
     training: config.training,
     data: { ...learned(data, schemas.data), name: datasetName },
   };
+}
+
+/** A configuration with its paths as `resolve` makes them: names such as `embedded` stay. */
+export function withPaths(registry: Registry, config: RunConfig, resolve: (path: string) => string): RunConfig {
+  const { shape } = configSchema(registry, config.model.name, config.method.name).data;
+  const entries = Object.entries(config.data).map(([key, value]) => {
+    const names = Object.hasOwn(shape, key) ? infoOf(shape[key] as z.ZodType)?.pathUnless : undefined;
+    return [key, names !== undefined && typeof value === "string" && !names.includes(value) ? resolve(value) : value];
+  });
+  return { ...config, data: Object.fromEntries(entries) as RunConfig["data"] };
 }
 
 /** Options without those that are for prediction alone. */

@@ -49,6 +49,8 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   readonly samples: string;
   /** The unit in which data are counted while they are read: "images", "tokens". */
   readonly counted: string;
+  /** How many of these a sample is: one image, the tokens of a sequence. */
+  countedPerSample(options: NoInfer<Options>): number;
   /** Of the training loss: "nats". */
   readonly lossUnit: string;
   /** Description of --data for help, and its default. */

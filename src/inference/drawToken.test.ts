@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { key, uniformAt } from "../random.ts";
-import { drawToken, type TokenDraw } from "./drawToken.ts";
+import { checkDraw, drawToken, type TokenDraw } from "./drawToken.ts";
 
 const probabilities = [0.5, 0.05, 0.3, 0.15];
 const logits = Float32Array.from(probabilities, Math.log);
@@ -21,4 +21,15 @@ test.each<readonly [string, TokenDraw, readonly number[]]>([
   ["the nucleus among the three likeliest", { temperature: 1, topK: 3, topP: 0.8 }, [5 / 8, 0, 3 / 8, 0]],
 ])("tokens are drawn %s", (_, how, expected) => {
   for (const [token, share] of shares(how).entries()) expect(Math.abs(share - expected[token]!)).toBeLessThan(0.015);
+});
+
+test.each([
+  [{ temperature: -1 }, /--temperature -1/],
+  [{ temperature: Number.NaN }, /--temperature NaN/],
+  [{ temperature: 1, topK: 0 }, /--top-k 0/],
+  [{ temperature: 1, topK: 1.5 }, /--top-k 1\.5/],
+  [{ temperature: 1, topP: 0 }, /--top-p 0: .*--temperature 0 takes the likeliest/],
+  [{ temperature: 1, topP: 1.01 }, /--top-p 1\.01/],
+] as readonly (readonly [TokenDraw, RegExp])[])("%j is out of range", (draw, message) => {
+  expect(() => checkDraw(draw)).toThrow(message);
 });

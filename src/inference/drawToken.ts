@@ -1,4 +1,5 @@
 import { likeliest, softmaxOf } from "../diffusion/index.ts";
+import { UsageError } from "../errors.ts";
 
 /** Options of drawing a token from its logits. */
 export interface TokenDraw {
@@ -8,6 +9,18 @@ export interface TokenDraw {
   readonly topK?: number | undefined;
   /** Only the likeliest tokens that together reach this probability can be drawn: the nucleus (Holtzman et al. 2020). */
   readonly topP?: number | undefined;
+}
+
+/** @throws {UsageError} if an option of drawing is out of its range. */
+export function checkDraw({ temperature, topK, topP }: TokenDraw): void {
+  const refuse = (name: string, value: number, expected: string): never => {
+    throw new UsageError("drawRange", { name, value }, `${name} ${value}: ${expected}.`);
+  };
+  if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY))
+    refuse("--temperature", temperature, "a number of at least 0 is expected");
+  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1)) refuse("--top-k", topK, "a whole number of at least 1 is expected");
+  if (topP !== undefined && !(topP > 0 && topP <= 1))
+    refuse("--top-p", topP, "a probability above 0 and at most 1 is expected; --temperature 0 takes the likeliest token");
 }
 
 /**

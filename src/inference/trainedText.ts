@@ -4,7 +4,7 @@ import { fold, type Key, key } from "../random.ts";
 import { type Call, createCaller, type LanguageModel, type Likelihood, type TrainingMethod } from "../train/index.ts";
 import type { MaskedTextModel } from "./answers.ts";
 import { continueTexts } from "./continueTexts.ts";
-import type { TokenDraw } from "./drawToken.ts";
+import { checkDraw, type TokenDraw } from "./drawToken.ts";
 import { overlappingText } from "./likelihood.ts";
 import { maskedBound } from "./maskedBound.ts";
 import { drawMaskedText, type MaskedTextSampling } from "./maskedText.ts";
@@ -71,13 +71,14 @@ export function trainedTextModel(method: TextModel, info: TextInfo, use: Trained
     tokenizer,
     sample: async (options) => {
       const { count, prompt = "", seed = 0, signal, onText } = options;
+      checkDraw({ temperature: 1, ...options.sampling });
       const write = writerOf(method, tokenizer, tokenizer.encode(prompt), options);
       const texts: string[] = [];
       while (texts.length < count && !signal?.aborted) {
         const first = texts.length;
         const keys = Array.from({ length: Math.min(batchSize, count - first) }, (_, i) => fold(fold(key(seed), "text"), first + i));
-        for (const tokens of await write(caller.call, batchSize, keys)) {
-          texts.push(tokenizer.decode(tokens));
+        for (const { tokens, tail = "" } of await write(caller.call, batchSize, keys)) {
+          texts.push(tokenizer.decode(tokens) + tail);
           onText?.(texts.at(-1)!, tokens);
         }
       }
@@ -112,8 +113,15 @@ export function isLanguageModel(method: TextModel): method is LanguageModel {
   return "likelihoods" in method;
 }
 
+/** A text that was drawn. */
+interface Written {
+  readonly tokens: Int32Array;
+  /** Characters before a stop string that share a token with it. */
+  readonly tail?: string | undefined;
+}
+
 /** Draws a text for each key. */
-type Write = (call: Call, batchSize: number, keys: readonly Key[]) => Promise<readonly Int32Array[]>;
+type Write = (call: Call, batchSize: number, keys: readonly Key[]) => Promise<readonly Written[]>;
 
 function writerOf(method: TextModel, tokenizer: Tokenizer, prompt: Int32Array, options: TextSampleOptions): Write {
   const { length } = method;
@@ -129,7 +137,7 @@ function writerOf(method: TextModel, tokenizer: Tokenizer, prompt: Int32Array, o
   const sampling: MaskedTextSampling = { numSteps: length, grid: "cosine", temperature: 1, ...options.sampling };
   return async (call, batchSize, keys) => {
     const tokens = await drawMaskedText({ model: method, call, batchSize, keys, prompt, sampling });
-    return keys.map((_, i) => tokens.slice(i * length, (i + 1) * length));
+    return keys.map((_, i) => ({ tokens: tokens.slice(i * length, (i + 1) * length) }));
   };
 }
 
@@ -141,30 +149,46 @@ function tokenByToken(
 ): Write {
   return async (call, batchSize, keys) => {
     const texts = keys.map(() => [...prompt]);
+    const tails = keys.map((): string | undefined => undefined);
     let shown = "";
     const onToken = (i: number): boolean => {
-      const isOver = withoutStop(texts[i]!, prompt.length, tokenizer, stop);
+      tails[i] = withoutStop(texts[i]!, prompt.length, tokenizer, stop);
+      const isOver = tails[i] !== undefined;
       if (onPiece && keys.length === 1) {
-        const whole = tokenizer.decode(texts[0]!);
+        const whole = tokenizer.decode(texts[0]!) + (tails[0] ?? "");
         if (!whole.endsWith("\uFFFD")) {
-          onPiece(whole.slice(shown.length));
-          shown = whole;
+          const safe = isOver ? whole : whole.slice(0, whole.length - heldBack(whole, stop));
+          if (safe.length > shown.length) onPiece(safe.slice(shown.length));
+          shown = safe.length > shown.length ? safe : shown;
         }
       }
       return isOver;
     };
     await continueTexts({ method, call, batchSize, keys, texts, length: prompt.length + tokens, sampling, signal, onToken });
-    return texts.map((text) => Int32Array.from(text));
+    return texts.map((text, i) => ({ tokens: Int32Array.from(text), tail: tails[i] }));
   };
 }
 
-/** Takes off the text's end from the first stop string on; whether there was one. */
-function withoutStop(text: number[], promptLength: number, tokenizer: Tokenizer, stop: readonly string[]): boolean {
-  if (stop.length === 0) return false;
+/** Characters at the end of a text that may turn out to begin a stop string: they are not shown yet. */
+function heldBack(text: string, stop: readonly string[]): number {
+  const begins = (end: string): number => {
+    for (let length = Math.min(end.length - 1, text.length); length > 0; length--) if (text.endsWith(end.slice(0, length))) return length;
+    return 0;
+  };
+  return stop.reduce((most, end) => Math.max(most, begins(end)), 0);
+}
+
+/**
+ * Takes off the tokens of a text from the first stop string on.
+ *
+ * @returns the characters before it that share a token with it; undefined if there is no stop string.
+ */
+function withoutStop(text: number[], promptLength: number, tokenizer: Tokenizer, stop: readonly string[]): string | undefined {
+  if (stop.length === 0) return undefined;
   const added = (): string => tokenizer.decode(text.slice(promptLength));
   const places = stop.map((end) => added().indexOf(end)).filter((at) => at >= 0);
-  if (places.length === 0) return false;
-  const end = Math.min(...places);
-  while (text.length > promptLength && added().length > end) text.pop();
-  return true;
+  if (places.length === 0) return undefined;
+  const kept = added().slice(0, Math.min(...places));
+  while (text.length > promptLength && !kept.startsWith(added())) text.pop();
+  return kept.slice(added().length);
 }

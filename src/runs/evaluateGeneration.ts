@@ -3,7 +3,7 @@ import type { TextDataset } from "../data/index.ts";
 import type { Registry, RunConfig } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import { distinct } from "../eval/index.ts";
-import { continueTexts, isLanguageModel, type TokenDraw } from "../inference/index.ts";
+import { checkDraw, continueTexts, isLanguageModel, type TokenDraw } from "../inference/index.ts";
 import { fold, integer, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { text as textTask } from "../tasks/index.ts";
@@ -49,6 +49,7 @@ export async function evaluateGeneration({
   seed = 0,
   ...options
 }: GenerationOptions): Promise<GenerationQuality> {
+  checkDraw(sampling);
   const run = await languageRun(registry, path);
   const judge = teacher === undefined ? undefined : await languageRun(registry, teacher);
   const { method, data } = run;

@@ -1,4 +1,14 @@
-import { type AnyTask, buildMethod, configJsonSchema, identityOf, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
+import { resolve } from "node:path";
+import {
+  type AnyTask,
+  buildMethod,
+  configJsonSchema,
+  identityOf,
+  type Registry,
+  type RunConfig,
+  resolveConfig,
+  withPaths,
+} from "../define/index.ts";
 import { isNoisePartition, partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { type Schedule, schedule } from "../optim/index.ts";
@@ -46,7 +56,8 @@ export interface PrepareOptions {
  * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a folder that holds another
  *   run. {RunError} if the folder cannot be written.
  */
-export async function prepareRun({ registry, path, config: given, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
+export async function prepareRun({ registry, path, config: asked, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
+  const given = withPaths(registry, asked, (relative) => resolve(relative));
   const { task } = resolveConfig(registry, given);
   const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.counted) })) as { readonly name: string };
   const config: RunConfig = { ...given, $schema: "./config.schema.json", data: { ...given.data, name: data.name } };

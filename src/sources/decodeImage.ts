@@ -11,10 +11,20 @@ export interface DecodedImage extends ImageShape {
 /** Names of files that are taken for images; hidden ones are not. */
 export const imageFileName: RegExp = /^[^.].*\.(png|jpe?g)$/i;
 
-/** Decodes a PNG or JPEG file; transparency is dropped. @throws {DataError} that names the file, if it is damaged. */
+/**
+ * Decodes a PNG or JPEG file, which its first bytes tell and not its name; transparency is dropped.
+ *
+ * @throws {DataError} that names the file, if it is damaged or neither.
+ */
 export function decodeImage(path: string, bytes: Uint8Array): DecodedImage {
+  const starts = (...signature: number[]): boolean => signature.every((byte, i) => bytes[i] === byte);
+  const decode = starts(0x89, 0x50, 0x4e, 0x47) ? fromPng : starts(0xff, 0xd8, 0xff) ? fromJpeg : undefined;
+  if (decode === undefined) {
+    const message = `${path} is neither a PNG nor a JPEG image: its first bytes are those of neither. Convert it, or remove it.`;
+    throw new DataError("notImage", { path }, message);
+  }
   try {
-    return /\.png$/i.test(path) ? fromPng(bytes) : fromJpeg(bytes);
+    return decode(bytes);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DataError("badImage", { path }, `${path} cannot be decoded: ${reason}. Copy it again or remove it.`, { cause });

@@ -1,5 +1,5 @@
 import { open, stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, posix } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
@@ -59,12 +59,13 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
         continue;
       }
       const bytes = await buffer(body as NodeReadableStream<Uint8Array>).catch((cause: unknown) => damaged(path, cause));
+      const target = targetOf(header);
       yield {
         path: `${path}:${header.name}`,
         split: split!,
         className: className!,
         name,
-        bytes,
+        content: target === undefined ? bytes : { sameAs: `${path}:${target}` },
         fraction: Math.min(1, raw.bytesRead / size),
       };
     }
@@ -72,6 +73,21 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
     tar.destroy();
     raw.destroy();
   }
+}
+
+/** The entry that a link leads to: a hard link names it from the root of the archive, a symbolic one from its own folder. */
+function targetOf({
+  type,
+  name,
+  linkname,
+}: {
+  readonly type?: string;
+  readonly name: string;
+  readonly linkname?: string;
+}): string | undefined {
+  if (linkname === undefined || linkname === "") return undefined;
+  if (type === "link") return linkname;
+  return type === "symlink" ? posix.normalize(posix.join(posix.dirname(name), linkname)) : undefined;
 }
 
 /** The same entries; errors of the archive become errors of data that name it. */

@@ -9,7 +9,8 @@ export interface ImageFile {
   readonly split: string;
   readonly className: string;
   readonly name: string;
-  readonly bytes: Uint8Array;
+  /** Its bytes, or the path of the file before it that it is a link to. */
+  readonly content: Uint8Array | { readonly sameAs: string };
   /** Share of the source that is read with this file, from 0 to 1. */
   readonly fraction: number;
 }
@@ -21,7 +22,7 @@ export const splitNames: readonly string[] = ["train", "test"];
 
 /** A decoded image waiting for its place. */
 interface Item {
-  readonly file: Omit<ImageFile, "bytes">;
+  readonly file: Omit<ImageFile, "content">;
   readonly image: DecodedImage;
 }
 
@@ -38,8 +39,8 @@ export async function collectImages(
   onProgress: Progress = () => {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
-  for await (const { bytes, ...file } of files) {
-    const image = decodeImage(file.path, bytes);
+  for await (const { content, ...file } of files) {
+    const image = content instanceof Uint8Array ? decodeImage(file.path, content) : linked(items, file.path, content.sameAs);
     items.push({ file, image });
     checkShape(file.path, image, items[0]!.file.path, items[0]!.image);
     if (items.length % 256 === 0) onProgress(items.length, file.fraction);
@@ -58,6 +59,13 @@ export async function collectImages(
     train: trainSplit,
     test: assemble(test!, classNames),
   };
+}
+
+/** @throws {DataError} if a link leads to no image. */
+function linked(items: readonly Item[], path: string, target: string): DecodedImage {
+  const found = items.find(({ file }) => file.path === target);
+  if (found !== undefined) return found.image;
+  throw new DataError("brokenLink", { path, target }, `${path} is a link to ${target}, which is no image before it. Mend or remove it.`);
 }
 
 function inOrder(items: readonly Item[]): Item[] {

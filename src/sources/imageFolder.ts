@@ -1,5 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { DataError } from "../errors.ts";
 import { imageFileName } from "./decodeImage.ts";
 import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
 import type { ImageFormat } from "./imageFormat.ts";
@@ -16,7 +17,7 @@ export const imageFolderFormat: ImageFormat = {
 const readAhead = 32;
 
 async function* filesOf(folder: string): AsyncGenerator<ImageFile> {
-  const found: Omit<ImageFile, "bytes" | "fraction">[] = [];
+  const found: Omit<ImageFile, "content" | "fraction">[] = [];
   for (const split of splitNames) {
     for (const className of await foldersIn(join(folder, split))) {
       const names = (await readdir(join(folder, split, className))).filter((name) => imageFileName.test(name)).sort();
@@ -25,12 +26,31 @@ async function* filesOf(folder: string): AsyncGenerator<ImageFile> {
   }
   for (let first = 0; first < found.length; first += readAhead) {
     const files = found.slice(first, first + readAhead);
-    const contents = await Promise.all(files.map(({ path }) => readFile(path)));
-    for (const [i, bytes] of contents.entries()) yield { ...files[i]!, bytes, fraction: (first + i + 1) / found.length };
+    const contents = await Promise.all(files.map(({ path }) => readImage(path)));
+    for (const [i, bytes] of contents.entries()) yield { ...files[i]!, content: bytes, fraction: (first + i + 1) / found.length };
   }
 }
 
+async function readImage(path: string): Promise<Uint8Array> {
+  return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === "ENOENT" ? "it is a link that leads nowhere" : `the system says ${cause.code}`;
+    throw new DataError("unreadable", { path }, `${path} cannot be read: ${why}. Mend or remove it.`, { cause });
+  });
+}
+
+/** Folders in a folder, and links to folders. @throws {DataError} if a link leads nowhere. */
 async function foldersIn(path: string): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map(({ name }) => name);
+  const folders: string[] = [];
+  for (const entry of entries.filter(({ name }) => !name.startsWith("."))) {
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(join(path, entry.name))))) folders.push(entry.name);
+  }
+  return folders;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new DataError("unreadable", { path }, `${path} cannot be read: it is a link that leads nowhere. Mend or remove it.`, { cause });
+  });
+  return info.isDirectory();
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -232,6 +232,34 @@ describe("image folder", () => {
     expect(await fault(root)).toMatchObject({ code: "unknownClass", message: expect.stringContaining('"dog"') });
   });
 
+  test("an image is decoded by its first bytes, whatever its name is", async () => {
+    const jpegOf = (item: number): Uint8Array => jpeg.encode({ width: 4, height: 4, data: Buffer.from(image(item, 64)) }, 95).data;
+    await writeFolder({ "train/a/1.png": jpegOf(1), "train/a/2.jpg": png(2), "train/a/3.JPEG": png(3), "test/a/1.png": png(4) });
+    const { train } = await loadImages(root);
+    expect([...train.images.subarray(48, 96)]).toEqual(planes(2));
+    expect([...train.images.subarray(96)]).toEqual(planes(3));
+    await writeFolder({ "train/a/4.png": Buffer.from("GIF89a and so on") });
+    expect(await fault(root)).toMatchObject({ code: "notImage", message: expect.stringContaining("4.png is neither a PNG nor a JPEG") });
+  });
+
+  test("links to classes and to images are what they lead to; links that lead nowhere are named", async () => {
+    await writeFolder({ "train/a/1.png": png(1), "test/a/1.png": png(2), "../elsewhere/3.png": png(3) });
+    for (const split of ["train", "test"]) await symlink(join(root, "../elsewhere"), join(root, split, "kiwi"));
+    await symlink(join(root, "train/a/1.png"), join(root, "train/a/0.png"));
+    const { classNames, train } = await loadImages(root);
+    expect([classNames, train.count]).toEqual([["a", "kiwi"], 3]);
+    expect([...train.images]).toEqual([1, 1, 3].flatMap((item) => planes(item)));
+    await symlink("/nowhere/gone.png", join(root, "train/a/5.png"));
+    expect(await fault(root)).toMatchObject({
+      code: "unreadable",
+      message: expect.stringMatching(/5\.png cannot be read: it is a link that leads nowhere/),
+    });
+    await rm(join(root, "train/a/5.png"));
+    await symlink("/nowhere/class", join(root, "train/lost"));
+    expect(await fault(root)).toMatchObject({ code: "unreadable", message: expect.stringContaining("lost cannot be read") });
+    await rm(join(root, "../elsewhere"), { recursive: true });
+  });
+
   test("an empty part is named", async () => {
     await mkdir(join(root, "train/cat"), { recursive: true });
     expect(await fault(root)).toMatchObject({ code: "emptySplit", message: expect.stringContaining("train/CLASS/") });
@@ -247,6 +275,24 @@ describe("archive of an image folder", () => {
         .reverse()
         .map(([name, body]) => ({ header: { name: `set/${name}`, size: body.length }, body })),
     );
+
+  test("links in an archive are the images that they lead to", async () => {
+    const entries: { header: object; body?: Uint8Array }[] = [
+      { header: { name: "train/a/1.png", size: png(1).length }, body: png(1) },
+      { header: { name: "train/a/2.png", type: "link", linkname: "train/a/1.png", size: 0 } },
+      { header: { name: "train/b/3.png", type: "symlink", linkname: "../a/1.png", size: 0 } },
+      { header: { name: "test/a/4.png", size: png(4).length }, body: png(4) },
+    ];
+    const { train } = await loadImages(await write("links.tar", await packTar(entries as Parameters<typeof packTar>[0])));
+    expect([...train.labels]).toEqual([0, 0, 1]);
+    expect([...train.images]).toEqual([1, 1, 1].flatMap((item) => planes(item)));
+    const lost = [...entries, { header: { name: "train/b/5.png", type: "link", linkname: "train/gone.png", size: 0 } }];
+    const path = await write("lost.tar", await packTar(lost as Parameters<typeof packTar>[0]));
+    expect(await fault(path)).toMatchObject({
+      code: "brokenLink",
+      message: expect.stringMatching(/5\.png is a link to .*train\/gone\.png/),
+    });
+  });
 
   test.each(["set.tar", "set.tar.gz", "set.tgz"])("%s holds what the folder holds, in the same order", async (name) => {
     await writeFolder(folderFiles);

@@ -50,6 +50,54 @@ describe("a tokenizer.json", () => {
     expect(again.decode([6, 3, 4, 5])).toBe("abc ab c");
   });
 
+  test.each(["a  b , c ! don't", " ab .", "c ?  ", "ab 's n't ( c )"])(
+    "%j is given back to the letter, spaces before marks included",
+    async (text) => {
+      const characters = [...new Set([...text].map((one) => (one === " " ? "Ġ" : one)))];
+      const vocab = Object.fromEntries(characters.map((one, i) => [one, i]));
+      const exact = { ...json, added_tokens: [], model: { type: "BPE", vocab, merges: [] } };
+      const tokenizer = await loadTokenizer(file("exact.tokenizer.json", JSON.stringify(exact)));
+      expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+      expect(tokenizer.decode([])).toBe("");
+    },
+  );
+
+  test.each([
+    ["привет, мир! где ты?", ["привет", ",", "мир", "!", "где", "ты", "?"]],
+    ["naïve café d'été", ["naïve", "café", "d", "'", "été"]],
+    ["snake_case2 日本語 a-b", ["snake_case2", "日本語", "a", "-", "b"]],
+    ["well... (yes)", ["well", "...", "(", "yes", ")"]],
+  ])("the pre-tokenizer Whitespace has words of every script: %s", async (text, words) => {
+    const vocab = Object.fromEntries(["<unk>", ...new Set(words)].map((word, i) => [word, i]));
+    const model = { type: "WordLevel", vocab, unk_token: "<unk>" };
+    for (const pre_tokenizer of [{ type: "Whitespace" }, { type: "Sequence", pretokenizers: [{ type: "Whitespace" }] }]) {
+      const word = { ...json, added_tokens: [], pre_tokenizer, decoder: null, model };
+      const tokenizer = await loadTokenizer(file("words.tokenizer.json", JSON.stringify(word)));
+      expect([...tokenizer.encode(text)]).toEqual(words.map((one) => vocab[one]));
+    }
+  });
+
+  test("a Unigram model, whose vocabulary is a list, takes the likeliest pieces", async () => {
+    const vocab = [
+      ["<unk>", 0],
+      ["▁ab", -1],
+      ["a", -3],
+      ["b", -3],
+      ["▁", -2],
+      ["c", -2],
+    ];
+    const unigram = {
+      ...json,
+      added_tokens: [],
+      pre_tokenizer: { type: "Metaspace", replacement: "▁", add_prefix_space: true, prepend_scheme: "always" },
+      decoder: { type: "Metaspace", replacement: "▁", add_prefix_space: true, prepend_scheme: "always" },
+      model: { type: "Unigram", unk_id: 0, vocab },
+    };
+    const tokenizer = await loadTokenizer(file("unigram.tokenizer.json", JSON.stringify(unigram)));
+    expect([tokenizer.vocabSize, [...tokenizer.encode("ab c")]]).toEqual([6, [1, 4, 5]]);
+    expect(tokenizer.decode([1, 4, 5])).toBe("ab c");
+  });
+
   test("a long text in pieces has the tokens that it has whole", async () => {
     const tokenizer = await loadTokenizer(file("small.tokenizer.json", JSON.stringify(json)));
     const words = Array.from({ length: 9000 }, (_, i) => ["abc", "ab", "c", "bca"][(i * 7) % 4]!);
@@ -145,6 +193,35 @@ describe("text of any size", () => {
     await expect(loadText(file("broken.jsonl", '{"text": "a"}\n{"body": "b"}\n'))).rejects.toThrow(/broken\.jsonl, line 2: expected is/);
     mkdirSync(join(folder, "nothing here"));
     await expect(loadText(join(folder, "nothing here"))).rejects.toThrow(/has no \.txt files/);
+  });
+
+  test("byte-order marks and hidden files are passed over; lines and lists go by several names", async () => {
+    const documents = Array.from({ length: 40 }, (_, i) => `document ${i}`);
+    const lines = documents.map((text) => `${JSON.stringify({ text })}\n`).join("");
+    const contents = async (path: string): Promise<string> => {
+      const { train, validation, test: held, tokenizer } = await loadText(path);
+      return [readTokens(train), validation, held].map((tokens) => tokenizer.decode(tokens)).join("|");
+    };
+    const expected = await contents(file("plain.jsonl", lines));
+    expect(expected).toContain("document 0\ndocument 1\n");
+    const list = JSON.stringify(documents.map((text, i) => (i % 2 === 0 ? { text } : text)));
+    for (const [name, content] of [
+      ["marked.jsonl", `\uFEFF${lines}`],
+      ["UPPER.JSONL", lines],
+      ["some.ndjson", lines],
+      ["list.json", list],
+      ["marked.json", `\uFEFF${list}`],
+    ] as const)
+      expect(await contents(file(name, content))).toBe(expected);
+    const marked = file("marked.txt", `\uFEFF${"plain letters ".repeat(60)}`);
+    expect((await loadText(marked)).tokenizer.name).toBe("text8");
+    mkdirSync(join(folder, "hidden"));
+    for (const [i, text] of documents.entries()) file(join("hidden", `${String(i).padStart(2, "0")}.TXT`), `\uFEFF${text}`);
+    file(join("hidden", "._00.txt"), Uint8Array.of(0, 5, 22, 255));
+    file(join("hidden", ".notes.txt"), "not a document");
+    expect(await contents(join(folder, "hidden"))).toBe(expected);
+    await expect(loadText(file("object.json", '{"text": "a"}'))).rejects.toThrow(/object\.json: expected is a list/);
+    await expect(loadText(file("mixed.json", '["a", 3]'))).rejects.toThrow(/mixed\.json, item 1: expected is/);
   });
 
   test("windows read from a file are those that memory gives", async () => {

@@ -27,8 +27,9 @@ export interface TextSource {
 const pieceLength = 2 ** 16;
 
 /**
- * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` file has one in each line,
- * `{"text": "…"}`, and a folder one in each of its `.txt` files, in the order of their names.
+ * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` or `.ndjson` file has one
+ * in each line, `{"text": "…"}`, a `.json` file a list of such, and a folder one in each of its `.txt` files, in the
+ * order of their names. Hidden files and byte-order marks are passed over.
  *
  * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or
  *   a line no such object.
@@ -42,24 +43,27 @@ export async function openText(path: string): Promise<TextSource> {
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
   return {
     identity: JSON.stringify(sizes),
-    hasDocuments: files.length > 1 || path.endsWith(".jsonl"),
+    hasDocuments: files.length > 1 || isLines(path) || isArray(path),
     async *pieces() {
       let before = 0;
       for (const { file, size } of sizes) {
         const within = (bytes: number): number => (before + bytes) / Math.max(1, total);
-        yield* file.endsWith(".jsonl") ? linesOf(file, within) : documentOf(file, within);
+        yield* isLines(file) ? linesOf(file, within) : isArray(file) ? arrayOf(file, within) : documentOf(file, within);
         before += size;
       }
     },
   };
 }
 
+const isLines = (path: string): boolean => /\.(jsonl|ndjson)$/i.test(path);
+const isArray = (path: string): boolean => /\.json$/i.test(path);
+
 function pick({ size, mtimeMs }: { size: number; mtimeMs: number }): { size: number; mtimeMs: number } {
   return { size, mtimeMs };
 }
 
 async function textFiles(folder: string): Promise<string[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".txt")).sort();
+  const files = (await readdir(folder)).filter((name) => /^[^.].*\.txt$/i.test(name)).sort();
   if (files.length > 0) return files.map((name) => join(folder, name));
   throw new DataError(
     "noText",
@@ -101,29 +105,53 @@ async function* linesOf(file: string, done: (bytes: number) => number): AsyncGen
   if (rest.trim() !== "") yield { text: textOf(rest, file, line + 1), endsDocument: true, at: 0, done: share };
 }
 
-function textOf(line: string, file: string, number: number): string {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    value = undefined;
+/** A file with a list of documents, read whole. */
+async function* arrayOf(file: string, done: (bytes: number) => number): AsyncGenerator<TextPiece> {
+  let all = "";
+  let share = 0;
+  for await (const { text, bytes } of decoded(file)) {
+    all += text;
+    share = done(bytes);
   }
-  const { text } = (value ?? {}) as { text?: unknown };
+  const list = parsed(all);
+  if (!Array.isArray(list)) {
+    const message = `${file}: expected is a list of objects with a text, [{"text": "…"}, …].`;
+    throw new DataError("badJson", { file }, message);
+  }
+  for (const [i, item] of list.entries()) yield { text: textIn(item, file, `item ${i}`), endsDocument: true, at: 0, done: share };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function textOf(line: string, file: string, number: number): string {
+  return textIn(parsed(line), file, `line ${number}`);
+}
+
+/** The text of a document: an object with one, or in a list the text itself. */
+function textIn(value: unknown, file: string, place: string): string {
+  const text = typeof value === "string" && place.startsWith("item") ? value : ((value ?? {}) as { text?: unknown }).text;
   if (typeof text === "string") return text;
-  const message = `${file}, line ${number}: expected is an object with a text, {"text": "…"}.`;
-  throw new DataError("badLine", { file, line: number }, message);
+  const message = `${file}, ${place}: expected is an object with a text, {"text": "…"}.`;
+  throw new DataError("badLine", { file, place }, message);
 }
 
 /** A file's text in chunks, with how many bytes were read. */
 async function* decoded(file: string): AsyncGenerator<{ readonly text: string; readonly bytes: number }> {
   let carry: Uint8Array = new Uint8Array();
   let bytes = 0;
+  const withoutMark = (text: string, start: number): string => (start === 0 ? text.replace(/^\uFEFF/, "") : text);
   for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
     const all = Buffer.concat([carry, chunk as Buffer]);
     const whole = completeEnd(all);
     const start = bytes - carry.length;
     bytes += (chunk as Buffer).length;
-    yield { text: decodeUtf8(all.subarray(0, whole), file, start), bytes };
+    yield { text: withoutMark(decodeUtf8(all.subarray(0, whole), file, start), start), bytes };
     carry = all.subarray(whole);
   }
   if (carry.length > 0) yield { text: decodeUtf8(carry, file, bytes - carry.length), bytes };

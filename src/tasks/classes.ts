@@ -21,6 +21,7 @@ export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, Class
     name: "classes",
     samples: "images",
     counted: "images",
+    countedPerSample: () => 1,
     lossUnit: "nats",
     pathDescription: imagePath,
     defaultPath: "embedded",

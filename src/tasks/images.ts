@@ -21,6 +21,7 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     name: "images",
     samples: "images",
     counted: "images",
+    countedPerSample: () => 1,
     lossUnit: "weighted squared error",
     pathDescription: imagePath,
     defaultPath: "embedded",

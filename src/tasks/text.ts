@@ -10,6 +10,7 @@ import { evaluateText, evaluateTextUnit, lossByTextLevel, type TextBits, type Te
 export const textOptions = z.strictObject({
   tokenizer: option(z.string(), {
     value: "name",
+    pathUnless: ["auto", "text8", "bytes"],
     description: "text8, bytes or the path of a tokenizer.json; auto: text8 if nothing but a to z and spaces occurs, else bytes",
   }).default("auto"),
   length: option(count, { value: "tokens", description: "tokens of a sequence" }).default(128),
@@ -22,6 +23,7 @@ export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluati
   name: "text",
   samples: "sequences",
   counted: "tokens",
+  countedPerSample: ({ length }) => length,
   lossUnit: "nats",
   pathDescription: "a file of UTF-8 text, a folder of .txt files, or JSON lines with a text each",
   defaultPath: "embedded",

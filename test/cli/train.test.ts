@@ -157,14 +157,14 @@ describe("bad input is one clear line and the right exit code", () => {
   mislabelled[3073 * 4] = 77;
 
   test.each<[string, string[], number, RegExp]>([
-    ["missing data", ["train", "vit", "--data", "/nowhere"], 1, /There is no data at \/nowhere/],
+    ["missing data", ["train", "vit", "--data", "/nowhere"], 42, /There is no data at \/nowhere/],
     [
       "truncated data",
       ["train", "vit", "--data", bad("truncated", records(20, 1).subarray(0, 9000))],
       1,
       /data_batch_1\.bin is cut off: 9000 bytes/,
     ],
-    ["a label out of range", ["train", "vit", "--data", bad("mislabelled", mislabelled)], 1, /record 4 has label 77/],
+    ["a label out of range", ["train", "vit", "--data", bad("mislabelled", mislabelled)], 42, /record 4 has label 77/],
     ["an unknown option", ["train", "vit", "--speed", "9"], 2, /vit trained by blocks has no --speed\. .*"dblocks train vit --help"/],
     ["an unknown setting", ["train", "vit", "--set", "training.speed=9"], 2, /speed/],
     ["a wrong value", ["train", "vit", "--set", "training.epochs=many"], 2, /epochs/],

@@ -36,8 +36,9 @@ export function demoCommand(): Command {
           progress = new TrainingProgress({
             units: method.units.map(({ name }) => nameOf(name)),
             steps,
-            samplesPerStep,
-            samples: "images",
+            countPerStep: samplesPerStep,
+            counted: "images",
+            lossUnit: "nats",
           });
         },
         onStep: ({ name }, report) => progress?.step(nameOf(name), report),

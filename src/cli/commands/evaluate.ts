@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { images, registry } from "../../index.ts";
-import { evaluateGeneration, evaluateRun, imageFid } from "../../node.ts";
+import { images, registry, text as textTask } from "../../index.ts";
+import { evaluateGeneration, evaluateRun, imageFid, openTrainedRun } from "../../node.ts";
 import { fidText, generationText } from "../evaluationText.ts";
 import { print, printJson, say } from "../output.ts";
-import { deviceOption, number, positiveNumber, threadsOption } from "../words.ts";
+import { deviceOption, nonNegative, number, positiveNumber, probability, refuseOptions, threadsOption } from "../words.ts";
 
 export function evaluateCommand(): Command {
   return new Command("evaluate")
@@ -22,10 +22,23 @@ export function evaluateCommand(): Command {
     .option("--steps <n>", "steps of their trajectory", positiveNumber, 18)
     .option("--texts <n>", "of a language model: draw so many continuations of test text and measure them", positiveNumber)
     .option("--teacher <run>", "the run of another language model that judges those continuations")
-    .option("--temperature <x>", "of those continuations", number, 1)
-    .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
+    .option("--temperature <x>", "of those continuations", nonNegative, 1)
+    .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", probability)
     .option("--json", "print the result as JSON")
-    .action(async (run: string, { data, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text }) => {
+    .action(async (run: string, options, command: Command) => {
+      const { data, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text } = options;
+      const opened = await openTrainedRun(registry, run);
+      const has = (names: readonly string[], isThere: boolean, why: string): void => {
+        if (!isThere) refuseOptions(command, names, why);
+      };
+      const isText = opened.task === textTask;
+      const isLanguage = "likelihoods" in opened.method;
+      has(["features", "samples", "guidance", "steps"], opened.task === images, "it is for runs that draw images");
+      has(["texts", "teacher", "temperature", "topP"], isLanguage, "it is for language models, which write token by token");
+      has(["seeds"], opened.task !== images && !isLanguage, "the evaluation of this run starts from no noise of its own");
+      has(["perClass"], !isText && opened.task !== images, "it is for runs that classify");
+      has(["samples", "guidance", "steps"], features !== undefined, "images are drawn only with --features FILE");
+      has(["teacher", "temperature", "topP"], text.texts !== undefined, "texts are drawn only with --texts N");
       const { task, evaluation } = await evaluateRun({ registry, path: run, dataPath: data, seeds, device, threads });
       const sampling = { guidance, numSteps: steps };
       const fid =

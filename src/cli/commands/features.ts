@@ -33,8 +33,9 @@ export function featuresCommand(): Command {
           progress = new TrainingProgress({
             units: units.map(({ name }) => name),
             steps,
-            samplesPerStep: training.batchSize,
-            samples: "images",
+            countPerStep: training.batchSize,
+            counted: "images",
+            lossUnit: "nats",
           });
         },
         onStep: ({ name }, report) => progress?.step(name, report),

@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
-import { images as imagesTask, registry, text as textTask } from "../../index.ts";
+import { images as imagesTask, nearest, registry, text as textTask, UsageError } from "../../index.ts";
 import { type DeviceChoice, imageWriter, openTrainedRun, type TrainedRun, trainedModelOf } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
-import { deviceOption, number, positiveNumber, threadsOption, wholeNumber } from "../words.ts";
+import { deviceOption, nonNegative, number, positiveNumber, probability, refuseOptions, threadsOption, wholeNumber } from "../words.ts";
 
 interface SampleOptions extends DeviceChoice {
   readonly count?: number;
@@ -11,7 +11,7 @@ interface SampleOptions extends DeviceChoice {
   readonly steps?: number;
   readonly batch?: number;
   readonly json?: boolean;
-  readonly class?: number;
+  readonly class?: string;
   readonly guidance: number;
   readonly sampler: "euler" | "heun" | "dpm++2m";
   readonly grid: "karras" | "equi-probability";
@@ -25,6 +25,10 @@ interface SampleOptions extends DeviceChoice {
   readonly stop?: readonly string[];
 }
 
+/** Options that only one kind of run has. */
+const imageOptions = ["class", "guidance", "sampler", "grid", "churn", "out"];
+const textOptions = ["prompt", "tokens", "temperature", "topK", "topP", "stop"];
+
 export function sampleCommand(): Command {
   return new Command("sample")
     .description("draw images or text from a trained run; at each noise level only the block that owns it is asked")
@@ -37,7 +41,7 @@ export function sampleCommand(): Command {
     .addOption(threadsOption())
     .option("--json", "print the result as JSON")
     .optionsGroup("Images:")
-    .option("--class <n>", "class of all images (default: all classes in turn)", wholeNumber)
+    .option("--class <class>", "class of all images, by number or name (default: all classes in turn)")
     .option("--guidance <s>", "classifier-free guidance; 1 is none", number, 1)
     .addOption(new Option("--sampler <name>", "how a step is made").choices(["euler", "heun", "dpm++2m"]).default("heun"))
     .addOption(new Option("--grid <name>", "noise levels of the trajectory").choices(["karras", "equi-probability"]).default("karras"))
@@ -46,18 +50,22 @@ export function sampleCommand(): Command {
     .optionsGroup("Text:")
     .option("--prompt <text>", "how every text begins")
     .option("--tokens <n>", "of a language model: tokens after the prompt (default: 50, or what there is room for)", positiveNumber)
-    .option("--temperature <x>", "below 1, likelier tokens are drawn more often; 0 takes the likeliest", number, 1)
+    .option("--temperature <x>", "below 1, likelier tokens are drawn more often; 0 takes the likeliest", nonNegative, 1)
     .option("--top-k <n>", "draw among so many of the likeliest tokens", positiveNumber)
-    .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", number)
+    .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", probability)
     .option("--stop <text...>", "of a language model: end a text before any of these")
-    .action(async (path: string, options: SampleOptions) => {
+    .action(async (path: string, options: SampleOptions, command: Command) => {
       const run = await openTrainedRun(registry, path);
-      await (run.task === textTask ? sampleTexts : sampleImages)(run, options);
+      const isText = run.task === textTask;
+      refuseOptions(command, isText ? imageOptions : textOptions, `${path} draws ${isText ? "text" : "images"}, which has no such option`);
+      if (isText && !("likelihoods" in run.method))
+        refuseOptions(command, ["tokens", "stop"], `${path} fills whole sequences of masked tokens, which has no such option`);
+      await (isText ? sampleTexts : sampleImages)(run, options);
     });
 }
 
 async function sampleImages(run: TrainedRun, options: SampleOptions): Promise<void> {
-  const { count = 64, class: label, seed, batch: batchSize = 32, device, threads, out, json } = options;
+  const { count = 64, seed, batch: batchSize = 32, device, threads, out, json } = options;
   const { guidance, steps: numSteps = 18, sampler, grid, churn } = options;
   const writer = imageWriter(out);
   const interruption = watchInterruption(() => say("Stopping after this batch …"));
@@ -65,7 +73,8 @@ async function sampleImages(run: TrainedRun, options: SampleOptions): Promise<vo
   let told = started;
   let drawn = 0;
   await using model = await trainedModelOf(run, { task: imagesTask, batchSize, device, threads });
-  const { channels, height: size, isLatent } = model.info;
+  const { channels, height: size, isLatent, classNames } = model.info;
+  const label = options.class === undefined ? undefined : classOf(options.class, classNames);
   await writer.start({ channels, size, numBlocks: model.numBlocks, isLatent });
   await model.sample({
     count,
@@ -93,6 +102,16 @@ async function sampleImages(run: TrainedRun, options: SampleOptions): Promise<vo
   if (json) printJson({ out, count: drawn, seconds });
   else print(`${drawn} images in ${seconds.toFixed(1)} s: ${out}`);
   if (drawn < count) process.exitCode = interruption.exitCode() ?? 1;
+}
+
+/** A class by its number or name. @throws {UsageError} if there is none of this name. */
+function classOf(given: string, names: readonly string[]): number {
+  if (/^\d+$/.test(given)) return Number(given);
+  const label = names.indexOf(given);
+  if (label >= 0) return label;
+  const known = names.length <= 20 ? names : [...names.slice(0, 20), "…"];
+  const message = `--class ${given}: there is no class of this name.${nearest(given, names)} Classes: ${known.join(", ") || "none"}.`;
+  throw new UsageError("unknownClass", { given, names }, message);
 }
 
 async function sampleTexts(run: TrainedRun, options: SampleOptions): Promise<void> {

@@ -106,14 +106,21 @@ export function runTerminal({ training }: Pick<RunConfig, "training">): RunTermi
   return {
     pause,
     onNotice,
-    onStart: ({ task: own, data, method, steps, device, units, folder }) => {
+    onStart: ({ config, task: own, data, method, steps, device, units, folder }) => {
       task = own;
       const samplesPerStep = training.batchSize * training.accumulate;
       const what = units.length === 1 ? `${units[0]!.name}, ${steps} steps` : `${units.length} units, ${steps} steps each,`;
+      const countPerStep = samplesPerStep * task.countedPerSample(config.data);
       onNotice(
         `${method.name} on ${data.name} (${task.amountOf(data)}): ${what} of ${samplesPerStep} ${task.samples}; ${device.name}, threads: ${device.threads}; ${folder.path}`,
       );
-      progress = new TrainingProgress({ units: units.map(({ name }) => name), steps, samplesPerStep, samples: task.samples });
+      progress = new TrainingProgress({
+        units: units.map(({ name }) => name),
+        steps,
+        countPerStep,
+        counted: task.counted,
+        lossUnit: task.lossUnit,
+      });
     },
     onStep: ({ name }, report) => progress?.step(name, report),
     onEvaluated: ({ name }, step, metrics) => onNotice(`${name} step ${step}: ${task!.unitTextOf(metrics)}`),
