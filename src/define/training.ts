@@ -3,9 +3,15 @@ import { count, option, positive, share } from "./option.ts";
 
 /** Options of training any method; models and methods have other defaults. */
 export const trainingOptions = z.strictObject({
-  epochs: option(count, {
-    description: "passes over the data for each unit: as many as end-to-end training makes, so that layer evaluations are equal",
+  epochs: option(positive, {
+    description:
+      "passes over the data for each unit, or part of one: as many as end-to-end training makes, so that layer evaluations are equal",
   }).default(15),
+  maxSteps: option(count, {
+    value: "updates",
+    description: "updates of each unit, at most; the course of the learning rate fits them",
+    byDefault: "all of --epochs",
+  }).optional(),
   batchSize: option(count, { flag: "batch", description: "samples in a batch" }).default(128),
   accumulate: option(count, { description: "batches for each update" }).default(1),
   optimizer: option(z.enum(["adamW", "sgd"]), { description: "AdamW, or plain gradient descent", advanced: true }).default("adamW"),
@@ -42,9 +48,9 @@ export const executionOptions = z.strictObject({
   saveEvery: option(count, { value: "steps", description: "steps between checkpoints" }).default(200),
   logEvery: option(count, { value: "steps", description: "steps between lines of metrics.jsonl", advanced: true }).default(10),
   keepLast: option(count, { description: "checkpoints kept of each unit", advanced: true }).default(2),
-  evaluateEvery: option(z.int().min(0), {
+  evaluateEvery: option(z.number().min(0), {
     value: "epochs",
-    description: "epochs between evaluations of a unit; 0 evaluates at the end only",
+    description: "epochs between evaluations of a unit, or part of one; 0 evaluates at the end only",
   }).default(1),
 });
 

@@ -103,8 +103,12 @@ function partitionFile(method: TrainingMethod): object | undefined {
 
 /** Updates of each unit, and their learning rates. Every unit makes as many as end-to-end training would: equal layer evaluations. */
 export function buildSchedule({ training }: RunConfig, stepsPerEpoch: number): { readonly steps: number; readonly learningRate: Schedule } {
-  const { epochs, accumulate, schedule: kind, learningRate, warmup, floor } = training;
-  const steps = Math.max(1, Math.floor((epochs * stepsPerEpoch) / accumulate));
+  const { epochs, maxSteps = Number.POSITIVE_INFINITY, accumulate, schedule: kind, learningRate, warmup, floor } = training;
+  const steps = Math.min(maxSteps, Math.floor((epochs * stepsPerEpoch) / accumulate));
+  if (steps < 1) {
+    const message = `--epochs ${epochs} with --accumulate ${accumulate}: ${stepsPerEpoch} batches an epoch are less than one update. Train longer, or accumulate less.`;
+    throw new UsageError("noUpdate", { epochs, accumulate, stepsPerEpoch }, message);
+  }
   return { steps, learningRate: schedule({ kind, learningRate, warmupSteps: Math.round(warmup * steps), totalSteps: steps, floor }) };
 }
 

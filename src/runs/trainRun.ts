@@ -122,5 +122,5 @@ const evaluationBatch = 16;
 /** Steps between two evaluations of a unit; they are counted in epochs, of which every update takes `accumulate` batches. */
 function evaluationInterval({ execution: { evaluateEvery }, training: { accumulate } }: RunConfig, stepsPerEpoch: number): number {
   if (evaluateEvery === 0) return Number.POSITIVE_INFINITY;
-  return evaluateEvery * Math.max(1, Math.floor(stepsPerEpoch / accumulate));
+  return Math.max(1, Math.round(evaluateEvery * Math.max(1, Math.floor(stepsPerEpoch / accumulate))));
 }

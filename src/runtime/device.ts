@@ -51,7 +51,7 @@ export async function openDevice(name: DeviceName | "auto", { onNotice, ...optio
     if (second === undefined || !(error instanceof DeviceError) || error.code !== "runtimeMissing") throw error;
     const device = await open(second, options);
     onNotice?.(
-      `onnxruntime-node is not installed: running on ${second}, at about a third of its speed. To mend it: npm install onnxruntime-node`,
+      `onnxruntime-node is not installed: running on ${second}, at about a third of its speed. To mend it: npm install --ignore-scripts onnxruntime-node`,
     );
     return device;
   }

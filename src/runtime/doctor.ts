@@ -42,7 +42,7 @@ async function tryBackend(name: DeviceName): Promise<BackendReport> {
 /** The remedy for each kind of failure. */
 const fixes = {
   runtimeMissing: {
-    node: "npm install onnxruntime-node",
+    node: "npm install --ignore-scripts onnxruntime-node (its install script fetches files for CUDA that are not used, and npm drops the package where that fails)",
     browser: "run it in Node; a browser has wasm and webgpu",
   },
   noAdapter: {
@@ -50,7 +50,7 @@ const fixes = {
     browser: "use a browser with WebGPU, over https or localhost",
   },
   other: {
-    node: "npm install onnxruntime-web onnxruntime-node",
+    node: "npm install --ignore-scripts onnxruntime-web onnxruntime-node",
     browser: "serve onnxruntime-web's .wasm files and pass their address as wasmPaths",
   },
 } as const;

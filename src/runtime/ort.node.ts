@@ -33,7 +33,7 @@ async function loadNative(device: string): Promise<typeof import("onnxruntime-no
       "runtimeMissing",
       { device, package: "onnxruntime-node" },
       `openDevice: device "${device}" needs the package onnxruntime-node, which is not installed or does not load here ` +
-        `(${process.platform} ${process.arch}). Run "npm install onnxruntime-node", or use the device "wasm".`,
+        `(${process.platform} ${process.arch}). Run "npm install --ignore-scripts onnxruntime-node", or use the device "wasm".`,
       { cause },
     );
   }

@@ -89,6 +89,30 @@ describe("images", () => {
     expect([without.code, without.stdout]).toEqual([0, expect.stringMatching(/denoising loss/)]);
   });
 
+  test("options that a run of images does not have are refused; a class goes by its name", async () => {
+    const refused = async (...words: string[]): Promise<readonly [number, string]> => {
+      const { code, stderr } = await dblocks(...words);
+      return [code, stderr];
+    };
+    const run = join(folder, "dit");
+    expect(await refused("sample", run, "--prompt", "a")).toEqual([2, expect.stringMatching(/--prompt: .*draws images/)]);
+    expect(await refused("sample", run, "--stop", "a")).toEqual([2, expect.stringMatching(/--stop: .*draws images/)]);
+    expect(await refused("evaluate", run, "--seeds", "2")).toEqual([2, expect.stringMatching(/--seeds: the evaluation of this run/)]);
+    expect(await refused("evaluate", run, "--guidance", "2")).toEqual([
+      2,
+      expect.stringMatching(/--guidance: images are drawn only with --features/),
+    ]);
+    expect(await refused("sample", run, "--class", "cta")).toEqual([
+      2,
+      expect.stringMatching(/--class cta: there is no class of this name/),
+    ]);
+    const [byName, byNumber] = ["name", "number"].map((name) => join(folder, `${name}.safetensors`));
+    expect((await sample("dit", "--class", "3", "--out", byNumber!)).code).toBe(0);
+    const { classNames } = JSON.parse(readFileSync(join(run, "data.json"), "utf8"));
+    expect((await sample("dit", "--class", classNames[3], "--out", byName!)).code).toBe(0);
+    expect(readFileSync(byName!)).toEqual(readFileSync(byNumber!));
+  });
+
   test("bad input is refused in one line", async () => {
     await trainDit("plain", "--method", "end-to-end", "--no-conditional");
     await train("classifier", "--epochs", "1");

@@ -121,7 +121,7 @@ describe("language models", () => {
 
   test("bad input is refused in one line", async () => {
     const refused: [Promise<Outcome>, RegExp][] = [
-      [trainLanguage("autoregressive", "a", "--tokenizer", "nothing.json"), /There is no tokenizer at nothing\.json/],
+      [trainLanguage("autoregressive", "a", "--tokenizer", "nothing.json"), /There is no tokenizer at .*nothing\.json/],
       [trainLanguage("autoregressive", "b", "--tokenizer", text), /language\.txt is no tokenizer\.json/],
       [trainLanguage("autoregressive", "c", "--key-heads", "3"), /3 key heads must divide 2 heads/],
       [
@@ -140,6 +140,10 @@ describe("language models", () => {
         dblocks("sample", join(folder, "language-own"), "--prompt", "the fox", "--tokens", "10"),
         /7 \+ 10 tokens are more than there is room for in a sequence of 16/,
       ],
+      [dblocks("sample", join(folder, "language-own"), "--top-p", "0"), /A probability above 0 and at most 1 is expected/],
+      [dblocks("sample", join(folder, "language-own"), "--temperature", "-1"), /A number of at least 0 is expected/],
+      [dblocks("evaluate", join(folder, "language-own"), "--seeds", "5"), /--seeds: the evaluation of this run starts from no noise/],
+      [dblocks("evaluate", join(folder, "language-own"), "--top-p", "0.5"), /--top-p: texts are drawn only with --texts N/],
       [
         dblocks("sample", join(folder, "language-own"), "--prompt", "the fox runs over the dog"),
         /25 tokens are more than there is room for/,

@@ -39,13 +39,17 @@ describe("text", () => {
   test("bad input is refused in one line", async () => {
     writeFileSync(join(folder, "latin1.txt"), Uint8Array.of(0x61, 0xe9, 0x62));
     const refused: [Promise<Outcome>, RegExp][] = [
-      [trainText("a", "--data", "nothing.txt"), /There is no text at nothing\.txt/],
+      [trainText("a", "--data", "nothing.txt"), /There is no text at .*nothing\.txt/],
       [trainText("b", "--data", join(folder, "latin1.txt")), /byte 1 does not fit/],
       [trainText("c", "--length", "4000"), /fewer than a batch of 8 windows of 4000/],
       [trainText("d", "--heads", "16"), /16 heads must divide a width of 16 into even parts/],
       [trainText("e", "--method", "greedy"), /--method greedy cannot train masked-diffusion/],
       [dblocks("sample", join(folder, "text"), "--prompt", "The"), /"T" at character 0/],
       [dblocks("sample", join(folder, "text"), "--prompt", "the fox runs over the dog"), /25 tokens are more than there is room for/],
+      [dblocks("sample", join(folder, "text"), "--guidance", "2"), /--guidance: .*text draws text, which has no such option/],
+      [dblocks("sample", join(folder, "text"), "--tokens", "3"), /--tokens: .*text fills whole sequences/],
+      [dblocks("evaluate", join(folder, "text"), "--features", "f.onnx"), /--features: it is for runs that draw images/],
+      [dblocks("evaluate", join(folder, "text"), "--texts", "3"), /--texts: it is for language models/],
     ];
     for (const [outcome, message] of refused) {
       const { code, stderr } = await outcome;

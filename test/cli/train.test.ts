@@ -1,10 +1,26 @@
+import { spawn } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/formats/index.ts";
 import { loadRun } from "../../src/runs/index.ts";
 import { classes } from "../../src/tasks/index.ts";
-import { data, dblocks, folder, isMounted, png, records, small, smallDisk, startUntil, train, trainArgs, weights } from "../support/cli.ts";
+import {
+  data,
+  dblocks,
+  folder,
+  isMounted,
+  main,
+  type Outcome,
+  png,
+  records,
+  small,
+  smallDisk,
+  startUntil,
+  train,
+  trainArgs,
+  weights,
+} from "../support/cli.ts";
 
 describe("train", () => {
   test("trains, evaluates, verifies, and goes on after a kill as if nothing had happened", async () => {
@@ -123,6 +139,42 @@ describe("train", () => {
     expect(existsSync(join(folder, "dry"))).toBe(false);
   });
 
+  test("a folder without a run is not resumed, and --quiet says nothing but the result", async () => {
+    const typo = await dblocks("train", "vit", "--run", join(folder, "typo"));
+    expect([typo.code, typo.stderr]).toEqual([2, expect.stringMatching(/no run in .*typo to resume.*--data embedded/)]);
+    expect(existsSync(join(folder, "typo"))).toBe(false);
+    const quiet = await train("quiet", "--max-steps", "4", "--quiet");
+    expect([quiet.code, quiet.stderr, quiet.stdout]).toEqual([0, "", expect.stringMatching(/^test accuracy/)]);
+    expect(readdirSync(join(folder, "quiet", "block-0"))).toContain("step-000004.safetensors");
+    const half = await train("half-epoch", "--epochs", "0.5", "--block", "0", "--json");
+    expect(JSON.parse(half.stdout).steps).toEqual({ "block-0": 5 });
+    const none = await train("none", "--epochs", "0.5", "--accumulate", "20");
+    expect([none.code, none.stderr]).toEqual([2, expect.stringMatching(/--accumulate 20: 10 batches an epoch are less than one update/)]);
+  });
+
+  test("a reader of the progress that goes away does not end training", async () => {
+    const child = spawn(process.execPath, [main, ...trainArgs("unheard")], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    child.stderr!.destroy();
+    expect(await new Promise((resolve) => child.once("close", resolve))).toBe(0);
+    expect(existsSync(join(folder, "unheard", "report.html"))).toBe(true);
+  });
+
+  test("a run is used from any folder: its paths are absolute", async () => {
+    const here = (...words: string[]): Promise<Outcome> => dblocks(...words);
+    const words = [...small.slice(2), "--max-steps", "2", "--evaluate-every", "0"];
+    expect((await here("train", "vit", "--data", "data", "--run", "relative", ...words)).code).toBe(0);
+    const config = JSON.parse(readFileSync(join(folder, "relative", "config.json"), "utf8"));
+    expect(config.data.path).toBe(data);
+    const elsewhere = await new Promise<number | null>((resolve) =>
+      spawn(process.execPath, [main, "evaluate", join(folder, "relative"), "--seeds", "1"], { cwd: "/", stdio: "ignore" }).once(
+        "close",
+        resolve,
+      ),
+    );
+    expect(elsewhere).toBe(0);
+    expect((await here("train", "vit", "--data", "./data", "--run", "relative", ...words)).code).toBe(0);
+  });
+
   test("the embedded images need no file", async () => {
     const { code, stdout } = await dblocks(
       "train",
@@ -161,7 +213,7 @@ describe("bad input is one clear line and the right exit code", () => {
     [
       "truncated data",
       ["train", "vit", "--data", bad("truncated", records(20, 1).subarray(0, 9000))],
-      1,
+      42,
       /data_batch_1\.bin is cut off: 9000 bytes/,
     ],
     ["a label out of range", ["train", "vit", "--data", bad("mislabelled", mislabelled)], 42, /record 4 has label 77/],
@@ -178,7 +230,7 @@ describe("bad input is one clear line and the right exit code", () => {
     ["a batch larger than the data", ["train", "vit", "--data", data, "--batch", "9999"], 2, /batch of 9999 cannot be drawn from 200/],
     ["a patch that does not divide the image", ["train", "vit", "--data", data, "--patch", "5"], 2, /patches of 5 do not divide/],
     ["no run", ["evaluate", "nothing-here"], 1, /no run in/],
-    ["nothing to verify", ["verify", "nothing-here"], 1, /nothing at nothing-here/],
+    ["nothing to verify", ["verify", "nothing-here"], 42, /nothing at nothing-here/],
     ["no command", ["fly"], 2, /unknown command 'fly'/],
     ["no model", ["train"], 2, /missing required argument 'model'/],
     ["an unknown unit", ["train", "vit", "--data", data, "--batch", "20", "--block", "7"], 2, /no unit "7".*block-0, block-1, block-2/],
@@ -287,7 +339,7 @@ describe("a trained run", () => {
     writeFileSync(join(folder, "large.png"), png(40, 90));
     const refused = await dblocks("predict", join(folder, "whole"), join(folder, "large.png"));
     expect([refused.code, refused.stderr]).toEqual([
-      1,
+      42,
       expect.stringMatching(/3 channels of 40×40; the network was trained on 3 of 32×32/),
     ]);
   });

@@ -12,6 +12,7 @@ interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
   readonly block?: string;
   readonly dryRun?: boolean;
+  readonly quiet?: boolean;
   readonly json?: boolean;
 }
 
@@ -23,6 +24,7 @@ export async function trainCommand({ words, pluginArgs }: CommandContext): Promi
     .option("--run <folder>", "where the run is kept; without other options, the run that is there is resumed (default: runs/MODEL)")
     .option("--block <n>", "train only this block, by number: on a machine of its own, or for a night")
     .option("--dry-run", "print the resolved configuration and stop")
+    .option("--quiet", "no progress: the result, and what goes wrong")
     .option("--json", "print the result as JSON");
   return withRunOptions(command, registry, run).action((_: string, options: TrainOptions) =>
     train(required(run, registry), options, pluginArgs),
@@ -41,7 +43,7 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   const present = await presentConfig(options, run);
   const config = runConfigOf(registry, options, run, present);
   if (options.dryRun) return printJson(config);
-  const terminal = runTerminal(config);
+  const terminal = options.quiet ? silentTerminal : runTerminal(config);
   const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
   const started = performance.now();
   const result = await trainOrResume({ path, config, unit: options.block, signal: interruption.signal, terminal, pluginArgs });
@@ -53,18 +55,22 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   }
   const seconds = (performance.now() - started) / 1000;
   if (options.json) return printJson({ run: path, seconds, peakBytes: peakBytes(), ...result });
-  printResult(run.model.task, model, path, result!, seconds);
+  if (!options.quiet) say(`${duration(seconds)}, peak memory ${bytes(peakBytes())}`);
+  printResult(run.model.task, model, path, result!);
 }
 
 /**
  * A run that is named without saying anything of what it learns is resumed as its config.json says.
  *
- * @throws {UsageError} if it is of another model.
+ * @throws {UsageError} if there is none, or it is of another model.
  */
 async function presentConfig(options: TrainOptions, run: NamedRun): Promise<ConfigPart | undefined> {
   if (options.run === undefined || describesRun(options, run)) return undefined;
   const folder = await openRun(options.run).catch(() => undefined);
-  if (folder === undefined || !(await folder.hasConfig())) return undefined;
+  if (folder === undefined || !(await folder.hasConfig())) {
+    const message = `There is no run in ${options.run} to resume. To start one there, say on what: --data PATH, or --data embedded.`;
+    throw new UsageError("noRun", { path: options.run }, message);
+  }
   const config = await readRunConfig(registry, folder);
   if (config.model.name === run.model.name) return config as unknown as ConfigPart;
   const message = `${options.run} holds a run of ${config.model.name}. To resume it: dblocks train ${config.model.name} --run ${options.run}`;
@@ -83,8 +89,8 @@ interface Training {
 async function trainOrResume({ path, config, unit, signal, terminal, pluginArgs }: Training): Promise<TrainRunResult | undefined> {
   if (config.execution.schedule === "parallel" && unit === undefined) {
     const script = fileURLToPath(new URL("../main.js", import.meta.url));
-    const onLine = (name: string, line: string): void => say(`[${name}] ${line}`);
-    await trainUnitsInProcesses({ registry, path, config, script, args: pluginArgs, signal, onLine, onNotice: say });
+    const onLine = (name: string, line: string): void => terminal.onNotice(`[${name}] ${line}`);
+    await trainUnitsInProcesses({ registry, path, config, script, args: pluginArgs, signal, onLine, onNotice: terminal.onNotice });
     if (signal.aborted) return undefined;
   }
   const result = await trainRun({ registry, path, config, unit, signal, ...terminal });
@@ -93,6 +99,9 @@ async function trainOrResume({ path, config, unit, signal, terminal, pluginArgs 
 }
 
 type RunTerminal = Required<RunListener> & { pause(): void };
+
+/** Nothing is shown. */
+const silentTerminal: RunTerminal = { pause: () => {}, onNotice: () => {}, onStart: () => {}, onStep: () => {}, onEvaluated: () => {} };
 
 /** The callbacks of a run, as people read them on stderr. */
 export function runTerminal({ training }: Pick<RunConfig, "training">): RunTerminal {
@@ -127,8 +136,7 @@ export function runTerminal({ training }: Pick<RunConfig, "training">): RunTermi
   };
 }
 
-function printResult(task: AnyTask, model: string, path: string, { evaluation, steps, reportPath }: TrainRunResult, seconds: number): void {
-  say(`${duration(seconds)}, peak memory ${bytes(peakBytes())}`);
+function printResult(task: AnyTask, model: string, path: string, { evaluation, steps, reportPath }: TrainRunResult): void {
   const whole = shellCommand(["dblocks", "train", model, "--run", path]);
   if (evaluation !== undefined) print(`${task.textOf(evaluation)}\nreport: ${reportPath}`);
   else print(`${Object.keys(steps).join(", ")}: trained. Once every block is, this evaluates them together: ${whole}`);
