@@ -7,7 +7,8 @@ import { classes, images, text } from "../tasks/index.ts";
 /** Reads a data set from disk. */
 export type Load<Data> = (path: string, options: RunConfig["data"], load: LoadOptions) => Promise<Data>;
 
-const loadImageData: Load<ImageDataset> = (path, _, load) => loadImages(path, load);
+const loadImageData: Load<ImageDataset> = (path, { imageSize, valSplit }, load) =>
+  loadImages(path, { ...load, imageSize: imageSize as number | undefined, valSplit: valSplit as number | undefined });
 const loadTextData: Load<TextDataset> = (path, { tokenizer }, load) => loadText(path, tokenizer as string, load);
 
 /** Loaders of the data of each task. */

@@ -9,10 +9,12 @@ export interface ArchiveIdentity {
   readonly path: string;
   readonly size: number;
   readonly mtimeMs: number;
+  /** To which its images were scaled; undefined if they were not. */
+  readonly imageSize?: number;
 }
 
 /** Changes with the decoder and the layout of the file. */
-const version = 1;
+const version = 2;
 const magic = Buffer.from("dblocks\n");
 const checksumBytes = 32;
 
@@ -102,8 +104,8 @@ function shapeOf({ count, channels, height, width }: ImageSplit): SplitShape {
   return { count, channels, height, width };
 }
 
-function identityOf({ path, size, mtimeMs }: ArchiveIdentity): string {
-  return JSON.stringify([version, resolve(path), size, mtimeMs]);
+function identityOf({ path, size, mtimeMs, imageSize }: ArchiveIdentity): string {
+  return JSON.stringify([version, resolve(path), size, mtimeMs, imageSize]);
 }
 
 /** One file for each archive. */

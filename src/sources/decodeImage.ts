@@ -1,6 +1,6 @@
 import { convertIndexedToRgb, decode as decodePng } from "fast-png";
 import jpeg from "jpeg-js";
-import type { ImageShape } from "../data/index.ts";
+import { type ImageShape, resizeAndCrop } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 
 /** One decoded image, planar bytes. */
@@ -35,8 +35,31 @@ function fromPng(bytes: Uint8Array): DecodedImage {
   const png = decodePng(bytes, { checkCrc: true });
   const { width, height, channels, depth } = png;
   if (png.palette !== undefined) return planar(convertIndexedToRgb(png), width, height, png.palette[0]!.length, 3);
-  if (depth !== 8) throw new Error(`it has ${depth} bits a channel, 8 are supported`);
-  return planar(png.data as Uint8Array, width, height, channels, channels < 3 ? 1 : 3);
+  return planar(inBytes(png.data, { width: width * channels, height, depth }), width, height, channels, channels < 3 ? 1 : 3);
+}
+
+/** Samples of 1, 2, 4, 8 or 16 bits as bytes. Rows of samples below 8 bits begin at whole bytes, the highest bits first. */
+function inBytes(
+  data: ArrayLike<number>,
+  { width, height, depth }: { readonly width: number; readonly height: number; readonly depth: number },
+): Uint8Array {
+  if (depth === 8) return data as Uint8Array;
+  if (depth === 16) return Uint8Array.from(data, (sample) => Math.round(sample / 257));
+  const [perByte, largest] = [8 / depth, 2 ** depth - 1];
+  const rowBytes = Math.ceil(width / perByte);
+  return Uint8Array.from({ length: width * height }, (_, i) => {
+    const [row, column] = [Math.floor(i / width), i % width];
+    const byte = data[row * rowBytes + Math.floor(column / perByte)]!;
+    return (255 * ((byte >> (8 - depth * ((column % perByte) + 1))) & largest)) / largest;
+  });
+}
+
+/** A grey image in three equal channels. */
+export function inColour({ pixels, ...shape }: DecodedImage): DecodedImage {
+  if (shape.channels === 3) return { ...shape, pixels };
+  const out = new Uint8Array(3 * pixels.length);
+  for (let channel = 0; channel < 3; channel++) out.set(pixels, channel * pixels.length);
+  return { ...shape, channels: 3, pixels: out };
 }
 
 function fromJpeg(bytes: Uint8Array): DecodedImage {
@@ -56,17 +79,14 @@ function planar(data: Uint8Array, width: number, height: number, stride: number,
 /**
  * The pixels of an image file for a network: [channels, height, width] bytes. Grey images become colour ones where the network wants them.
  *
+ * @param resized whether images of another size are scaled and cropped to the network's, as those that it was trained on.
  * @throws {DataError} that names the file, if it is damaged or of another size.
  */
-export function decodeImageFile(bytes: Uint8Array, path: string, { channels, height, width }: ImageShape): Uint8Array {
-  const image = decodeImage(path, bytes);
-  const isGrey = image.channels === 1 && channels === 3;
-  if (image.height === height && image.width === width && (image.channels === channels || isGrey)) {
-    if (!isGrey) return image.pixels;
-    const pixels = new Uint8Array(3 * image.pixels.length);
-    for (let channel = 0; channel < 3; channel++) pixels.set(image.pixels, channel * image.pixels.length);
-    return pixels;
-  }
-  const message = `${path} has ${image.channels} channels of ${image.width}×${image.height}; the network was trained on ${channels} of ${width}×${height}. Convert it.`;
+export function decodeImageFile(bytes: Uint8Array, path: string, { channels, height, width }: ImageShape, resized = false): Uint8Array {
+  const decoded = decodeImage(path, bytes);
+  const coloured = channels === 3 ? inColour(decoded) : decoded;
+  const image = resized ? resizeAndCrop(coloured, height) : coloured;
+  if (image.height === height && image.width === width && image.channels === channels) return image.pixels;
+  const message = `${path} has ${decoded.channels} channels of ${image.width}×${image.height}; the network was trained on ${channels} of ${width}×${height}. Convert it.`;
   throw new DataError("imageSize", { path, channels, height, width }, message);
 }

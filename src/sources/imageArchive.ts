@@ -29,12 +29,12 @@ export const imageArchiveFormat: ImageFormat = {
 };
 
 /** @throws {DataError} if the archive is cut off or damaged, and as `collectImages` does. */
-async function loadImageArchive(path: string, { onProgress, cacheFolder }: FormatSource): Promise<ImageDataset> {
+async function loadImageArchive(path: string, { onProgress, cacheFolder, imageSize }: FormatSource): Promise<ImageDataset> {
   const { size, mtimeMs } = await stat(path);
-  const identity: ArchiveIdentity = { path, size, mtimeMs };
+  const identity: ArchiveIdentity = { path, size, mtimeMs, ...(imageSize !== undefined && { imageSize }) };
   const cached = await readDecoded(cacheFolder, identity);
   if (cached !== undefined) return cached;
-  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, size), onProgress);
+  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, size), { onProgress, imageSize });
   if (dataset.train.count + dataset.test.count >= worthCaching) await writeDecoded(cacheFolder, identity, dataset);
   return dataset;
 }

@@ -1,6 +1,6 @@
-import { channelStatistics, type ImageDataset, type ImageShape, type ImageSplit } from "../data/index.ts";
+import { channelStatistics, type ImageDataset, type ImageShape, type ImageSplit, resizeAndCrop } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-import { type DecodedImage, decodeImage } from "./decodeImage.ts";
+import { type DecodedImage, decodeImage, inColour } from "./decodeImage.ts";
 
 /** An image file of the layout {train,test}/CLASS/NAME. */
 export interface ImageFile {
@@ -20,6 +20,12 @@ export type Progress = (images: number, fraction: number) => void;
 
 export const splitNames: readonly string[] = ["train", "test"];
 
+export interface CollectOptions {
+  readonly onProgress?: Progress | undefined;
+  /** Short side to which images are scaled before the square in the middle is cut out. */
+  readonly imageSize?: number | undefined;
+}
+
 /** A decoded image waiting for its place. */
 interface Item {
   readonly file: Omit<ImageFile, "content">;
@@ -36,17 +42,21 @@ export async function collectImages(
   name: string,
   root: string,
   files: AsyncIterable<ImageFile>,
-  onProgress: Progress = () => {},
+  { onProgress = () => {}, imageSize }: CollectOptions = {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
   for await (const { content, ...file } of files) {
-    const image = content instanceof Uint8Array ? decodeImage(file.path, content) : linked(items, file.path, content.sameAs);
+    const decoded = content instanceof Uint8Array ? decodeImage(file.path, content) : linked(items, file.path, content.sameAs);
+    const image = imageSize === undefined ? decoded : resizeAndCrop(decoded, imageSize);
     items.push({ file, image });
     checkShape(file.path, image, items[0]!.file.path, items[0]!.image);
     if (items.length % 256 === 0) onProgress(items.length, file.fraction);
   }
   onProgress(items.length, 1);
-  const [train, test] = splitNames.map((split) => inOrder(items.filter(({ file }) => file.split === split)));
+  // Grey images among colour ones become such.
+  const isColour = items.some(({ image }) => image.channels === 3);
+  const all = isColour ? items.map(({ file, image }) => ({ file, image: inColour(image) })) : items;
+  const [train, test] = splitNames.map((split) => inOrder(all.filter(({ file }) => file.split === split)));
   checkNotEmpty(root, "train", train!);
   checkNotEmpty(root, "test", test!);
   const classNames = [...new Set(train!.map(({ file }) => file.className))];
@@ -95,9 +105,8 @@ function checkNotEmpty(root: string, split: string, items: readonly Item[]): voi
 }
 
 function checkShape(path: string, image: ImageShape, other: string, expected: ImageShape): void {
-  if (image.channels === expected.channels && image.height === expected.height && image.width === expected.width) return;
-  const show = ({ channels, height, width }: ImageShape): string =>
-    `${width}×${height} with ${channels} ${channels === 1 ? "channel" : "channels"}`;
-  const message = `${path} is ${show(image)}, ${other} is ${show(expected)}. All images must have one size: resize them first.`;
+  if (image.height === expected.height && image.width === expected.width) return;
+  const show = ({ height, width }: ImageShape): string => `${width}×${height}`;
+  const message = `${path} is ${show(image)}, ${other} is ${show(expected)}. To scale and crop all to one size: --image-size N.`;
   throw new DataError("sizesDiffer", { path, other }, message);
 }

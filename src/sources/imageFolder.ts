@@ -5,25 +5,59 @@ import { imageFileName } from "./decodeImage.ts";
 import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
 import type { ImageFormat } from "./imageFormat.ts";
 
-/** FOLDER/{train,test}/CLASS/*.{png,jpg,jpeg}. Errors as of `collectImages`. */
+/** FOLDER/{train,test}/CLASS/*.{png,jpg,jpeg}; with `train` alone, part of it is held out. Errors as of `collectImages`. */
 export const imageFolderFormat: ImageFormat = {
   name: "image folder",
   description: "a folder with train/CLASS/*.png|jpg and test/CLASS/…",
   recognises: (_, files) => files !== undefined && splitNames.some((name) => files.includes(name)),
-  load: (path, { onProgress }) => collectImages(basename(resolve(path)), path, filesOf(path), onProgress),
+  load: (path, { files, ...source }) => {
+    const found = files.includes("test") || !files.includes("train") ? filesOf(path) : heldOut(join(path, "train"), source.valSplit);
+    return collectImages(basename(resolve(path)), path, found, source);
+  },
+};
+
+/** FOLDER/CLASS/*.{png,jpg,jpeg}, of which part is held out for tests. */
+export const classFolderFormat: ImageFormat = {
+  name: "class folder",
+  description: "a folder with CLASS/*.png|jpg, of which --val-split is held out",
+  recognises: async (path, files) => {
+    if (files === undefined) return false;
+    for (const name of await foldersIn(path)) if ((await readdir(join(path, name))).some((file) => imageFileName.test(file))) return true;
+    return false;
+  },
+  load: (path, source) => collectImages(basename(resolve(path)), path, heldOut(path, source.valSplit), source),
 };
 
 /** Files that are read at the same time. */
 const readAhead = 32;
 
+type Found = Omit<ImageFile, "content" | "fraction">;
+
+/** Files of FOLDER/CLASS/, some of each class, evenly spread by name, as the test part. */
+async function* heldOut(folder: string, share: number): AsyncGenerator<ImageFile> {
+  const found: Found[] = [];
+  for (const className of await foldersIn(folder)) {
+    const names = (await readdir(join(folder, className))).filter((name) => imageFileName.test(name)).sort();
+    for (const [i, name] of names.entries()) {
+      const split = Math.floor((i + 1) * share) > Math.floor(i * share) ? "test" : "train";
+      found.push({ path: join(folder, className, name), split, className, name });
+    }
+  }
+  yield* contents(found);
+}
+
 async function* filesOf(folder: string): AsyncGenerator<ImageFile> {
-  const found: Omit<ImageFile, "content" | "fraction">[] = [];
+  const found: Found[] = [];
   for (const split of splitNames) {
     for (const className of await foldersIn(join(folder, split))) {
       const names = (await readdir(join(folder, split, className))).filter((name) => imageFileName.test(name)).sort();
       found.push(...names.map((name) => ({ path: join(folder, split, className, name), split, className, name })));
     }
   }
+  yield* contents(found);
+}
+
+async function* contents(found: readonly Found[]): AsyncGenerator<ImageFile> {
   for (let first = 0; first < found.length; first += readAhead) {
     const files = found.slice(first, first + readAhead);
     const contents = await Promise.all(files.map(({ path }) => readImage(path)));

@@ -6,12 +6,18 @@ export interface LoadOptions {
   readonly onProgress?: Progress | undefined;
   /** Where large archives are kept decoded, so that the next run starts at once; $XDG_CACHE_HOME/dblocks by default. */
   readonly cacheFolder?: string;
+  /** Images are scaled to this short side and cropped to a square; by default they must have one size. */
+  readonly imageSize?: number | undefined;
+  /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
+  readonly valSplit?: number | undefined;
 }
 
 /** Where data of a format are read from. */
 export interface FormatSource {
   readonly onProgress: Progress | undefined;
   readonly cacheFolder: string;
+  readonly imageSize: number | undefined;
+  readonly valSplit: number;
   /** Names in the folder; none of a file. */
   readonly files: readonly string[];
 }
@@ -22,7 +28,7 @@ export interface ImageFormat {
   /** For help and errors: "a folder with CIFAR-10's binary files". */
   readonly description: string;
   /** @param files names in the folder; undefined if the path is a file. */
-  recognises(path: string, files: readonly string[] | undefined): boolean;
+  recognises(path: string, files: readonly string[] | undefined): boolean | Promise<boolean>;
   /** @throws {DataError} that names the file, if one is missing or damaged. */
   load(path: string, source: FormatSource): Promise<ImageDataset>;
 }

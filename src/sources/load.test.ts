@@ -225,11 +225,55 @@ describe("image folder", () => {
 
   test("the image of another size, a damaged one and one of an unknown class are named", async () => {
     await writeFolder({ ...folderFiles, "train/cat/odd.png": png(1, 5) });
-    expect(await fault(root)).toMatchObject({ code: "sizesDiffer", message: expect.stringMatching(/odd\.png is 5×5 .*a\.png is 4×4/) });
+    expect(await fault(root)).toMatchObject({
+      code: "sizesDiffer",
+      message: expect.stringMatching(/odd\.png is 5×5, .*a\.png is 4×4\. .*--image-size N/),
+    });
     await writeFolder({ "train/cat/odd.png": png(1).subarray(0, 40) });
     expect(await fault(root)).toMatchObject({ code: "badImage", message: expect.stringContaining("odd.png") });
     await writeFolder({ "train/cat/odd.png": png(1), "test/dog/1.png": png(1) });
     expect(await fault(root)).toMatchObject({ code: "unknownClass", message: expect.stringContaining('"dog"') });
+  });
+
+  test("images of several sizes are scaled and cropped to the one that is asked for", async () => {
+    const sizes = { "train/a/1.png": png(1, 9), "train/a/2.png": png(2, 4), "train/b/3.png": png(3, 6), "test/b/4.png": png(4, 5) };
+    await writeFolder(sizes);
+    const { train, test: held } = await loadImages(root, { imageSize: 4 });
+    expect([train.width, train.height, train.count, held.width]).toEqual([4, 4, 3, 4]);
+    expect([...train.images.subarray(48, 96)]).toEqual(planes(2));
+    const archive = await packTar(Object.entries(sizes).map(([name, body]) => ({ header: { name, size: body.length }, body })));
+    const fromArchive = await loadImages(await write("sizes.tar", archive), { imageSize: 4, cacheFolder: join(root, "cache") });
+    expect(fromArchive.train.images).toEqual(train.images);
+  });
+
+  test("grey images among colour ones, and images of 1, 2, 4 and 16 bits, become bytes of one kind", async () => {
+    const sixteen = encodePng({ width: 2, height: 1, channels: 1, depth: 16, data: Uint16Array.of(0x8000, 0xffff) });
+    const colour = encodePng({ width: 2, height: 1, channels: 3, data: Uint8Array.of(10, 20, 30, 40, 50, 60) });
+    const bits = encodePng({ width: 2, height: 1, channels: 1, depth: 1, data: Uint8Array.of(0b01000000) });
+    await writeFolder({ "train/a/1.png": sixteen, "train/a/2.png": colour, "train/b/3.png": bits, "test/a/1.png": sixteen });
+    const { train, test: held } = await loadImages(root);
+    expect([train.channels, held.channels]).toEqual([3, 3]);
+    expect([...train.images]).toEqual(
+      [
+        [128, 255, 128, 255, 128, 255],
+        [10, 40, 20, 50, 30, 60],
+        [0, 255, 0, 255, 0, 255],
+      ].flat(),
+    );
+  });
+
+  test.each([
+    ["classes at once", ""],
+    ["a training part alone", "train/"],
+  ])("a folder with %s holds part of each class out, the same at every time", async (_, prefix) => {
+    const names = Array.from({ length: 20 }, (__, i) => String(i).padStart(2, "0"));
+    await writeFolder(Object.fromEntries(names.flatMap((name, i) => ["ant", "bee"].map((one) => [`${prefix}${one}/${name}.png`, png(i)]))));
+    const { train, test: held, classNames } = await loadImages(root);
+    expect([classNames, train.count, held.count]).toEqual([["ant", "bee"], 36, 4]);
+    expect([...held.images.subarray(0, 48)]).toEqual(planes(9)); // the tenth of its class
+    const quarter = await loadImages(root, { valSplit: 0.25 });
+    expect([quarter.train.count, quarter.test.count]).toEqual([30, 10]);
+    expect((await loadImages(root)).test.images).toEqual(held.images);
   });
 
   test("an image is decoded by its first bytes, whatever its name is", async () => {

@@ -4,13 +4,21 @@ import { DataError, UsageError } from "../errors.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { cifar10Format, cifar100Format } from "./cifar.ts";
 import { imageArchiveFormat } from "./imageArchive.ts";
-import { imageFolderFormat } from "./imageFolder.ts";
+import { classFolderFormat, imageFolderFormat } from "./imageFolder.ts";
 import type { ImageFormat, LoadOptions } from "./imageFormat.ts";
 import { latentsFormat } from "./latents.ts";
 import { mnistFormat } from "./mnist.ts";
 
 /** The formats that are recognised, the first that fits being taken. */
-const formats: ImageFormat[] = [cifar10Format, cifar100Format, mnistFormat, imageFolderFormat, imageArchiveFormat, latentsFormat];
+const formats: ImageFormat[] = [
+  cifar10Format,
+  cifar100Format,
+  mnistFormat,
+  imageFolderFormat,
+  imageArchiveFormat,
+  latentsFormat,
+  classFolderFormat,
+];
 
 /** Makes a format of one's own known; it is asked before the others. @throws {UsageError} if there is one of this name. */
 export function addImageFormat(format: ImageFormat): void {
@@ -26,20 +34,25 @@ export function addImageFormat(format: ImageFormat): void {
  */
 export async function loadImages(
   path: string,
-  { onProgress, cacheFolder = defaultCacheFolder() }: LoadOptions = {},
+  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = 0.1 }: LoadOptions = {},
 ): Promise<ImageDataset> {
   if (path === "embedded") return generateEmbedded();
   const info = await stat(path).catch((cause: unknown) => {
     throw new DataError("noData", { path }, `There is no data at ${path}. Give ${accepted()}.`, { cause });
   });
   const files = info.isFile() ? undefined : await readdir(path);
-  const format = formats.find((one) => one.recognises(path, files));
-  if (format !== undefined) return format.load(path, { onProgress, cacheFolder, files: files ?? [] });
+  const format = await firstOf(formats, path, files);
+  if (format !== undefined) return format.load(path, { onProgress, cacheFolder, imageSize, valSplit, files: files ?? [] });
   const what =
     files === undefined
       ? `${path} is a file of unknown format`
       : `${path} holds no known data set (first files: ${files.slice(0, 3).join(", ") || "none"})`;
   throw new DataError("unknownFormat", { path, ...(files && { files: files.slice(0, 5) }) }, `${what}. Give ${accepted()}.`);
+}
+
+async function firstOf(all: readonly ImageFormat[], path: string, files: readonly string[] | undefined): Promise<ImageFormat | undefined> {
+  for (const format of all) if (await format.recognises(path, files)) return format;
+  return undefined;
 }
 
 function accepted(): string {

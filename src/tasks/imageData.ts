@@ -10,7 +10,7 @@ import {
   type PrefetchBatches,
   trainBatches,
 } from "../data/index.ts";
-import { type BatchOptions, type ImageData, option } from "../define/index.ts";
+import { type BatchOptions, count, type ImageData, option, share } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import type { Section } from "../report/index.ts";
 import type { BatchSource } from "../train/index.ts";
@@ -22,6 +22,15 @@ export const imageDataOptions = z.strictObject({
     value: "kind",
     description: "augmentation of training images",
   }).default("flip-crop"),
+  imageSize: option(count, {
+    value: "pixels",
+    description: "scale the images of files to this short side and crop the square in the middle",
+    byDefault: "as they are",
+  }).optional(),
+  valSplit: option(share, {
+    description: "share of the images of each class that is held out where there is no test part",
+    byDefault: "0.1",
+  }).optional(),
 });
 
 export type ImageDataOptions = z.output<typeof imageDataOptions>;

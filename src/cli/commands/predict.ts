@@ -41,7 +41,8 @@ async function classifyImages(
   const names = await expanded(files, /\.(png|jpe?g)$/i);
   const pixels = info.channels * info.height * info.width;
   const images = new Uint8Array(names.length * pixels);
-  for (const [i, name] of names.entries()) images.set(decodeImageFile(await bytesOf(name), name, info), i * pixels);
+  for (const [i, name] of names.entries())
+    images.set(decodeImageFile(await bytesOf(name), name, info, run.config.data.imageSize !== undefined), i * pixels);
   const { probabilities } = await model.predict(images, { seed });
   const results = names.map((file, i) => {
     const own = probabilities.subarray(i * info.numClasses, (i + 1) * info.numClasses);

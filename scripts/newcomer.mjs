@@ -1,0 +1,55 @@
+// What a newcomer does: installs the packed package into an empty folder, checks that the native runtime is there, runs the README's first
+// program as it is printed, and compiles its TypeScript strictly, without Node's types and without skipping declarations.
+// Run: node scripts/newcomer.mjs (after npm run build; needs the registry)
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "dblocks-newcomer-"));
+const shell = process.platform === "win32";
+
+/** What a command prints; its errors and progress are shown. */
+function run(command, ...args) {
+  console.error(`$ ${[command, ...args].join(" ")}`);
+  return execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], shell });
+}
+
+function expected(what, holds) {
+  if (!holds) throw new Error(`newcomer: ${what}`);
+}
+
+try {
+  execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder], { cwd: root, stdio: "ignore", shell });
+  const [archive] = readdirSync(folder);
+  writeFileSync(join(folder, "package.json"), '{ "name": "empty", "private": true, "type": "module" }');
+  run("npm", "install", "--silent", "--ignore-scripts", `./${archive}`);
+  expected("the native runtime is missing", /^cpu +found/m.test(run("npx", "dblocks", "doctor")));
+  expected("partition prints no boundaries", run("npx", "dblocks", "partition", "--blocks", "3").includes("0.505041"));
+
+  const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```(js|ts)\n([\s\S]*?)```/g)];
+  const program = blocks.find(([, language]) => language === "js")?.[2] ?? "";
+  writeFileSync(join(folder, "try.mjs"), program);
+  const printed = run("node", "try.mjs").trim().split(", ");
+  expected(`the README's program prints ${printed.join(", ")} instead of eight classes`, printed.length === 8);
+
+  const typed = blocks.filter(([, language]) => language === "ts").map(([, , text], i) => [`snippet${i}.ts`, text]);
+  for (const [name, text] of typed) writeFileSync(join(folder, name), `${text}\nexport {};\n`);
+  const compilerOptions = {
+    target: "ES2022",
+    module: "NodeNext",
+    moduleResolution: "NodeNext",
+    lib: ["ES2023", "ESNext.Disposable", "DOM"],
+    types: [],
+    strict: true,
+    skipLibCheck: false,
+    noEmit: true,
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: typed.map(([name]) => name) }));
+  run("node", join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
+  console.log(`newcomer: installed, ran and compiled ${1 + typed.length} programs of the README`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
