@@ -119,6 +119,7 @@ export {
   partitionToJSON,
   precondition,
   reverse,
+  samplerNames,
   samplers,
   sampleSigmas,
   samplingLevels,

@@ -14,14 +14,12 @@ import { add, crossEntropy, mean, mul, type Tensor } from "../tensor/index.ts";
 import { forwardCost, type LanguageModel } from "../train/index.ts";
 import { ContextStreamBlock, type Pass, plainPass, type QueryStart, type StreamState } from "./contextStream.ts";
 import { type CutOptions, cut } from "./cut.ts";
-import type { LabelLikelihood } from "./labelLikelihood.ts";
 import { type BatchLevels, drawnLevels } from "./levels.ts";
 import { type NextTokenBlock, nextTokenPrograms, targetTable } from "./nextTokenPrograms.ts";
-import { type NoisyTokens, noisyTokens, weightedTokenMean } from "./noisyTokens.ts";
-import type { LossWeighting } from "./objective.ts";
+import { type NoisyTokens, noisyTokens, type TokenDenoisingOptions, weightedTokenMean } from "./noisyTokens.ts";
 import { reachedStates, withReachedStates } from "./scheduledSampling.ts";
 import type { PassageOf } from "./sharing.ts";
-import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
+import { createTargets, type Targets } from "./targets.ts";
 
 /**
  * Where the context stream of a block starts. `own`: at an embedding of its own, so that blocks share nothing, and each reads with its own
@@ -37,15 +35,7 @@ export type ContextDepth = "own" | "stacked";
  */
 export type NextTokenPlace = "block" | "network";
 
-export interface LanguageBlocksOptions extends CutOptions {
-  readonly partition: Partition;
-  readonly targetEmbedding?: TargetEmbedding;
-  /** Length of a token's embedding. */
-  readonly targetScale?: number;
-  readonly lossWeighting?: LossWeighting;
-  readonly labelLikelihood?: LabelLikelihood;
-  /** Gate of the residual branches at initialisation. */
-  readonly initialGate?: 0 | 1;
+export interface LanguageBlocksOptions extends CutOptions, TokenDenoisingOptions {
   readonly context?: ContextDepth;
   readonly query?: QueryStart;
   /** Tokens that are estimated together: 1 in the paper, more as in Block Diffusion (Arriola et al. 2025). */

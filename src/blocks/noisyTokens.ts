@@ -1,9 +1,23 @@
+import type { Partition } from "../diffusion/index.ts";
 import { standardNormal } from "../nn/index.ts";
 import type { Key } from "../random.ts";
 import { add, gather, matmul, mul, random, reduceSum, reshape, softmax, square, sub, type Tensor } from "../tensor/index.ts";
+import type { LabelLikelihood } from "./labelLikelihood.ts";
 import type { BatchLevels } from "./levels.ts";
 import { type LossWeighting, weightedMean } from "./objective.ts";
-import type { Targets } from "./targets.ts";
+import type { TargetEmbedding, Targets } from "./targets.ts";
+
+/** Options of denoising the embeddings of tokens, in order or by recurrent depth. */
+export interface TokenDenoisingOptions {
+  readonly partition: Partition;
+  readonly targetEmbedding?: TargetEmbedding;
+  /** Length of a token's embedding. */
+  readonly targetScale?: number;
+  readonly lossWeighting?: LossWeighting;
+  readonly labelLikelihood?: LabelLikelihood;
+  /** Gate of the residual branches at initialisation. */
+  readonly initialGate?: 0 | 1;
+}
 
 /** Noisy embeddings of tokens. */
 export interface NoisyTokens {

@@ -32,24 +32,22 @@ import {
   type PredictionProgram,
   predictionProgram,
 } from "../train/index.ts";
-import { type LabelLikelihood, type Scores, scoresOf } from "./labelLikelihood.ts";
+import { type Scores, scoresOf } from "./labelLikelihood.ts";
 import { drawnLevels, levelInputs } from "./levels.ts";
 import { targetTable } from "./nextTokenPrograms.ts";
 import { defaultTokenSampling } from "./nextTokens.ts";
-import { embeddingErrors, type NoisyTokens, noisyTokens, overTokens, weightedTokenMean } from "./noisyTokens.ts";
-import type { LossWeighting } from "./objective.ts";
-import { createTargets, type TargetEmbedding } from "./targets.ts";
+import {
+  embeddingErrors,
+  type NoisyTokens,
+  noisyTokens,
+  overTokens,
+  type TokenDenoisingOptions,
+  weightedTokenMean,
+} from "./noisyTokens.ts";
+import { createTargets } from "./targets.ts";
 
-export interface RecurrentBlockOptions {
-  /** One range: the core denoises at every level. */
-  readonly partition: Partition;
-  readonly targetEmbedding?: TargetEmbedding;
-  /** Length of a token's embedding. */
-  readonly targetScale?: number;
-  readonly lossWeighting?: LossWeighting;
-  readonly labelLikelihood?: LabelLikelihood;
-  /** Gate of the residual branches at initialisation. */
-  readonly initialGate?: 0 | 1;
+/** The partition has one range: the core denoises at every level. */
+export interface RecurrentBlockOptions extends TokenDenoisingOptions {
   readonly sampling?: Partial<TokenSampling>;
 }
 

@@ -15,7 +15,7 @@ import {
   recurrentDepthKind,
   share,
 } from "../define/index.ts";
-import { classNoise, edmNoise, maskingPartition } from "../diffusion/index.ts";
+import { classNoise, edmNoise, maskingPartition, samplerNames } from "../diffusion/index.ts";
 import { cutOptions, noiseOptions, partitionOf, partitionOptions, wholeRange } from "./noiseOptions.ts";
 
 const gate = option(z.literal([0, 1]), {
@@ -61,7 +61,7 @@ function samplingOptions<const Readout extends readonly [string, ...string[]]>(r
         description: "spacing of the noise levels of a prediction",
         advanced: true,
       }).default("equi-probability"),
-      sampler: option(z.enum(["euler", "heun", "dpm++2m"]), {
+      sampler: option(z.enum(samplerNames), {
         flag: "prediction-sampler",
         value: "name",
         description: "sampler of the reverse process of a prediction",

@@ -35,8 +35,8 @@ describe("the log", () => {
       '{"unit":"block-0","step":1,"time":12.5,"loss":0.5,"phase":"train","done":false}\n{"unit":"block-0","step":2,"time":12.5,"loss":0.25}\n',
     );
     expect(await points()).toEqual([
-      [1, "block-0/loss", 0.5],
-      [2, "block-0/loss", 0.25],
+      [1, "loss/block-0", 0.5],
+      [2, "loss/block-0", 0.25],
     ]);
   });
 

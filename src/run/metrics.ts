@@ -153,7 +153,7 @@ function decodeLine(line: string): MetricRecord | undefined {
 
 function encodeRecordEvent({ unit, step, time, values }: MetricRecord): Uint8Array {
   const scalars: Scalar[] = Object.entries(values).flatMap(([name, value]) =>
-    typeof value === "number" ? [{ tag: `${unit}/${name}`, value }] : [],
+    typeof value === "number" ? [{ tag: `${name}/${unit}`, value }] : [],
   );
   return encodeEvent({ wallTime: time, step, scalars });
 }

@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
 import type { AnyTask, RunConfig } from "../define/index.ts";
 import { type Cell, type Chart, renderReport, type Section } from "../report/index.ts";
+import type { Device } from "../runtime/index.ts";
 import type { MetricRecord, TrainingMethod } from "../train/index.ts";
 
 /** One curve for each unit: a metric over its steps. */
@@ -43,11 +46,41 @@ export interface RunReport {
   readonly data: { readonly name: string };
   readonly evaluation: object;
   readonly records: readonly MetricRecord[];
+  /** Folder of the run. */
+  readonly path: string;
+  readonly device: Pick<Device, "name" | "threads">;
+  readonly cost: { readonly seconds: number; readonly baseBytes?: number; readonly peakBytes?: number };
+}
+
+/** How a run was made: the command that resumes it, versions, machine, time and memory of this process. */
+function provenanceSection({ config, path, device, cost }: RunReport): Section {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  const megabytes = (count: number): string => `${(count / 1e6).toFixed(0)} MB`;
+  const rows: Cell[][] = [
+    ["command", `dblocks train ${config.model.name} --run ${path}`],
+    ["version", `diffusion-blocks ${version}, Node ${process.version}`],
+    [
+      "machine",
+      `${process.platform} ${process.arch}, ${cpus()[0]?.model.trim() ?? "unknown processor"}, ${(totalmem() / 1e9).toFixed(0)} GB`,
+    ],
+    ["device", `${device.name}, threads: ${device.threads}`],
+    ["training time", `${cost.seconds.toFixed(0)} s in the last process`],
+  ];
+  if (cost.peakBytes !== undefined && cost.baseBytes !== undefined)
+    rows.push(["peak memory", `${megabytes(cost.peakBytes)}, of which training ${megabytes(cost.peakBytes - cost.baseBytes)}`]);
+  return { heading: "How it was made", table: { columns: ["", ""], rows } };
 }
 
 /** report.html of a run: the result, the curves, the data and the configuration. */
-export function runReport({ config, task, method, data, evaluation, records }: RunReport): string {
+export function runReport(report: RunReport): string {
+  const { config, task, method, data, evaluation, records } = report;
   const training: Section = { heading: "Training", charts: trainingCurves(task, records) };
-  const sections = [...task.sectionsOf(evaluation, method, data), training, task.dataSection(data), configSection(config)];
+  const sections = [
+    ...task.sectionsOf(evaluation, method, data),
+    training,
+    task.dataSection(data),
+    provenanceSection(report),
+    configSection(config),
+  ];
   return renderReport({ title: `${config.model.name}, ${config.method.name}, ${data.name}`, sections, footer: "diffusion-blocks" });
 }

@@ -108,7 +108,7 @@ export async function trainRun({
   const values = await loadParameters({ ...prepared, info: task.infoOf(data) });
   const evaluation = (await task.evaluate(method, data, { device, values, batchSize, seeds: 3 })) as object;
   await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
-  const report = runReport({ ...prepared, evaluation, records: await folder.readMetrics() });
+  const report = runReport({ ...prepared, evaluation, records: await folder.readMetrics(), path, device, cost });
   return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
 }
 

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { registry } from "../../index.ts";
 import { demo, demoConfig } from "../../node.ts";
+import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
 import { positiveNumber, wholeNumber } from "../words.ts";
@@ -8,43 +9,48 @@ import { positiveNumber, wholeNumber } from "../words.ts";
 export function demoCommand(): Command {
   return new Command("demo")
     .description("train one small network in blocks, end to end and as its shallow twin, on images that need no download")
-    .option("--run <folder>", "where the report is written", "runs/demo")
-    .option("--epochs <n>", `passes over the data (default: ${demoConfig(registry, "blocks").training.epochs})`, positiveNumber)
+    .option("--run <folder>", "where the runs and the report are kept", "runs/demo")
+    .option("--epochs <n>", `passes over the data (default: ${demoConfig(registry).training.epochs})`, positiveNumber)
     .option("--seed <n>", "seed of everything random", wholeNumber, 0)
     .option("--threads <n>", "threads (default: all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
     .action(async ({ run, epochs, seed, threads, json }) => {
       let progress: TrainingProgress | undefined;
-      let samplesPerStep = 0;
       let nameOf = (unit: string): string => unit;
-      const { rows, table, reportPath } = await demo({
+      const interruption = watchInterruption(() => say("Stopping after this step …"));
+      say(`Four trainings, together some five minutes on two cores; each is a run in ${run}/ that can be stopped and resumed.`);
+      const result = await demo({
         registry,
         path: run,
         overrides: {
           training: { seed, ...(epochs !== undefined && { epochs }) },
           execution: { ...(threads !== undefined && { threads }) },
         },
-        onStart: ({ config, data, device }) => {
-          samplesPerStep = config.training.batchSize;
-          say(
-            `${data.train.count} images of ${data.numClasses} classes, drawn by the library; ${device.name} with ${device.threads} threads`,
-          );
-        },
-        onMethod: (method, steps) => {
+        signal: interruption.signal,
+        onStart: (name, { config, data, task, method, steps, device }) => {
           progress?.pause();
-          nameOf = (unit) => (method.units.length > 1 ? unit : method.name);
+          say(`${name}: ${task.amountOf(data)}, ${method.units.length} × ${steps} steps; ${device.name}, threads: ${device.threads}`);
+          nameOf = (unit) => (method.units.length > 1 ? unit : name);
           progress = new TrainingProgress({
-            units: method.units.map(({ name }) => nameOf(name)),
+            units: method.units.map((unit) => nameOf(unit.name)),
             steps,
-            countPerStep: samplesPerStep,
-            counted: "images",
-            lossUnit: "nats",
+            countPerStep: config.training.batchSize,
+            counted: task.counted,
+            lossUnit: task.lossUnit,
           });
         },
         onStep: ({ name }, report) => progress?.step(nameOf(name), report),
       });
       progress?.pause();
+      if (result === undefined) {
+        say(`Stopped; what was done is in ${run}. The same command resumes.`);
+        process.exitCode = interruption.exitCode() ?? 1;
+        return;
+      }
+      const { rows, table, conclusion, reportPath } = result;
       if (json) return printJson({ rows, report: reportPath });
-      print(`\n${table}\n\nreport: ${reportPath}`);
+      print(
+        `\n${table}\n\n${conclusion}\n\nreport: ${reportPath}\nthe runs: dblocks evaluate ${rows[0]!.run}, dblocks predict ${rows[0]!.run} FILE`,
+      );
     });
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { images as imagesTask, nearest, registry, text as textTask, UsageError } from "../../index.ts";
+import { images as imagesTask, nearest, registry, type SamplerName, samplerNames, text as textTask, UsageError } from "../../index.ts";
 import { type DeviceChoice, imageWriter, openTrainedRun, type TrainedRun, trainedModelOf } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
@@ -13,7 +13,7 @@ interface SampleOptions extends DeviceChoice {
   readonly json?: boolean;
   readonly class?: string;
   readonly guidance: number;
-  readonly sampler: "euler" | "heun" | "dpm++2m";
+  readonly sampler: SamplerName;
   readonly grid: "karras" | "equi-probability";
   readonly churn: number;
   readonly out: string;
@@ -43,7 +43,7 @@ export function sampleCommand(): Command {
     .optionsGroup("Images:")
     .option("--class <class>", "class of all images, by number or name (default: all classes in turn)")
     .option("--guidance <s>", "classifier-free guidance; 1 is none", number, 1)
-    .addOption(new Option("--sampler <name>", "how a step is made").choices(["euler", "heun", "dpm++2m"]).default("heun"))
+    .addOption(new Option("--sampler <name>", "how a step is made").choices(samplerNames).default("heun"))
     .addOption(new Option("--grid <name>", "noise levels of the trajectory").choices(["karras", "equi-probability"]).default("karras"))
     .option("--churn <amount>", "noise added and taken away again on the way (S_churn)", number, 0)
     .option("--out <file>", "a grid as .png, the way from noise as .apng, numbers as .safetensors, or a folder/ of PNGs", "samples.png")

@@ -17,10 +17,13 @@ export {
   startState,
 } from "./reverse.ts";
 
-/** Samplers of Gaussian noise, as options name them. */
-export type SamplerName = "euler" | "heun" | "dpm++2m";
+/** Samplers of Gaussian noise, as options name them: a new one needs its line here. */
+export const samplers = { euler, heun, "dpm++2m": dpmpp2m } as const satisfies Readonly<Record<string, () => GaussianSampler>>;
 
-export const samplers: Readonly<Record<SamplerName, () => GaussianSampler>> = { euler, heun, "dpm++2m": dpmpp2m };
+export type SamplerName = keyof typeof samplers;
+
+/** The names, for the choices of an option. */
+export const samplerNames = Object.keys(samplers) as [SamplerName, ...SamplerName[]];
 
 /** A sampler by its name, or one of one's own. */
 export function samplerOf(sampler: SamplerName | GaussianSampler): GaussianSampler {
