@@ -64,7 +64,7 @@ describe("the log", () => {
     expect((await text()).trim().split("\n").at(-1)).toContain(
       '"loss":null,"gradNorm":null,"nonFinite":{"loss":"NaN","gradNorm":"Infinity"}}',
     );
-    expect((await points()).at(-2)).toEqual([1, "u/loss", NaN]);
+    expect((await points()).at(-2)).toEqual([1, "loss/u", NaN]);
     log.close();
   });
 
