@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { DeviceError } from "../errors.ts";
+import { DeviceError, UsageError } from "../errors.ts";
 import { collectGarbage } from "./garbage.ts";
 import type { OrtBuild, OrtPlatform } from "./platform.ts";
 import { startWasm } from "./wasmThreads.ts";
@@ -8,6 +8,7 @@ import { startWasm } from "./wasmThreads.ts";
 export const platform: OrtPlatform = {
   automatic: ["cpu", "wasm"],
   async load(device, options): Promise<OrtBuild> {
+    checkThreads(options.threads);
     if (device === "wasm") {
       const ort = await import("onnxruntime-web");
       const threads = startWasm(ort, options, options.threads ?? availableParallelism());
@@ -23,6 +24,14 @@ export const platform: OrtPlatform = {
     };
   },
 };
+
+/** @throws {UsageError} beyond what helps any machine: ONNX Runtime would start thousands of threads that get nothing done. */
+function checkThreads(threads: number | undefined): void {
+  const most = Math.max(64, 4 * availableParallelism());
+  if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= most)) return;
+  const message = `openDevice: --threads ${threads}: from 1 to ${most} are possible here, with ${availableParallelism()} cores.`;
+  throw new UsageError("threads", { threads, most }, message);
+}
 
 /** onnxruntime-node is an optional dependency: it is imported on first use. */
 async function loadNative(device: string): Promise<typeof import("onnxruntime-node")> {

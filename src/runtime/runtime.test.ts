@@ -218,6 +218,10 @@ describe("life cycle", () => {
     expect(await memoryGrowth(round, 100)).toBeLessThan(intermediate / 4);
   });
 
+  test.each([0, 1.5, -3, 5000, Number.NaN])("%d threads are refused", async (threads) => {
+    await expect(openDevice("cpu", { threads })).rejects.toMatchObject({ name: "UsageError", code: "threads" });
+  });
+
   test("a disposed device takes its programs along", async () => {
     const cpu = await openDevice("cpu", { threads: 1 });
     expect(cpu.threads).toBe(1);
