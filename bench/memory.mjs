@@ -1,5 +1,6 @@
 // Peak memory of a training step above the empty process, predicted and measured, each time in a fresh process: node bench/memory.mjs
-// 1. vision transformers, end to end against one of three blocks; 2. bare transformers beside PyTorch, where a python3 with torch is found.
+// 1. vision transformers, end to end against one of three blocks; 2. bare transformers beside PyTorch, where a
+// python3 with torch is found.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { findPytorch } from "../dist/cluster/index.js";
@@ -13,7 +14,10 @@ const optimizer = adamW();
 const megabytes = (bytes) => (bytes / 1e6).toFixed(0);
 const row = (...cells) => console.log(`| ${cells.join(" | ")} |`);
 
-/** What a case trains. `bare` is one of the benchmark's transformers; else a vision transformer, whole (blocks 0) or one of its blocks. */
+/**
+ * What a case trains. `bare` is one of the benchmark's transformers; else a vision transformer, whole (blocks 0) or
+ * one of its blocks.
+ */
 function build({ bare, blocks, layers, width, batch }) {
   if (bare !== undefined) {
     const method = benchMethod(bare);

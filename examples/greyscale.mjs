@@ -1,7 +1,8 @@
 // A data format of one's own, and a task of one's own.
 //
 // The format: one file of numbers, a line an image: its class, then side × side grey levels from 0 to 255. The last tenth is for tests.
-// The task: classes as the package has it, but judged by balanced accuracy, the mean over classes, for data whose classes differ in number.
+// The task: classes as the package has it, but judged by balanced accuracy, the mean over classes, for data whose
+// classes differ in number.
 //
 //   dblocks --plugin examples/greyscale.mjs train balanced-mlp --data digits.grey.csv --epochs 5
 // @ts-check

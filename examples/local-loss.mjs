@@ -1,5 +1,6 @@
-// A method of one's own: groups of layers that learn alone, each to turn the mean of its tokens towards a fixed random direction of the image's
-// class (after Nøkland & Eidnes 2019). No classifier is trained, no gradient crosses a group. The one loop trains it, saves it and measures it.
+// A method of one's own: groups of layers that learn alone, each to turn the mean of its tokens towards a fixed
+// random direction of the image's class (after Nøkland & Eidnes 2019). No classifier is trained, no gradient crosses
+// a group. The one loop trains it, saves it and measures it.
 //
 //   dblocks --plugin examples/local-loss.mjs train vit --method local-loss --groups 3 --epochs 2
 // @ts-check

@@ -1,5 +1,6 @@
-// A model of one's own: an MLP-Mixer (Tolstikhin et al. 2021). It says what its stem, its layers and its head are, and takes the conditioning
-// that it is handed; it knows nothing of noise or blocks, and every way of training takes it as it is.
+// A model of one's own: an MLP-Mixer (Tolstikhin et al. 2021). It says what its stem, its layers and its head are,
+// and takes the conditioning that it is handed; it knows nothing of noise or blocks, and every way of training takes
+// it as it is.
 //
 //   dblocks --plugin examples/mixer.mjs train mixer --blocks 2 --epochs 2
 //   dblocks --plugin examples/mixer.mjs compare mixer

@@ -1,4 +1,5 @@
-// Trains one block of a vision transformer, alone, and saves it: memory holds this block's parameters, gradients, optimiser state and activations.
+// Trains one block of a vision transformer, alone, and saves it: memory holds this block's parameters, gradients,
+// optimiser state and activations.
 // Run: node examples/one-block.mjs
 import {
   adamW,

@@ -1,5 +1,6 @@
-// What a newcomer does: installs the packed package into an empty folder, checks that the native runtime is there, runs the README's first
-// program as it is printed, and compiles its TypeScript strictly, without Node's types and without skipping declarations.
+// What a newcomer does: installs the packed package into an empty folder, checks that the native runtime is there,
+// runs the README's first program as it is printed, and compiles its TypeScript strictly, without Node's types and
+// without skipping declarations.
 // Run: node scripts/newcomer.mjs (after npm run build; needs the registry)
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -150,6 +150,7 @@ export {
   exactLikelihoods,
   imageLevels,
   imagesPerBatch,
+  isLanguageModel,
   KeyValueCache,
   maskedBound,
   overlappingText,

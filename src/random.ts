@@ -102,6 +102,24 @@ export function normal({ hi, lo }: Key, out: Float32Array): void {
   for (let i = 0; i < out.length; i++) out[i] = normalAt(hi | 0, lo | 0, i);
 }
 
+/** `length` standard normal deviates. */
+export function normals(key: Key, length: number): Float32Array {
+  const out = new Float32Array(length);
+  normal(key, out);
+  return out;
+}
+
+/**
+ * Standard normal deviates, [rows, width], where each row is a function of its own key: the same in any batch.
+ *
+ * @param rows as many as keys by default; those without a key are 0.
+ */
+export function normalRows(keys: readonly Key[], width: number, rows: number = keys.length): Float32Array {
+  const out = new Float32Array(rows * width);
+  for (const [row, own] of keys.entries()) normal(own, out.subarray(row * width, (row + 1) * width));
+  return out;
+}
+
 /**
  * N(0, 1) conditioned on |x| <= bound. Its variance is below 1: 0.774 at the default bound.
  * @throws {UsageError} if bound is not positive.

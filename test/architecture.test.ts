@@ -35,7 +35,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   registry: ["define", "models", "methods"],
   cluster: [],
   runs: [
-    "blocks",
     "cluster",
     "data",
     "define",

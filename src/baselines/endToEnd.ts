@@ -23,8 +23,9 @@ export function shallowTwin(build: (numLayers: number) => ClassifierArchitecture
 
 /**
  * As many shallow twins as there are blocks, each trained end to end from its own start, answering together by the sum of their
- * log-probabilities: what the layer evaluations, the parameters and the training memory of blocks buy without any denoising. Blocks answer
- * with the mean of their evidence, so this is the control for what that mean alone is worth.
+ * log-probabilities: what the layer evaluations, the parameters and the training memory of blocks buy without any
+ * denoising. Blocks answer with the mean of their evidence, so this is the control for what that mean alone is
+ * worth.
  */
 export function twinEnsemble(build: (numLayers: number) => ClassifierArchitecture, numLayers: number, numTwins: number): Classifier {
   const names = Array.from({ length: numTwins }, (_, i) => `twin-${i}`);

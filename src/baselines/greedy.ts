@@ -13,9 +13,10 @@ export interface GreedyOptions {
 }
 
 /**
- * Greedy layer-wise training with auxiliary classifiers (Belilovsky et al. 2019): group j learns, with a classifier of its own that is the
- * architecture's head, from the features of the groups before it, which are finished and run without dropout. In the interleaved schedule
- * all groups move along together without gradients between them, which is decoupled greedy learning.
+ * Greedy layer-wise training with auxiliary classifiers (Belilovsky et al. 2019): group j learns, with a classifier
+ * of its own that is the architecture's head, from the features of the groups before it, which are finished and run
+ * without dropout. In the interleaved schedule all groups move along together without gradients between them, which
+ * is decoupled greedy learning.
  *
  * @throws {PartitionError} if the layers cannot be grouped.
  */

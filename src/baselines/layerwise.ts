@@ -19,7 +19,8 @@ export interface Layerwise {
   /** A unit that trains group `group` and `own` parameters, on the finished groups before it. */
   unit(group: number, own?: ReadonlyMap<string, Tensor>): Unit;
   /**
-   * The state after a group. The groups before it run as in prediction, the group itself in `context`, each of its layers wrapped by `run`.
+   * The state after a group. The groups before it run as in prediction, the group itself in `context`, each of its
+   * layers wrapped by `run`.
    */
   stateAfter(group: number, input: Tensor, context?: Context, run?: (layer: Layer) => LayerCall): Tensor;
 }

@@ -8,7 +8,7 @@ import {
   type RecurrentNetwork,
   trainingContext,
 } from "../nn/index.ts";
-import { fold, type Key, normal, truncatedNormal, uniformAt } from "../random.ts";
+import { fold, type Key, normals, truncatedNormal, uniformAt } from "../random.ts";
 import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
 import {
   type Call,
@@ -171,9 +171,8 @@ function generateRecurrent({ architecture, next, meanRecurrence, call, batchSize
 
 /** p = 1 + Poisson(rate), ln rate ~ N(ln mean − 1/8, 1/4). */
 export function drawnRecurrence(key: Key, mean: number): number {
-  const gauss = new Float32Array(1);
-  normal(fold(key, "rate"), gauss);
-  const rate = Math.exp(Math.log(mean) - 0.125 + 0.5 * gauss[0]!);
+  const gauss = normals(fold(key, "rate"), 1)[0]!;
+  const rate = Math.exp(Math.log(mean) - 0.125 + 0.5 * gauss);
   // As many waiting times of mean 1 as fit into the rate.
   let [events, time] = [0, 0];
   for (;;) {

@@ -20,7 +20,7 @@ import { type LabelLikelihood, type Scores, scoresOf } from "./labelLikelihood.t
 import { type BatchLevels, drawnLevels, levelInputs } from "./levels.ts";
 import { type LossWeighting, weightedMean } from "./objective.ts";
 import type { OwnedLayers } from "./sharing.ts";
-import { createTargets, type TargetEmbedding, type Targets } from "./targets.ts";
+import { createTargets, type TargetEmbedding, type Targets, targetTable } from "./targets.ts";
 
 /** The input of the head: the features mixed with the noisy target, cOut F + cSkip z (the official code), or the features alone. */
 export type HeadInput = "mixed" | "features";
@@ -114,11 +114,7 @@ export function convert(architecture: ClassifierArchitecture, options: BlocksOpt
     return { loss: weightedMean(losses, reshape(levels.lossWeight, losses.shape), lossWeighting), crossEntropy: losses, logits };
   };
 
-  const table = predictionProgram(
-    "targets",
-    () => ({}),
-    () => ({ table: targets.table }),
-  );
+  const table = targetTable(targets);
   const estimates = blocks.map((block, b) =>
     predictionProgram<"input" | "z" | LevelName, "evidence" | "logits">(
       units[b]!.name,

@@ -2,6 +2,7 @@ import type { Partition } from "../diffusion/index.ts";
 import type { ImageGenerator, LevelName } from "../inference/answers.ts";
 import {
   adaLNZero,
+  bernoulliSampler,
   type Context,
   type ImageArchitecture,
   type ImageNetwork,
@@ -11,7 +12,7 @@ import {
   throughLayers,
   trainingContext,
 } from "../nn/index.ts";
-import { bernoulli, fold, type Key } from "../random.ts";
+import { fold, type Key } from "../random.ts";
 import { add, constant, mean, mul, random, reduceMean, reshape, square, sub, type Tensor, where } from "../tensor/index.ts";
 import { int32, predictionProgram, type TracedBatch, type TrainingMethod } from "../train/index.ts";
 import { type Block, type CutOptions, cut } from "./cut.ts";
@@ -127,8 +128,7 @@ function imageLosses(
 /** Labels of which a share is the null label. */
 function hidden(labels: Tensor, rate: number, numClasses: number, key: Key): Tensor {
   if (rate === 0) return labels;
-  const sampler = { name: `bernoulli(${rate})`, fill: (out: unknown, stepKey: Key) => bernoulli(stepKey, out as Uint8Array, rate) };
-  return where(random(key, sampler, labels.shape, "bool"), constant([numClasses], [], "int32"), labels);
+  return where(random(key, bernoulliSampler(rate), labels.shape, "bool"), constant([numClasses], [], "int32"), labels);
 }
 
 /** The parts of a diffusion network's stem and head that blocks share by their policy. */

@@ -14,7 +14,10 @@ const cpu = await device("cpu");
 const [batchSize, length, vocabSize] = [8, 12, 5];
 const network = maskedDiffusion({ vocabSize, length, width: 32, numLayers: 3, numHeads: 2 });
 
-/** A language with little freedom: each token is the one before plus 1 or, one time in eight, plus 2. Its entropy is 0.38 nats a token. */
+/**
+ * A language with little freedom: each token is the one before plus 1 or, one time in eight, plus 2. Its entropy is
+ * 0.38 nats a token.
+ */
 function tinyText(index: number, count = batchSize): Batch {
   const input = new Int32Array(count * length);
   for (let i = 0; i < count; i++) {

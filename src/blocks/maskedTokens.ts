@@ -5,12 +5,13 @@ import {
   type Context,
   noiseEmbedding,
   plainContext,
+  standardUniform,
   type TokenArchitecture,
   type TokenNetwork,
   throughLayers,
   trainingContext,
 } from "../nn/index.ts";
-import { fold, type Key, uniform, uniformAt } from "../random.ts";
+import { fold, type Key, uniformAt } from "../random.ts";
 import {
   cast,
   constant,
@@ -131,7 +132,7 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
     objective: (unit, { input: tokens }, key, { checkpointing }) => {
       const b = units.indexOf(unit);
       const { kept, ...times } = drawnTimes(fold(key, "times"), partition, trainingRanges[b]!, tokens.shape[0]!);
-      const coin = random(fold(key, "hidden"), { name: "uniform", fill: (out, own) => uniform(own, out as Float32Array) }, tokens.shape);
+      const coin = random(fold(key, "hidden"), standardUniform, tokens.shape);
       const masked = greater(coin, kept);
       return { loss: mean(boundOf(b, tokens, masked, times, trainingContext(fold(key, "dropout")), checkpointing)), metrics: {} };
     },

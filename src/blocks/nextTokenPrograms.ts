@@ -7,7 +7,6 @@ import { behindCache, type ContextStreamBlock, plainPass, type StreamState } fro
 import type { Scores } from "./labelLikelihood.ts";
 import { levelInputs } from "./levels.ts";
 import { embeddingErrors, meanEmbedding } from "./noisyTokens.ts";
-import type { Targets } from "./targets.ts";
 
 /** The prediction programs of a block of a language model. */
 export interface NextTokenBlock extends TokenDenoiserBlock {
@@ -33,15 +32,6 @@ export interface NextTokenPlacing {
   readonly hasNextToken: boolean;
   /** Where its context stream starts. */
   startOf(tokens: Tensor): Tensor;
-}
-
-/** The embeddings, [vocabSize, width]. */
-export function targetTable(targets: Targets): PredictionProgram<never, "table"> {
-  return predictionProgram(
-    "targets",
-    () => ({}),
-    () => ({ table: targets.table }),
-  );
 }
 
 type NoisyText = Readonly<Record<NoisyTextInput, Tensor>>;

@@ -15,23 +15,24 @@ import { forwardCost, type LanguageModel } from "../train/index.ts";
 import { ContextStreamBlock, type Pass, plainPass, type QueryStart, type StreamState } from "./contextStream.ts";
 import { type CutOptions, cut } from "./cut.ts";
 import { type BatchLevels, drawnLevels } from "./levels.ts";
-import { type NextTokenBlock, nextTokenPrograms, targetTable } from "./nextTokenPrograms.ts";
+import { type NextTokenBlock, nextTokenPrograms } from "./nextTokenPrograms.ts";
 import { type NoisyTokens, noisyTokens, type TokenDenoisingOptions, weightedTokenMean } from "./noisyTokens.ts";
 import { reachedStates, withReachedStates } from "./scheduledSampling.ts";
 import type { PassageOf } from "./sharing.ts";
-import { createTargets, type Targets } from "./targets.ts";
+import { createTargets, type Targets, targetTable } from "./targets.ts";
 
 /**
- * Where the context stream of a block starts. `own`: at an embedding of its own, so that blocks share nothing, and each reads with its own
- * layers only. `stacked`: at the states to which the blocks before have brought the text; they are finished and only run forward, and the
- * last block reads with all layers.
+ * Where the context stream of a block starts. `own`: at an embedding of its own, so that blocks share nothing, and
+ * each reads with its own layers only. `stacked`: at the states to which the blocks before have brought the text;
+ * they are finished and only run forward, and the last block reads with all layers.
  */
 export type ContextDepth = "own" | "stacked";
 
 /**
- * Where the next-token cross-entropy of the context stream is taken. `block`: behind the block's own layers, by its own head. `network`: of
- * stacked streams, behind all layers, by the last head; layers of the other blocks stand still while the gradient passes through them, so
- * that blocks take turns on the loss of ordinary training (block-coordinate descent).
+ * Where the next-token cross-entropy of the context stream is taken. `block`: behind the block's own layers, by its
+ * own head. `network`: of stacked streams, behind all layers, by the last head; layers of the other blocks stand
+ * still while the gradient passes through them, so that blocks take turns on the loss of ordinary training
+ * (block-coordinate descent).
  */
 export type NextTokenPlace = "block" | "network";
 
@@ -44,8 +45,8 @@ export interface LanguageBlocksOptions extends CutOptions, TokenDenoisingOptions
   readonly nextTokenWeight?: number;
   readonly nextTokenPlace?: NextTokenPlace;
   /**
-   * Share of the texts whose noisy embeddings come from the reverse process of the finished blocks before, in the place of true embeddings
-   * with noise: training against exposure bias.
+   * Share of the texts whose noisy embeddings come from the reverse process of the finished blocks before, in the
+   * place of true embeddings with noise: training against exposure bias.
    */
   readonly scheduledSampling?: number;
   readonly sampling?: Partial<TokenSampling>;
@@ -68,8 +69,9 @@ export const defaultTokenSampling: TokenSampling = Object.freeze({
 
 /**
  * Cuts a language model into blocks that learn alone: D_b(z_i, x_<i, σ) estimates the embedding of token i from a noisy one, for σ in the
- * block's range, and the clean tokens before it, with the cross-entropy of its logits as the loss. Clean tokens are read by the same layers
- * under the conditioning of σ_min, so that their keys and values are the same at every noise level and are kept in generation.
+ * block's range, and the clean tokens before it, with the cross-entropy of its logits as the loss. Clean tokens are
+ * read by the same layers under the conditioning of σ_min, so that their keys and values are the same at every noise
+ * level and are kept in generation.
  *
  * @throws {PartitionError} if the layers cannot be assigned. {UsageError} if options do not go together.
  * @see DiffusionBlocks (arXiv 2506.14202), Appendices B and E.4.
@@ -200,8 +202,9 @@ interface Reading {
 }
 
 /**
- * Parts of other blocks that a step reads: of those before, one forward pass where streams are stacked, and two of a reverse process; of those
- * behind, where the next-token loss is taken behind them, a pass forward and back without the gradients of their own parameters.
+ * Parts of other blocks that a step reads: of those before, one forward pass where streams are stacked, and two of a
+ * reverse process; of those behind, where the next-token loss is taken behind them, a pass forward and back without
+ * the gradients of their own parameters.
  */
 function passageOf({ isStacked, isThrough, isSampled, numBlocks }: Reading): PassageOf | undefined {
   if (!(isStacked || isSampled)) return undefined;

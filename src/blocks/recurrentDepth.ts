@@ -34,7 +34,6 @@ import {
 } from "../train/index.ts";
 import { type Scores, scoresOf } from "./labelLikelihood.ts";
 import { drawnLevels, levelInputs } from "./levels.ts";
-import { targetTable } from "./nextTokenPrograms.ts";
 import { defaultTokenSampling } from "./nextTokens.ts";
 import {
   embeddingErrors,
@@ -44,7 +43,7 @@ import {
   type TokenDenoisingOptions,
   weightedTokenMean,
 } from "./noisyTokens.ts";
-import { createTargets } from "./targets.ts";
+import { createTargets, targetTable } from "./targets.ts";
 
 /** The partition has one range: the core denoises at every level. */
 export interface RecurrentBlockOptions extends TokenDenoisingOptions {

@@ -9,7 +9,8 @@ import {
   startState,
 } from "../diffusion/index.ts";
 import type { NoisyTextInput, TokenDenoiserBlock, TokenSampling } from "../inference/index.ts";
-import { fold, type Key, normal, uniform } from "../random.ts";
+import { standardUniform } from "../nn/index.ts";
+import { fold, type Key, normals } from "../random.ts";
 import { filled, greater, input, random, reshape, type Tensor, where } from "../tensor/index.ts";
 import type { Call, PredictionProgram } from "../train/index.ts";
 import { type BatchLevels, constantLevels } from "./levels.ts";
@@ -37,7 +38,7 @@ export interface ScheduledShare {
  */
 export function withReachedStates({ z, levels }: NoisyBatch, { share, key, partition, block }: ScheduledShare): NoisyBatch {
   const batchSize = z.shape[0]!;
-  const coin = random(fold(key, "handed"), { name: "uniform", fill: (out, own) => uniform(own, out as Float32Array) }, [batchSize, 1]);
+  const coin = random(fold(key, "handed"), standardUniform, [batchSize, 1]);
   const isReached = greater(filled(share, [batchSize, 1]), coin);
   const reached = constantLevels(entryLevel(partition.ranges[block]!, block), partition.noise.sigmaData, batchSize);
   const names = Object.keys(levels) as (keyof BatchLevels)[];
@@ -78,8 +79,7 @@ export interface ReachedStates {
 export function reachedStates({ model, sampling, call, tokens, block, key }: ReachedStates): Promise<Float32Array> {
   const { length, width, vocabSize, partition, blocks } = model;
   const levels = partition.ranges.slice(0, block + 1).map(entryLevel);
-  const noise = new Float32Array(tokens.length * width);
-  normal(fold(key, "walk"), noise);
+  const noise = normals(fold(key, "walk"), tokens.length * width);
   return reverse(startState(noise, levels[0]!), {
     sampler: samplerOf(sampling.sampler),
     levels,

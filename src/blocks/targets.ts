@@ -1,6 +1,7 @@
 import { initializers } from "../nn/index.ts";
 import { key } from "../random.ts";
 import { constant, l2Normalize, mul, parameter, type Tensor } from "../tensor/index.ts";
+import { type PredictionProgram, predictionProgram } from "../train/index.ts";
 
 /** Embeddings of classes: fixed orthonormal rows (the same for all blocks, no training), or a learned table. */
 export type TargetEmbedding = "orthonormal" | "learned";
@@ -25,6 +26,15 @@ export function createTargets(kind: TargetEmbedding, numClasses: number, width: 
   const learned = parameter([numClasses, width], initializers.normal(0.02));
   const rows = l2Normalize(learned);
   return { table: scale === 1 ? rows : mul(rows, scale), parameter: learned };
+}
+
+/** The embeddings as a program, [classes, width]. */
+export function targetTable({ table }: Targets): PredictionProgram<never, "table"> {
+  return predictionProgram(
+    "targets",
+    () => ({}),
+    () => ({ table }),
+  );
 }
 
 /** Orthonormal rows as a constant of (rows, width): every run and every block has the same. */

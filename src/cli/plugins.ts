@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type AnyModel, type MethodDefinition, type Registry, UsageError } from "../index.ts";
-import { addImageFormat, type ImageFormat } from "../node.ts";
+import type { ImageFormat } from "../node.ts";
 
 /**
  * Loads the modules named by --plugin and adds the models, methods and image formats that they export.
@@ -29,6 +29,8 @@ async function loadPlugin(registry: Registry, file: string): Promise<void> {
   }
   for (const model of models) registry.addModel(model);
   for (const method of methods) registry.addMethod(method);
+  if (formats.length === 0) return;
+  const { addImageFormat } = await import("../node.ts");
   for (const format of formats) addImageFormat(format);
 }
 

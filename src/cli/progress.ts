@@ -41,9 +41,9 @@ const barLength = 20;
 const rate = 0.05;
 
 /**
- * Progress of training: one line that is written over on a terminal, a plain line every ten seconds elsewhere. Loss, accuracy and speed are
- * running means; the time left is that of all units together. The line of a terminal fits its width, also when that changes: the bar
- * becomes shorter, then what matters least is left out.
+ * Progress of training: one line that is written over on a terminal, a plain line every ten seconds elsewhere. Loss,
+ * accuracy and speed are running means; the time left is that of all units together. The line of a terminal fits its
+ * width, also when that changes: the bar becomes shorter, then what matters least is left out.
  */
 export class TrainingProgress {
   readonly #options: ProgressOptions;
@@ -125,7 +125,10 @@ export class TrainingProgress {
     return `${this.#colours.bold(unit)} ${this.#colours.cyan("█".repeat(share))}${this.#colours.dim("░".repeat(bar - share))} ${text}`;
   }
 
-  /** Undefined before the second step. Units that come before this one and were not heard of are done: they were trained by another process. */
+  /**
+   * Undefined before the second step. Units that come before this one and were not heard of are done: they were
+   * trained by another process.
+   */
   #timeLeft(unit: string, now: number): string | undefined {
     const { units, steps } = this.#options;
     const remaining = units.reduce((sum, name, i) => {

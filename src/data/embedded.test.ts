@@ -30,7 +30,10 @@ test("a linear classifier of the pixels learns them by heart in part but does no
   expect(unseen).toBeLessThan(0.7);
 });
 
-/** Multinomial logistic regression on normalised pixels, by gradient descent with momentum 0.9 and a falling learning rate; accuracies. */
+/**
+ * Multinomial logistic regression on normalised pixels, by gradient descent with momentum 0.9 and a falling learning
+ * rate; accuracies.
+ */
 function softmaxRegression(
   { train, test, numClasses, mean, std }: ImageDataset,
   { epochs, learningRate, batchSize }: { epochs: number; learningRate: number; batchSize: number },

@@ -1,4 +1,4 @@
-import { fold, type Key, key, normal, uniform } from "../random.ts";
+import { fold, type Key, key, normals, uniform } from "../random.ts";
 import type { ImageDataset, ImageSplit } from "./dataset.ts";
 import { channelStatistics } from "./statistics.ts";
 
@@ -106,8 +106,7 @@ function drawSplit(splitKey: Key, count: number): ImageSplit {
 function drawPicture(out: Uint8Array, strokes: readonly Segment[], pictureKey: Key): void {
   const u = new Float32Array(24);
   uniform(fold(pictureKey, "pose"), u);
-  const grain = new Float32Array(3 * size * size);
-  normal(fold(pictureKey, "grain"), grain);
+  const grain = normals(fold(pictureKey, "grain"), 3 * size * size);
   const halfStroke = between(variation.stroke, u[1]!);
   const lines = placed(strokes, u);
   const [background, foreground] = colours(u.subarray(6, 13));

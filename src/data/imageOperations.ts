@@ -56,7 +56,10 @@ export function rotate(canvas: Canvas, degrees: number): void {
   affine(canvas, cos, sin, cx - cos * cx - sin * cy, -sin, cos, cy + sin * cx - cos * cy);
 }
 
-/** out(x, y) = in(a*x + b*y + c, d*x + e*y + f), nearest pixel, in coordinates of 16 fractional bits (Pillow, Geometry.c, affine_fixed). */
+/**
+ * out(x, y) = in(a*x + b*y + c, d*x + e*y + f), nearest pixel, in coordinates of 16 fractional bits (Pillow,
+ * Geometry.c, affine_fixed).
+ */
 function affine(canvas: Canvas, a: number, b: number, c: number, d: number, e: number, f: number): void {
   const { pixels, spare, channels, height, width } = canvas;
   const fixed = (value: number): number => Math.floor(value * 65536 + 0.5);

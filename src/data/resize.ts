@@ -8,8 +8,9 @@ export interface PlanarImage extends ImageShape {
 /**
  * Scales an image so that its short side has `side` pixels, and crops the middle of the long one.
  *
- * Scaling is by a triangle whose width follows the factor (antialiased when it shrinks), first along rows, then along columns, each rounded
- * to bytes: Pillow's `resize(…, Resampling.BILINEAR)`. The crop begins at round((long − side)/2), as torchvision's `CenterCrop`.
+ * Scaling is by a triangle whose width follows the factor (antialiased when it shrinks), first along rows, then
+ * along columns, each rounded to bytes: Pillow's `resize(…, Resampling.BILINEAR)`. The crop begins at round((long −
+ * side)/2), as torchvision's `CenterCrop`.
  *
  * @returns [channels, side, side]
  */

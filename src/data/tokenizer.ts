@@ -119,7 +119,8 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
 }
 
 /**
- * The pre-tokenizer Whitespace with the word letters of every script, as its definition has them; the library's knows those of ASCII only.
+ * The pre-tokenizer Whitespace with the word letters of every script, as its definition has them; the library's
+ * knows those of ASCII only.
  *
  * @see https://docs.rs/regex/latest/regex/#perl-character-classes-unicode-friendly
  */

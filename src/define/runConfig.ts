@@ -19,8 +19,8 @@ export interface NamedOptions {
 }
 
 /**
- * A run, whole: what config.json holds. It is the composition of the options of one model, one method on it, its task's data, training and
- * execution; each owner has one schema.
+ * A run, whole: what config.json holds. It is the composition of the options of one model, one method on it, its
+ * task's data, training and execution; each owner has one schema.
  */
 export interface RunConfig {
   readonly $schema?: string | undefined;

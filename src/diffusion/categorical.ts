@@ -6,6 +6,12 @@ export function softmaxOf(logits: Float32Array): Float64Array {
   return weights.map((x) => x / sum);
 }
 
+/** −ln softmax(logits)[index] of one row of logits. */
+export function negativeLogSoftmax(logits: Float32Array, index: number): number {
+  const top = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  return top - logits[index]! + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - top), 0));
+}
+
 /** The first of the largest scores. */
 export function likeliest(scores: Float32Array | Float64Array): number {
   let best = 0;

@@ -1,5 +1,5 @@
 export { equalLoss, equiProbability, type LevelLoss, uniformLogSigma, uniformSigma } from "./boundaries.ts";
-export { likeliest, softmaxOf } from "./categorical.ts";
+export { likeliest, negativeLogSoftmax, softmaxOf } from "./categorical.ts";
 export { denoisedEstimate, type EstimateKind, estimateKinds } from "./denoisedEstimate.ts";
 export {
   antitheticTimes,

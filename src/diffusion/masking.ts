@@ -80,7 +80,10 @@ export function antitheticTimes([low, high]: TimeRange, count: number, u: number
   return Array.from({ length: count }, (_, k) => low + (high - low) * ((u + k / count) % 1));
 }
 
-/** The part of the likelihood's bound that no network decides, in nats for each token: at t = 0 a share ε of the tokens is still masked. */
+/**
+ * The part of the likelihood's bound that no network decides, in nats for each token: at t = 0 a share ε of the
+ * tokens is still masked.
+ */
 export function reconstructionNats(vocabSize: number): number {
   return maskingEpsilon * Math.log(vocabSize);
 }

@@ -11,7 +11,7 @@ import {
   samplingLevels,
   startState,
 } from "../diffusion/index.ts";
-import { fold, type Key, normal } from "../random.ts";
+import { fold, type Key, normals } from "../random.ts";
 import type { HostArray } from "../tensor/index.ts";
 import type { Call } from "../train/index.ts";
 import type { ClassDenoiser } from "./answers.ts";
@@ -78,7 +78,7 @@ export async function classifyByDenoising(options: ClassifyByDenoising): Promise
     return logits;
   };
 
-  const end = await reverse(startState(options.start ?? noiseOf(fold(key, "start"), batchSize * model.width), levels[0]!), {
+  const end = await reverse(startState(options.start ?? normals(fold(key, "start"), batchSize * model.width), levels[0]!), {
     sampler: samplerOf(sampling.sampler),
     levels,
     estimate: async (z, sigma, evaluation) =>
@@ -86,12 +86,6 @@ export async function classifyByDenoising(options: ClassifyByDenoising): Promise
   });
   const logits = await evaluate(end, levels.at(-1)!);
   return sampling.readout === "evidence" ? meanOf(evidences) : logits;
-}
-
-function noiseOf(key: Key, length: number): Float32Array {
-  const out = new Float32Array(length);
-  normal(key, out);
-  return out;
 }
 
 function meanOf(rows: readonly Float32Array[]): Float32Array {

@@ -1,3 +1,4 @@
+import { likeliest } from "../diffusion/index.ts";
 import { fold, type Key, key } from "../random.ts";
 import type { HostArray } from "../tensor/index.ts";
 import { type Caller, type CallerOptions, type Classifier, createCaller, type Unit } from "../train/index.ts";
@@ -20,11 +21,9 @@ export function createPredictor(method: Classifier, options: CallerOptions): Pre
 
 /** The class with the highest score, for each row of host scores [batch, classes]. */
 export function argMax(scores: Float32Array, numClasses: number): Int32Array {
-  return Int32Array.from({ length: scores.length / numClasses }, (_, row) => {
-    let best = 0;
-    for (let k = 1; k < numClasses; k++) if (scores[row * numClasses + k]! > scores[row * numClasses + best]!) best = k;
-    return best;
-  });
+  return Int32Array.from({ length: scores.length / numClasses }, (_, row) =>
+    likeliest(scores.subarray(row * numClasses, (row + 1) * numClasses)),
+  );
 }
 
 /** A labelled batch of which the first `count` items are real and the rest padding. */

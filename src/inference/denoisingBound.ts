@@ -1,8 +1,8 @@
 import { blockOfSigma, levelsAt, levelsOf } from "../diffusion/index.ts";
-import { fold, type Key, normal, uniformAt } from "../random.ts";
+import { fold, type Key, normals, uniformAt } from "../random.ts";
 import type { Call, Likelihood, MeasuredText, PredictionProgram } from "../train/index.ts";
 import { exactLikelihoods } from "./likelihood.ts";
-import { noisyEmbeddings } from "./noisyEmbeddings.ts";
+import { noisyEmbeddings, sequenceNoise } from "./noisyEmbeddings.ts";
 import { shuffled } from "./shuffle.ts";
 import type { NoisyTextInput, TokenDenoiser, TokenDenoiserBlock } from "./tokenDenoiser.ts";
 
@@ -51,8 +51,7 @@ export async function denoisingBound({ model, call, batchSize, text, key }: Deno
       for (const [row, { sequence, stratum }] of batch.entries()) {
         const { sigma } = levels[stratum]!;
         const own = text.tokens.subarray(sequence * length, (sequence + 1) * length);
-        const epsilon = new Float32Array(size);
-        normal(fold(fold(key, "noise"), sequence), epsilon);
+        const epsilon = normals(fold(fold(key, "noise"), sequence), size);
         tokens.set(own, row * length);
         sigmas[row] = sigma;
         z.set(noisyEmbeddings(own, table, epsilon, sigma), row * size);
@@ -112,12 +111,10 @@ export async function crossEntropyOfLevel(
   sigma: number,
 ): Promise<number> {
   const { length, partition, width } = model;
-  const size = length * width;
   const { table } = await call(model.table, {});
   const levels = levelsAt(sigma, partition.noise.sigmaData, batchSize);
   const { loss } = await exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
-    const noise = new Float32Array(batchSize * size);
-    for (let row = 0; row < batchSize; row++) normal(fold(key, first + row), noise.subarray(row * size, (row + 1) * size));
+    const noise = sequenceNoise(key, { first, count: batchSize }, length * width);
     const z = noisyEmbeddings(tokens, table, noise, sigma);
     return { loss: (await call(model.blocks[blockOfSigma(partition, sigma)]!.loss, { tokens, z, ...levels })).nats };
   });

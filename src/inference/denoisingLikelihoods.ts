@@ -1,9 +1,10 @@
-import { entryLevel, levelsAt } from "../diffusion/index.ts";
-import { fold, normal } from "../random.ts";
+import { entryLevel, levelsAt, negativeLogSoftmax } from "../diffusion/index.ts";
+import { fold } from "../random.ts";
 import type { Likelihood, PredictionProgram } from "../train/index.ts";
 import { type DenoisingMeasure, denoisingBound } from "./denoisingBound.ts";
 import type { TokenSampling } from "./generate.ts";
 import { exactLikelihoods } from "./likelihood.ts";
+import { sequenceNoise } from "./noisyEmbeddings.ts";
 import { type NoisyTextInput, nextTokenHeads, type TokenDenoiser, type TokenDenoiserBlock } from "./tokenDenoiser.ts";
 
 type Likelihoods = Readonly<Record<string, Likelihood>>;
@@ -105,18 +106,12 @@ function entryFeeds(
   tokens: Int32Array,
   first: number,
 ): Readonly<Record<NoisyTextInput, Float32Array | Int32Array>> {
-  const size = length * width;
   const sigma = entryLevel(partition.ranges[block]!, block);
-  const noise = new Float32Array(batchSize * size);
-  for (let row = 0; row < batchSize; row++) normal(fold(fold(key, block), first + row), noise.subarray(row * size, (row + 1) * size));
+  const noise = sequenceNoise(fold(key, block), { first, count: batchSize }, length * width);
   return { tokens, z: noise.map((x) => x * sigma), ...levelsAt(sigma, partition.noise.sigmaData, batchSize) };
 }
 
 /** −ln softmax(logits)[token] of each row. */
 function negativeLogs(logits: Float32Array, tokens: Int32Array, vocabSize: number): Float32Array {
-  return Float32Array.from(tokens, (token, i) => {
-    const row = logits.subarray(i * vocabSize, (i + 1) * vocabSize);
-    const top = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    return top - row[token]! + Math.log(row.reduce((sum, x) => sum + Math.exp(x - top), 0));
-  });
+  return Float32Array.from(tokens, (token, i) => negativeLogSoftmax(logits.subarray(i * vocabSize, (i + 1) * vocabSize), token));
 }

@@ -10,7 +10,7 @@ import {
   samplerOf,
   withChurn,
 } from "../diffusion/index.ts";
-import { fold, type Key, normal } from "../random.ts";
+import { fold, type Key, normalRows } from "../random.ts";
 import type { Call } from "../train/index.ts";
 import type { ImageGenerator } from "./answers.ts";
 
@@ -88,11 +88,12 @@ export async function drawImages({ model, call, batchSize, labels, keys, samplin
   const size = model.imageShape.reduce((product, dimension) => product * dimension, 1);
   const count = imagesPerBatch(batchSize, sampling);
   const { guidance, churn } = sampling;
-  const noiseOf = (name: string): Float32Array => {
-    const out = new Float32Array(count * size);
-    for (const [i, own] of keys.entries()) normal(fold(own, name), out.subarray(i * size, (i + 1) * size));
-    return out;
-  };
+  const noiseOf = (name: string): Float32Array =>
+    normalRows(
+      keys.map((own) => fold(own, name)),
+      size,
+      count,
+    );
   const ownLabels = new Int32Array(batchSize).fill(model.numClasses);
   ownLabels.set(labels.subarray(0, count));
   const estimate = async (z: Float32Array, sigma: number): Promise<Float32Array> => {

@@ -6,7 +6,10 @@ const sides = ["key", "value"] as const;
 
 type Slot = `${number}.${(typeof sides)[number]}`;
 
-/** Inputs of a program that reads behind a cache: keys and values of each attention layer, the slots that are filled, and what is read. */
+/**
+ * Inputs of a program that reads behind a cache: keys and values of each attention layer, the slots that are filled,
+ * and what is read.
+ */
 export type CacheInput = `past.${Slot}` | "filled" | "fresh" | "positions";
 /** Its outputs: the keys and values that the layers made of what was read. */
 export type CacheOutput = `made.${Slot}`;

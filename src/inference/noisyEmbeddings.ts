@@ -1,4 +1,4 @@
-import { fold, type Key, normal } from "../random.ts";
+import { fold, type Key, normalRows } from "../random.ts";
 
 /** Consecutive places in each text of a batch. */
 export interface Places {
@@ -15,11 +15,16 @@ export interface Places {
  * @param keys one for each text; rows of the batch without a key are 0.
  */
 export function placeNoise(keys: readonly Key[], name: string, { position, count, batchSize, width }: Places): Float32Array {
-  const out = new Float32Array(batchSize * count * width);
-  for (const [i, own] of keys.entries())
-    for (let k = 0; k < count; k++)
-      normal(fold(fold(own, position + k), name), out.subarray((i * count + k) * width, (i * count + k + 1) * width));
-  return out;
+  const placeKeys = keys.flatMap((own) => Array.from({ length: count }, (_, k) => fold(fold(own, position + k), name)));
+  return normalRows(placeKeys, width, batchSize * count);
+}
+
+/** Standard normal numbers of sequences that are numbered from `first` on, [count, size]: each its own, in any batch. */
+export function sequenceNoise(key: Key, { first, count }: { readonly first: number; readonly count: number }, size: number): Float32Array {
+  return normalRows(
+    Array.from({ length: count }, (_, row) => fold(key, first + row)),
+    size,
+  );
 }
 
 /**

@@ -7,7 +7,10 @@ export type NoisyTextInput = "tokens" | "z" | LevelName;
 
 /** Programs of a block that estimates each token from its noisy embedding and the tokens before it. */
 export interface TokenDenoiserBlock {
-  /** Logits [batch, length, vocabSize]: `evidence` from the tokens before alone, `logits` together with what the noisy embedding tells. */
+  /**
+   * Logits [batch, length, vocabSize]: `evidence` from the tokens before alone, `logits` together with what the noisy
+   * embedding tells.
+   */
   readonly estimate: PredictionProgram<NoisyTextInput, "evidence" | "logits">;
   /** ‖D − y‖² of each token, [batch, length]. */
   readonly squaredError: PredictionProgram<NoisyTextInput, "squaredError">;

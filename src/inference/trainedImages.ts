@@ -45,8 +45,8 @@ export interface TrainedImageModel extends TrainedModel {
   readonly info: ImageInfo;
   readonly numBlocks: number;
   /**
-   * Draws images: noise is walked down the levels, at each through the block that owns it. Image i of a seed is the same in any batch size
-   * and count. After the signal it stops behind the trajectory in progress.
+   * Draws images: noise is walked down the levels, at each through the block that owns it. Image i of a seed is the
+   * same in any batch size and count. After the signal it stops behind the trajectory in progress.
    *
    * @returns images in [−1, 1], [count, channels, size, size], and their classes.
    * @throws {UsageError} if the class is out of range, or guidance is asked of a network without classes.

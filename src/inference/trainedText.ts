@@ -43,8 +43,8 @@ export interface TrainedTextModel extends TrainedModel {
   readonly info: TextInfo;
   readonly tokenizer: Tokenizer;
   /**
-   * Draws texts: of a masked diffusion model whole sequences, of a language model token by token. Text i of a seed is the same in any count
-   * and batch.
+   * Draws texts: of a masked diffusion model whole sequences, of a language model token by token. Text i of a seed
+   * is the same in any count and batch.
    *
    * @returns the texts, with the prompt.
    * @throws {UsageError} if prompt and tokens are more than a sequence holds. {DataError} if the tokenizer cannot write the prompt.
@@ -109,7 +109,7 @@ async function measured(method: TextModel, call: Call, batchSize: number, tokens
 }
 
 /** Whether a model writes token by token. */
-export function isLanguageModel(method: TextModel): method is LanguageModel {
+export function isLanguageModel(method: TrainingMethod): method is LanguageModel {
   return "likelihoods" in method;
 }
 
@@ -186,9 +186,10 @@ function heldBack(text: string, stop: readonly string[]): number {
 function withoutStop(text: number[], promptLength: number, tokenizer: Tokenizer, stop: readonly string[]): string | undefined {
   if (stop.length === 0) return undefined;
   const added = (): string => tokenizer.decode(text.slice(promptLength));
-  const places = stop.map((end) => added().indexOf(end)).filter((at) => at >= 0);
+  const whole = added();
+  const places = stop.map((end) => whole.indexOf(end)).filter((at) => at >= 0);
   if (places.length === 0) return undefined;
-  const kept = added().slice(0, Math.min(...places));
+  const kept = whole.slice(0, Math.min(...places));
   while (text.length > promptLength && !kept.startsWith(added())) text.pop();
   return kept.slice(added().length);
 }

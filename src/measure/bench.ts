@@ -5,7 +5,10 @@ import type { Device } from "../runtime/index.ts";
 import { add, checkpoint, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
 import { createTrainer, independent, type TrainingMethod } from "../train/index.ts";
 
-/** A pre-norm transformer on given tokens, with the mean square of its output as the loss: the arithmetic of training and nothing else. */
+/**
+ * A pre-norm transformer on given tokens, with the mean square of its output as the loss: the arithmetic of training
+ * and nothing else.
+ */
 export interface BenchCase {
   readonly batch: number;
   readonly tokens: number;

@@ -2,9 +2,10 @@ import { z } from "zod";
 import { count, defineModel, type ModelDefinition, nextTokenKind, option, type TextData } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import {
+  type AttentionPattern,
   type Conditioning,
   type Context,
-  causal,
+  causalAttention,
   defineModule,
   initializers,
   type LanguageArchitecture,
@@ -16,7 +17,6 @@ import {
   rotary,
   selfAttention,
   swiglu,
-  type View,
 } from "../nn/index.ts";
 import { text } from "../tasks/index.ts";
 import { gather, parameter, type Tensor } from "../tensor/index.ts";
@@ -84,7 +84,7 @@ export function autoregressive(options: AutoregressiveOptions): LanguageArchitec
     inputType: (batchSize) => ({ dtype: "int32", shape: [batchSize, length] }),
     build: (conditioning): LanguageNetwork => {
       const table = parameter([vocabSize + 1, width], initializers.normal(1)); // of 0.02, 0.3 and 1 the fastest to learn: docs/QUALITY.md
-      const sight = { view: causal(length), rotation: rotary({ length, headWidth, base: rotaryBase }) };
+      const sight = { pattern: causalAttention(length), rotation: rotary({ length, headWidth, base: rotaryBase }) };
       const { targetWidth } = conditioning;
       return {
         stem: defineModule({ table }, (tokens: Tensor) => gather(table, tokens)),
@@ -99,7 +99,7 @@ export function autoregressive(options: AutoregressiveOptions): LanguageArchitec
 function decoderLayer(
   { width, numHeads, numKeyHeads, mlpWidth, dropout }: AutoregressiveConfig,
   conditioning: Conditioning,
-  sight: { readonly view: View; readonly rotation: Rotation },
+  sight: { readonly pattern: AttentionPattern; readonly rotation: Rotation },
 ): Layer {
   const init = initializers.xavierUniform;
   const parts = {

@@ -4,7 +4,7 @@ import {
   type BranchNorm,
   type Conditioning,
   type Context,
-  causal,
+  causalAttention,
   defineModule,
   initializers,
   type Layer,
@@ -121,7 +121,7 @@ function sandwichLayer(config: RecurrentDepthConfig, conditioning: Conditioning)
   const init = initializers.normal(deviation(config));
   const depth = preludeLayers + codaLayers + coreLayers * meanRecurrence;
   const outInit = initializers.normal(deviation(config) / Math.sqrt(2 * depth));
-  const sight = { view: causal(length), rotation: rotary({ length, headWidth: width / numHeads, base: rotaryBase }) };
+  const sight = { pattern: causalAttention(length), rotation: rotary({ length, headWidth: width / numHeads, base: rotaryBase }) };
   const parts = {
     norm1: conditioning.branchNorm(width, "rms"),
     attention: selfAttention({ width, numHeads, dropout, init, outInit, bias: "query and key", ...sight }),

@@ -4,7 +4,10 @@ import { edmNoise } from "../diffusion/index.ts";
 /** Options of both published networks. Their MLP is 3072 wide at every width: the default of the library that they extend. */
 const official = { patchSize: 4, mlpWidth: 3072, dropout: 0.1, labelToken: "class", initialization: "normal", epsilon: 1e-12 } as const;
 
-/** The network of the official DiffusionBlocks code for CIFAR-100: `vit(vitOfficialCifar100)`; noise conditioning of width 128 / 6 = 21. */
+/**
+ * The network of the official DiffusionBlocks code for CIFAR-100: `vit(vitOfficialCifar100)`; noise conditioning of
+ * width 128 / 6 = 21.
+ */
 export const vitOfficialCifar100 = Object.freeze({
   ...official,
   imageSize: 32,
@@ -27,8 +30,9 @@ export const vitOfficialTinyImageNet = Object.freeze({
 const { imageSize: _size, numClasses: _classes, ...network } = vitOfficialCifar100;
 
 /**
- * Every choice as the official DiffusionBlocks code makes it: one stem, head and noise embedding for all blocks, a learned label table, the
- * head reading cOut F + cSkip z, weights that act by their batch mean. With `vit({ labelToken: "class" })` this is its network.
+ * Every choice as the official DiffusionBlocks code makes it: one stem, head and noise embedding for all blocks, a
+ * learned label table, the head reading cOut F + cSkip z, weights that act by their batch mean. With `vit({
+ * labelToken: "class" })` this is its network.
  *
  * @example convert(vit(vitOfficialCifar100), { partition: partition({ numBlocks: 3 }), ...officialChoices })
  */

@@ -23,8 +23,6 @@ export interface AttentionConfig {
   readonly rotation?: Rotation | undefined;
   /** The attention pattern where the context has no pattern; every token to every token by default. */
   readonly pattern?: AttentionPattern;
-  /** The former name of `pattern`, until its last use is gone. */
-  readonly view?: AttentionPattern;
 }
 
 /**
@@ -41,7 +39,7 @@ export function selfAttention(config: AttentionConfig): Module<(x: Tensor, conte
     out: linear(width, width, { init: config.outInit ?? init, bias: bias === true }),
   };
   const shifted = (x: Tensor, by: Tensor | undefined): Tensor => (by === undefined ? x : add(x, by));
-  const own = config.pattern ?? config.view ?? fullAttention;
+  const own = config.pattern ?? fullAttention;
   const call = (x: Tensor, context: Context): Tensor => {
     const pattern = context.patternOf?.(layer, own) ?? own;
     const [query, key, value] = split(parts.qkv(x), [width, keyWidth, keyWidth], 2) as [Tensor, Tensor, Tensor];

@@ -27,7 +27,10 @@ interface Mask {
   readonly mask: readonly (readonly number[])[];
 }
 
-/** From the definition: noisy i sees its own group of noisy tokens and the clean groups before; clean i the clean groups up to its own. */
+/**
+ * From the definition: noisy i sees its own group of noisy tokens and the clean groups before; clean i the clean
+ * groups up to its own.
+ */
 function definedMask(length: number, blockSize: number): Mask {
   const group = (i: number): number => Math.floor((i % length) / blockSize);
   const sees = (i: number, j: number): boolean => {

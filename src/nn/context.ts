@@ -1,6 +1,7 @@
-import { bernoulli, fold, type Key } from "../random.ts";
-import { cast, mul, random, type Sampler, type Tensor } from "../tensor/index.ts";
+import { fold, type Key } from "../random.ts";
+import { cast, mul, random, type Tensor } from "../tensor/index.ts";
 import type { PatternOf } from "./attentionPattern.ts";
+import { bernoulliSampler } from "./distributions.ts";
 
 /** Inputs of a layer beside the state: the noise conditioning, and in training the randomness of dropout. */
 export interface Context {
@@ -24,10 +25,6 @@ export function trainingContext(key: Key, condition?: Tensor): Context {
   return { condition, nextKey: () => fold(key, count++) };
 }
 
-function keepSampler(keep: number): Sampler {
-  return { name: `bernoulli(${keep})`, fill: (out, key) => bernoulli(key, out as Uint8Array, keep) };
-}
-
 /** Whether dropout at this rate does anything here. */
 export function hasDropout(rate: number, { nextKey }: Context): boolean {
   return rate > 0 && nextKey !== undefined;
@@ -36,6 +33,6 @@ export function hasDropout(rate: number, { nextKey }: Context): boolean {
 /** Dropout (Srivastava et al. 2014): in training each element is zero with probability `rate`, the others are divided by 1 − rate. */
 export function dropout(x: Tensor, rate: number, context: Context): Tensor {
   if (!hasDropout(rate, context)) return x;
-  const kept = random(context.nextKey!(), keepSampler(1 - rate), x.shape, "bool");
+  const kept = random(context.nextKey!(), bernoulliSampler(1 - rate), x.shape, "bool");
   return mul(x, mul(cast(kept, "float32"), 1 / (1 - rate)));
 }

@@ -1,10 +1,7 @@
 export * from "./adaLN.ts";
 export * from "./attention.ts";
-// Former names, until their last use is gone.
-export type { AttentionPattern as View } from "./attentionPattern.ts";
 export * from "./attentionPattern.ts";
 export * from "./causalAttention.ts";
-export { causalAttention as causal } from "./causalAttention.ts";
 export * from "./chunks.ts";
 export * from "./context.ts";
 export * from "./conv.ts";

@@ -5,7 +5,10 @@ import { defineModule, type Module } from "./module.ts";
 
 const maxPeriod = 10000;
 
-/** [cos(x f_k) | sin(x f_k)], f_k = 10000^(−2k/features), k = 0 … features/2 − 1: [batch] -> [batch, features] (Dhariwal & Nichol 2021). */
+/**
+ * [cos(x f_k) | sin(x f_k)], f_k = 10000^(−2k/features), k = 0 … features/2 − 1: [batch] -> [batch, features]
+ * (Dhariwal & Nichol 2021).
+ */
 export function sinusoid(x: Tensor, features = 256): Tensor {
   const half = features / 2;
   const frequencies = constant(

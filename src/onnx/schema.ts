@@ -18,7 +18,10 @@ export const stringEntry = { key: 1, value: 2 } as const;
 /** TensorProto.DataType */
 export const dataType: Readonly<Record<DType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 
-/** The operator set that graphs are written for, unless an operator needs a newer one: from 22 on, WebGPU lacks kernels for Sin and Cos. */
+/**
+ * The operator set that graphs are written for, unless an operator needs a newer one: from 22 on, WebGPU lacks
+ * kernels for Sin and Cos.
+ */
 export const opsetVersion = 21;
 /** The first version of the format that knows operator sets up to 23. */
 export const irVersion = 11;

@@ -93,8 +93,8 @@ export class CheckpointStore {
    * Saves a state, then removes the checkpoints that are no longer to be kept. The arrays must not change before the promise resolves.
    *
    * @returns the path of the file.
-   * @throws {RunError} `fenced` if a newer process has taken over; `diskFull`, `noPermission`, ... if the disk refuses. Earlier checkpoints
-   *   are untouched.
+   * @throws {RunError} `fenced` if a newer process has taken over; `diskFull`, `noPermission`, ... if the disk
+   * refuses. Earlier checkpoints are untouched.
    */
   async save(state: { step: number; tensors: Iterable<SavedTensor>; metadata?: Readonly<Record<string, string>> }): Promise<string> {
     const { step, tensors, metadata = {} } = state;
@@ -122,8 +122,8 @@ export class CheckpointStore {
   }
 
   /**
-   * The newest checkpoint that is whole and of this unit and configuration, or nothing if there is none. Others are passed over, each with
-   * its reason to `onSkip`; no part of them is used.
+   * The newest checkpoint that is whole and of this unit and configuration, or nothing if there is none. Others are
+   * passed over, each with its reason to `onSkip`; no part of them is used.
    *
    * @param step asks for one checkpoint and no other.
    * @throws {RunError} `noCheckpoint` if the step asked for is missing, damaged or foreign.

@@ -1,26 +1,21 @@
-import type { MaskedText } from "../blocks/index.ts";
-import type { TextDataset } from "../data/index.ts";
-import type { Registry, RunConfig } from "../define/index.ts";
+import { type TextDataset, type TextInfo, tokenizerOf } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { distinct } from "../eval/index.ts";
 import { checkDraw, continueTexts, isLanguageModel, type TokenDraw } from "../inference/index.ts";
 import { fold, integer, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
-import { text as textTask } from "../tasks/index.ts";
 import { createCaller, type LanguageModel } from "../train/index.ts";
-import { evaluationData, loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
+import { type DeviceChoice, evaluationData, loadParameters, type TrainedRun } from "./trainedRun.ts";
 
-export interface GenerationOptions {
-  readonly registry: Registry;
-  readonly path: string;
+export interface GenerationOptions extends DeviceChoice {
   /** Continuations that are drawn, each of a place of the test text of its own. */
   readonly texts: number;
-  /** The run of another language model with the same tokenizer, that judges them. */
-  readonly teacher?: string | undefined;
+  /** Another language model with the same tokenizer, that judges them. */
+  readonly teacher?: TrainedRun | undefined;
+  /** See {@link evaluationData}; the run's own by default. */
+  readonly data?: TextDataset;
   readonly sampling?: TokenDraw;
   readonly seed?: number;
-  readonly device?: RunConfig["execution"]["device"] | undefined;
-  readonly threads?: number | undefined;
 }
 
 /** The quality of continuations of held-out text, beside the true ones. */
@@ -40,24 +35,16 @@ export interface GenerationQuality {
  *
  * @throws {UsageError} if the run, or its teacher, is no language model, or they have different tokenizers.
  */
-export async function evaluateGeneration({
-  registry,
-  path,
-  texts,
-  teacher,
-  sampling = { temperature: 1 },
-  seed = 0,
-  ...options
-}: GenerationOptions): Promise<GenerationQuality> {
+export async function evaluateGeneration(
+  run: TrainedRun,
+  { texts, teacher, sampling = { temperature: 1 }, seed = 0, data: given, ...options }: GenerationOptions,
+): Promise<GenerationQuality> {
   checkDraw(sampling);
-  const run = await languageRun(registry, path);
-  const judge = teacher === undefined ? undefined : await languageRun(registry, teacher);
-  const { method, data } = run;
-  const { tokenizer } = data;
-  if (judge !== undefined && (judge.data.tokenizer.name !== tokenizer.name || judge.data.tokenizer.vocabSize !== tokenizer.vocabSize)) {
-    const message = `--teacher ${teacher}: its tokenizer is ${judge.data.tokenizer.name}, that of ${path} ${tokenizer.name}. Give a run with the same one.`;
-    throw new UsageError("otherTokenizer", { teacher }, message);
-  }
+  const own = languageRun(run);
+  const judge = teacher && languageRun(teacher);
+  if (judge !== undefined) checkTokenizers(own, judge);
+  const { method } = own;
+  const data = given ?? ((await evaluationData(run)) as TextDataset);
   const length = Math.min(method.length, judge?.method.length ?? method.length);
   const promptTokens = Math.floor(length / 2);
   const places = Array.from({ length: texts }, (_, i) =>
@@ -66,7 +53,7 @@ export async function evaluateGeneration({
   const real = places.map((place) => data.test.slice(place, place + length));
   await using device = await openDevice(options.device ?? "auto", { threads: options.threads });
   const started = performance.now();
-  const drawn = await continuations(run, device, { prompts: real.map((text) => text.subarray(0, promptTokens)), length, sampling, seed });
+  const drawn = await continuations(own, device, { prompts: real.map((text) => text.subarray(0, promptTokens)), length, sampling, seed });
   const millisecondsPerToken = (performance.now() - started) / (texts * length);
   const ends = (all: readonly Int32Array[]): Int32Array[] => all.map((text) => text.subarray(promptTokens));
   const perplexityOf = async (all: readonly Int32Array[]): Promise<number> => Math.exp(await natsUnder(judge!, device, all, promptTokens));
@@ -83,19 +70,25 @@ export async function evaluateGeneration({
 interface LanguageRun {
   readonly run: TrainedRun;
   readonly method: LanguageModel;
-  readonly data: TextDataset;
 }
 
-async function languageRun(registry: Registry, path: string): Promise<LanguageRun> {
-  const run = await openTrainedRun(registry, path);
-  const { task, config } = run;
-  const method = run.method as MaskedText | LanguageModel;
-  if (task === textTask && isLanguageModel(method)) return { run, method, data: (await evaluationData(run)) as TextDataset };
+function languageRun(run: TrainedRun): LanguageRun {
+  const { method, config, folder } = run;
+  if (isLanguageModel(method)) return { run, method };
   throw new UsageError(
     "noLanguageModel",
     { model: config.model.name },
-    `${path} is a ${config.model.name}; what continues a text is an autoregressive or recurrent-depth model.`,
+    `${folder.path} is a ${config.model.name}; what continues a text is an autoregressive or recurrent-depth model.`,
   );
+}
+
+function checkTokenizers({ run }: LanguageRun, judge: LanguageRun): void {
+  const tokenizer = tokenizerOf((run.info as TextInfo).tokenizer);
+  const other = tokenizerOf((judge.run.info as TextInfo).tokenizer);
+  if (other.name === tokenizer.name && other.vocabSize === tokenizer.vocabSize) return;
+  const teacher = judge.run.folder.path;
+  const message = `--teacher ${teacher}: its tokenizer is ${other.name}, that of ${run.folder.path} ${tokenizer.name}. Give a run with the same one.`;
+  throw new UsageError("otherTokenizer", { teacher }, message);
 }
 
 const batchSize = 16;

@@ -1,16 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.ts";
-import type { Registry } from "../define/index.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
 import type { ImageSampleOptions, SampledImages } from "../inference/index.ts";
 import { images as imagesTask } from "../tasks/index.ts";
 import { trainedModelOf } from "./loadRun.ts";
-import { type DeviceChoice, deviceOf, evaluationData, openTrainedRun } from "./trainedRun.ts";
+import { type DeviceChoice, deviceOf, evaluationData, type TrainedRun } from "./trainedRun.ts";
 
 export interface ImageFidOptions extends DeviceChoice {
-  readonly registry: Registry;
-  readonly path: string;
   readonly sampling?: Partial<ImageSampleOptions>;
   readonly batchSize?: number;
   readonly signal?: AbortSignal | undefined;
@@ -20,7 +17,8 @@ export interface ImageFidOptions extends DeviceChoice {
   readonly samples: number;
   /** Evaluations, each with a seed of its own. */
   readonly evaluations?: number;
-  readonly dataPath?: string | undefined;
+  /** See {@link evaluationData}; the run's own by default. */
+  readonly data?: ImageDataset;
   readonly onNotice?: (message: string) => void;
 }
 
@@ -40,20 +38,22 @@ export interface ImageFid {
  *
  * @throws {DataError} if the feature file cannot be read.
  */
-export async function imageFid({ features, samples, evaluations = 3, dataPath, onNotice, ...options }: ImageFidOptions): Promise<ImageFid> {
+export async function imageFid(
+  run: TrainedRun,
+  { features, samples, evaluations = 3, data: given, onNotice, ...options }: ImageFidOptions,
+): Promise<ImageFid> {
   const bytes = await readFile(features).catch((cause: unknown) => {
     const message = `${features} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${features}`;
     throw new DataError("noFeatures", { features }, message, { cause });
   });
-  const run = await openTrainedRun(options.registry, options.path);
   await using model = await trainedModelOf(run, { ...options, task: imagesTask });
   if (model.info.isLatent)
     throw new UsageError(
       "latentFid",
       {},
-      `${options.path} makes latent images. Draw some (--out latents.safetensors), decode them, and measure the result.`,
+      `${run.folder.path} makes latent images. Draw some (--out latents.safetensors), decode them, and measure the result.`,
     );
-  const data = (await evaluationData(run, dataPath)) as ImageDataset;
+  const data = given ?? ((await evaluationData(run)) as ImageDataset);
   await using device = await deviceOf(run, { ...options, device: options.device ?? "auto" });
   await using network = await openFeatures(device, bytes, features);
   const [train, test] = [await statisticsOfSplit(network, data, data.train), await statisticsOfSplit(network, data, data.test)];

@@ -17,7 +17,6 @@ export {
   evaluationData,
   loadParameters,
   openTrainedRun,
-  type RunEvaluation,
   type TrainedRun,
 } from "./trainedRun.ts";
 export { buildOptimizer, type RunListener, type TrainingCost, type TrainRunOptions, type TrainRunResult, trainRun } from "./trainRun.ts";

@@ -1,7 +1,6 @@
-import type { Registry } from "../define/index.ts";
 import { type LevelLoss, type LogNormalNoise, sigmaQuantile } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
-import { type DeviceChoice, deviceOf, evaluationData, loadParameters, openTrainedRun } from "./trainedRun.ts";
+import { type DeviceChoice, deviceOf, evaluationData, loadParameters, type TrainedRun } from "./trainedRun.ts";
 
 /** Levels at which a loss is measured, each in the middle of an equal share of the training noise. */
 const numLevels = 12;
@@ -12,19 +11,18 @@ export interface LossByNoise {
 }
 
 /**
- * The loss that training minimises, by noise level, of a run that was trained in blocks: on validation text, or test images. The levels are
- * spread evenly over the training noise.
+ * The loss that training minimises, by noise level, of a run that was trained in blocks: on validation text, or test
+ * images. The levels are spread evenly over the training noise.
  *
  * @throws {UsageError} if the run has no noise levels.
  */
-export async function lossByNoise(registry: Registry, path: string, choice: DeviceChoice = {}): Promise<LossByNoise> {
-  const run = await openTrainedRun(registry, path);
-  const { task, method, config } = run;
+export async function lossByNoise(run: TrainedRun, choice: DeviceChoice = {}): Promise<LossByNoise> {
+  const { task, method, config, folder } = run;
   await using device = await deviceOf(run, choice);
   const options = { device, values: await loadParameters(run), batchSize: 16 };
   await using measure = task.lossByLevel(method, await evaluationData(run), options);
   if (measure === undefined) {
-    const message = `${path} is a ${config.model.name} trained by ${config.method.name}, which has no noise levels. Give a run of blocks.`;
+    const message = `${folder.path} is a ${config.model.name} trained by ${config.method.name}, which has no noise levels. Give a run of blocks.`;
     throw new UsageError("noNoise", { model: config.model.name, method: config.method.name }, message);
   }
   const { noise } = measure;

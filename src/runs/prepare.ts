@@ -33,6 +33,7 @@ export interface PreparedRun {
   readonly stepsPerEpoch: number;
   /** Updates of each unit. */
   readonly steps: number;
+  readonly learningRate: Schedule;
 }
 
 export interface PrepareOptions {
@@ -53,8 +54,8 @@ export interface PrepareOptions {
  * Checks all that can be checked before the first step, and writes config.json, its schema, data.json and partition.json. Nothing is
  * written unless data and sizes fit.
  *
- * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a folder that holds another
- *   run. {RunError} if the folder cannot be written.
+ * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a
+ * folder that holds another run. {RunError} if the folder cannot be written.
  */
 export async function prepareRun({ registry, path, config: asked, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
   const given = withPaths(registry, asked, (relative) => resolve(relative));
@@ -66,7 +67,7 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   const { stepsPerEpoch } = task.batches(data, config.data, config.training);
   const units = chosenUnits(method, config, unit);
   check?.(method);
-  const { steps } = buildSchedule(config, stepsPerEpoch);
+  const { steps, learningRate } = buildSchedule(config, stepsPerEpoch);
   const folder = await openRun(path, { create: true });
   const isNew = await claim(registry, folder, config, data.name);
   if (isNew || unit === undefined) {
@@ -76,7 +77,8 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   }
   const partition = partitionFile(method);
   if (partition !== undefined) await folder.writePartition(partition);
-  return { config, folder, hash: configHash(identityOf(registry, config, data.name)), task, data, method, units, stepsPerEpoch, steps };
+  const hash = configHash(identityOf(registry, config, data.name));
+  return { config, folder, hash, task, data, method, units, stepsPerEpoch, steps, learningRate };
 }
 
 /** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */

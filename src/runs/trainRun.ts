@@ -6,7 +6,7 @@ import { type Device, openDevice } from "../runtime/index.ts";
 import { watchPeak } from "../runtime/node.ts";
 import { prefetchBatches } from "../sources/index.ts";
 import { type StepReport, train, type Unit } from "../train/index.ts";
-import { buildSchedule, type PreparedRun, prepareRun } from "./prepare.ts";
+import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { runReport } from "./report.ts";
 import { loadParameters } from "./trainedRun.ts";
 
@@ -50,7 +50,8 @@ export interface TrainRunResult {
 
 /**
  * Starts a run in a folder, or resumes the one that is there, each unit from its newest whole checkpoint; ends with an evaluation and
- * report.html when every unit is trained. A run that was stopped, or killed, and started again gives the same weights as one that was not.
+ * report.html when every unit is trained. A run that was stopped, or killed, and started again gives the same
+ * weights as one that was not.
  *
  * @throws what {@link prepareRun} throws; {TrainingError} if the loss is not finite: the checkpoints before it stay.
  */
@@ -64,7 +65,7 @@ export async function trainRun({
 }: TrainRunOptions): Promise<TrainRunResult> {
   const onNotice = (message: string): void => listener.onNotice?.(message);
   const prepared = await prepareRun({ registry, path, config: given, unit, onNotice });
-  const { config, folder, hash, task, data, method, units, steps, stepsPerEpoch } = prepared;
+  const { config, folder, hash, task, data, method, units, steps, learningRate, stepsPerEpoch } = prepared;
   const { training, execution } = config;
   const { batchSize, seed, accumulate } = training;
 
@@ -82,7 +83,7 @@ export async function trainRun({
     schedule: execution.schedule === "interleaved" ? "interleaved" : "sequential",
     units: units.map(({ name }) => name),
     optimizer: buildOptimizer(config),
-    learningRate: buildSchedule(config, stepsPerEpoch).learningRate,
+    learningRate,
     seed,
     checkpointing: training.checkpointing,
     clipNorm: training.clipNorm,

@@ -80,28 +80,21 @@ export async function loadParameters({ folder, method, hash, config }: TrainedRu
 }
 
 export interface EvaluateRunOptions extends DeviceChoice {
-  readonly registry: Registry;
-  readonly path: string;
-  /** Data to evaluate on; the run's own by default. */
-  readonly dataPath?: string | undefined;
+  /** See {@link evaluationData}; the run's own by default. */
+  readonly data?: { readonly name: string };
   readonly seeds?: number;
 }
 
-/** An evaluation with the task that can show it. */
-export interface RunEvaluation {
-  readonly task: AnyTask;
-  readonly evaluation: object;
-}
-
-/** Evaluates a trained run from its folder and its data. */
-export async function evaluateRun({ registry, path, dataPath, seeds = 3, ...choice }: EvaluateRunOptions): Promise<RunEvaluation> {
-  const run = await openTrainedRun(registry, path);
-  const data = await evaluationData(run, dataPath);
+/**
+ * Evaluates a trained run.
+ *
+ * @returns an evaluation of the run's task, whose `textOf` shows it.
+ * @throws {RunError} if a unit is not trained.
+ */
+export async function evaluateRun(run: TrainedRun, { data, seeds = 3, ...choice }: EvaluateRunOptions = {}): Promise<object> {
+  const evaluated = data ?? (await evaluationData(run));
   const values = await loadParameters(run);
   await using device = await deviceOf(run, choice);
   const { task, method, config } = run;
-  return {
-    task,
-    evaluation: (await task.evaluate(method, data, { device, values, batchSize: config.training.batchSize, seeds })) as object,
-  };
+  return (await task.evaluate(method, evaluated, { device, values, batchSize: config.training.batchSize, seeds })) as object;
 }

@@ -1,12 +1,7 @@
 import { convertIndexedToRgb, decode as decodePng } from "fast-png";
 import jpeg from "jpeg-js";
-import { type ImageShape, resizeAndCrop } from "../data/index.ts";
+import { type ImageShape, type PlanarImage, resizeAndCrop } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-
-/** One decoded image, planar bytes. */
-export interface DecodedImage extends ImageShape {
-  readonly pixels: Uint8Array;
-}
 
 /** Names of files that are taken for images; hidden ones are not. */
 export const imageFileName: RegExp = /^[^.].*\.(png|jpe?g)$/i;
@@ -16,7 +11,7 @@ export const imageFileName: RegExp = /^[^.].*\.(png|jpe?g)$/i;
  *
  * @throws {DataError} that names the file, if it is damaged or neither.
  */
-export function decodeImage(path: string, bytes: Uint8Array): DecodedImage {
+export function decodeImage(path: string, bytes: Uint8Array): PlanarImage {
   const starts = (...signature: number[]): boolean => signature.every((byte, i) => bytes[i] === byte);
   const decode = starts(0x89, 0x50, 0x4e, 0x47) ? fromPng : starts(0xff, 0xd8, 0xff) ? fromJpeg : undefined;
   if (decode === undefined) {
@@ -31,7 +26,7 @@ export function decodeImage(path: string, bytes: Uint8Array): DecodedImage {
   }
 }
 
-function fromPng(bytes: Uint8Array): DecodedImage {
+function fromPng(bytes: Uint8Array): PlanarImage {
   const png = decodePng(bytes, { checkCrc: true });
   const { width, height, channels, depth } = png;
   if (png.palette !== undefined) return planar(convertIndexedToRgb(png), width, height, png.palette[0]!.length, 3);
@@ -55,20 +50,20 @@ function inBytes(
 }
 
 /** A grey image in three equal channels. */
-export function inColour({ pixels, ...shape }: DecodedImage): DecodedImage {
+export function inColour({ pixels, ...shape }: PlanarImage): PlanarImage {
   if (shape.channels === 3) return { ...shape, pixels };
   const out = new Uint8Array(3 * pixels.length);
   for (let channel = 0; channel < 3; channel++) out.set(pixels, channel * pixels.length);
   return { ...shape, channels: 3, pixels: out };
 }
 
-function fromJpeg(bytes: Uint8Array): DecodedImage {
+function fromJpeg(bytes: Uint8Array): PlanarImage {
   const { data, width, height } = jpeg.decode(bytes, { useTArray: true, formatAsRGBA: false, tolerantDecoding: false });
   return planar(data, width, height, 3, 3);
 }
 
 /** [height, width, stride] -> [channels, height, width] */
-function planar(data: Uint8Array, width: number, height: number, stride: number, channels: number): DecodedImage {
+function planar(data: Uint8Array, width: number, height: number, stride: number, channels: number): PlanarImage {
   const plane = width * height;
   const pixels = new Uint8Array(channels * plane);
   for (let channel = 0; channel < channels; channel++)
@@ -77,7 +72,8 @@ function planar(data: Uint8Array, width: number, height: number, stride: number,
 }
 
 /**
- * The pixels of an image file for a network: [channels, height, width] bytes. Grey images become colour ones where the network wants them.
+ * The pixels of an image file for a network: [channels, height, width] bytes. Grey images become colour ones where
+ * the network wants them.
  *
  * @param resized whether images of another size are scaled and cropped to the network's, as those that it was trained on.
  * @throws {DataError} that names the file, if it is damaged or of another size.

@@ -1,6 +1,6 @@
-import { channelStatistics, type ImageDataset, type ImageShape, type ImageSplit, resizeAndCrop } from "../data/index.ts";
+import { channelStatistics, type ImageDataset, type ImageShape, type ImageSplit, type PlanarImage, resizeAndCrop } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-import { type DecodedImage, decodeImage, inColour } from "./decodeImage.ts";
+import { decodeImage, inColour } from "./decodeImage.ts";
 
 /** An image file of the layout {train,test}/CLASS/NAME. */
 export interface ImageFile {
@@ -29,7 +29,7 @@ export interface CollectOptions {
 /** A decoded image waiting for its place. */
 interface Item {
   readonly file: Omit<ImageFile, "content">;
-  readonly image: DecodedImage;
+  readonly image: PlanarImage;
 }
 
 /**
@@ -45,10 +45,12 @@ export async function collectImages(
   { onProgress = () => {}, imageSize }: CollectOptions = {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
+  const byPath = new Map<string, PlanarImage>();
   for await (const { content, ...file } of files) {
-    const decoded = content instanceof Uint8Array ? decodeImage(file.path, content) : linked(items, file.path, content.sameAs);
+    const decoded = content instanceof Uint8Array ? decodeImage(file.path, content) : linked(byPath, file.path, content.sameAs);
     const image = imageSize === undefined ? decoded : resizeAndCrop(decoded, imageSize);
     items.push({ file, image });
+    byPath.set(file.path, image);
     checkShape(file.path, image, items[0]!.file.path, items[0]!.image);
     if (items.length % 256 === 0) onProgress(items.length, file.fraction);
   }
@@ -72,9 +74,9 @@ export async function collectImages(
 }
 
 /** @throws {DataError} if a link leads to no image. */
-function linked(items: readonly Item[], path: string, target: string): DecodedImage {
-  const found = items.find(({ file }) => file.path === target);
-  if (found !== undefined) return found.image;
+function linked(before: ReadonlyMap<string, PlanarImage>, path: string, target: string): PlanarImage {
+  const found = before.get(target);
+  if (found !== undefined) return found;
   throw new DataError("brokenLink", { path, target }, `${path} is a link to ${target}, which is no image before it. Mend or remove it.`);
 }
 

@@ -35,26 +35,23 @@ type Found = Omit<ImageFile, "content" | "fraction">;
 
 /** Files of FOLDER/CLASS/, some of each class, evenly spread by name, as the test part. */
 async function* heldOut(folder: string, share: number): AsyncGenerator<ImageFile> {
-  const found: Found[] = [];
-  for (const className of await foldersIn(folder)) {
-    const names = (await readdir(join(folder, className))).filter((name) => imageFileName.test(name)).sort();
-    for (const [i, name] of names.entries()) {
-      const split = Math.floor((i + 1) * share) > Math.floor(i * share) ? "test" : "train";
-      found.push({ path: join(folder, className, name), split, className, name });
-    }
-  }
-  yield* contents(found);
+  yield* contents(await imagesIn(folder, (i) => (Math.floor((i + 1) * share) > Math.floor(i * share) ? "test" : "train")));
 }
 
 async function* filesOf(folder: string): AsyncGenerator<ImageFile> {
   const found: Found[] = [];
-  for (const split of splitNames) {
-    for (const className of await foldersIn(join(folder, split))) {
-      const names = (await readdir(join(folder, split, className))).filter((name) => imageFileName.test(name)).sort();
-      found.push(...names.map((name) => ({ path: join(folder, split, className, name), split, className, name })));
-    }
-  }
+  for (const split of splitNames) found.push(...(await imagesIn(join(folder, split), () => split)));
   yield* contents(found);
+}
+
+/** Image files of FOLDER/CLASS/, in order of their names, each in the split of its number within the class. */
+async function imagesIn(folder: string, splitOf: (i: number) => string): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for (const className of await foldersIn(folder)) {
+    const names = (await readdir(join(folder, className))).filter((name) => imageFileName.test(name)).sort();
+    found.push(...names.map((name, i) => ({ path: join(folder, className, name), split: splitOf(i), className, name })));
+  }
+  return found;
 }
 
 async function* contents(found: readonly Found[]): AsyncGenerator<ImageFile> {
@@ -66,10 +63,13 @@ async function* contents(found: readonly Found[]): AsyncGenerator<ImageFile> {
 }
 
 async function readImage(path: string): Promise<Uint8Array> {
-  return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    const why = cause.code === "ENOENT" ? "it is a link that leads nowhere" : `the system says ${cause.code}`;
-    throw new DataError("unreadable", { path }, `${path} cannot be read: ${why}. Mend or remove it.`, { cause });
-  });
+  return await readFile(path).catch((cause: NodeJS.ErrnoException) => unreadable(path, cause));
+}
+
+/** @throws {DataError} of a name that was listed and cannot be read. */
+function unreadable(path: string, cause: NodeJS.ErrnoException): never {
+  const why = cause.code === "ENOENT" ? "it is a link that leads nowhere" : `the system says ${cause.code}`;
+  throw new DataError("unreadable", { path }, `${path} cannot be read: ${why}. Mend or remove it.`, { cause });
 }
 
 /** Folders in a folder, and links to folders. @throws {DataError} if a link leads nowhere. */
@@ -83,8 +83,5 @@ async function foldersIn(path: string): Promise<string[]> {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  const info = await stat(path).catch((cause: unknown) => {
-    throw new DataError("unreadable", { path }, `${path} cannot be read: it is a link that leads nowhere. Mend or remove it.`, { cause });
-  });
-  return info.isDirectory();
+  return (await stat(path).catch((cause: NodeJS.ErrnoException) => unreadable(path, cause))).isDirectory();
 }

@@ -28,7 +28,7 @@ const pieceLength = 2 ** 16;
 
 /**
  * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` or `.ndjson` file has one
- * in each line, `{"text": "…"}`, a `.json` file a list of such, and a folder one in each of its `.txt` files, in the
+ * in each line, `{"text": "…"}`, a `.json` file a list of such, or of texts, and a folder one in each of its `.txt` files, in the
  * order of their names. Hidden files and byte-order marks are passed over.
  *
  * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or
@@ -118,7 +118,10 @@ async function* arrayOf(file: string, done: (bytes: number) => number): AsyncGen
     const message = `${file}: expected is a list of objects with a text, [{"text": "…"}, …].`;
     throw new DataError("badJson", { file }, message);
   }
-  for (const [i, item] of list.entries()) yield { text: textIn(item, file, `item ${i}`), endsDocument: true, at: 0, done: share };
+  for (const [i, item] of list.entries()) {
+    const text = typeof item === "string" ? item : textIn(item, file, `item ${i}`);
+    yield { text, endsDocument: true, at: 0, done: share };
+  }
 }
 
 function parsed(text: string): unknown {
@@ -133,9 +136,9 @@ function textOf(line: string, file: string, number: number): string {
   return textIn(parsed(line), file, `line ${number}`);
 }
 
-/** The text of a document: an object with one, or in a list the text itself. */
+/** The text of a document, an object with one. */
 function textIn(value: unknown, file: string, place: string): string {
-  const text = typeof value === "string" && place.startsWith("item") ? value : ((value ?? {}) as { text?: unknown }).text;
+  const { text } = (value ?? {}) as { text?: unknown };
   if (typeof text === "string") return text;
   const message = `${file}, ${place}: expected is an object with a text, {"text": "…"}.`;
   throw new DataError("badLine", { file, place }, message);

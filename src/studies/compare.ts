@@ -16,7 +16,16 @@ import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { renderCsv, renderReport, renderTable } from "../report/index.ts";
 import { configHash, openRun, RunFolder } from "../run/index.ts";
-import { buildOptimizer, buildSchedule, configSection, loadData, lossByNoise, type TrainRunResult, trainingCurves } from "../runs/index.ts";
+import {
+  buildOptimizer,
+  buildSchedule,
+  configSection,
+  loadData,
+  lossByNoise,
+  openTrainedRun,
+  type TrainRunResult,
+  trainingCurves,
+} from "../runs/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import type { MetricRecord, TrainingMethod } from "../train/index.ts";
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
@@ -57,9 +66,9 @@ export interface Comparison {
 }
 
 /**
- * Trains every system with every seed on the same data, one after another, each in a fresh process, and puts them into one table: printed,
- * and as compare.csv, compare.json and report.html in `path`. Runs that are there already are taken as they are; one that was stopped is
- * resumed.
+ * Trains every system with every seed on the same data, one after another, each in a fresh process, and puts them
+ * into one table: printed, and as compare.csv, compare.json and report.html in `path`. Runs that are there already
+ * are taken as they are; one that was stopped is resumed.
  *
  * @throws {UsageError} for rows in `path` that were made with another configuration.
  * @throws {RunError} if a run fails; those before it stay.
@@ -131,7 +140,7 @@ async function cutByLoss(options: CompareOptions, system: ComparedSystem, over: 
     const message = `"${name}" is cut by the losses of "${cutByLossOf}", which was not trained. Let that row be trained too, before it.`;
     throw new RunError("noPilot", { name, cutByLossOf }, message);
   }
-  const { noise, losses } = await lossByNoise(options.registry, pilot);
+  const { noise, losses } = await lossByNoise(await openTrainedRun(options.registry, pilot));
   const boundaries = equalLoss(config.method.numBlocks as number, noise, losses);
   return configOf(
     options,
@@ -141,8 +150,8 @@ async function cutByLoss(options: CompareOptions, system: ComparedSystem, over: 
 }
 
 /**
- * Epochs in which a system makes about as many layer evaluations as the first does in those of the common parts; the shallow twin stays as
- * it is.
+ * Epochs in which a system makes about as many layer evaluations as the first does in those of the common parts; the
+ * shallow twin stays as it is.
  */
 function equalEpochs(options: CompareOptions, system: ComparedSystem, data: { readonly name: string }): number {
   const [first] = options.systems;

@@ -10,8 +10,9 @@ import { type ClassEvaluation, percent, sampleSheet } from "../tasks/index.ts";
 import type { MetricRecord, StepReport, Unit } from "../train/index.ts";
 
 /**
- * Chosen so that the networks train in some five minutes on two cores: patches of 8 make 17 tokens. Of the learning rates that were tried,
- * two for each system, 1e-3 was the better one for all of them on validation pictures: docs/QUALITY.md.
+ * Chosen so that the networks train in some five minutes on two cores: patches of 8 make 17 tokens. Of the learning
+ * rates that were tried, two for each system, 1e-3 was the better one for all of them on validation pictures:
+ * docs/QUALITY.md.
  */
 const demoPart: ConfigPart = {
   model: { name: "vit", patchSize: 8, width: 64, numLayers: 6, numHeads: 4 },

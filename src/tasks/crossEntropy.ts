@@ -1,6 +1,6 @@
-import { blockOfSigma, levelsAt } from "../diffusion/index.ts";
+import { blockOfSigma, levelsAt, negativeLogSoftmax } from "../diffusion/index.ts";
 import { type ClassDenoiser, type LabelledBatch, noisyEmbeddings } from "../inference/index.ts";
-import { fold, type Key, normal } from "../random.ts";
+import { fold, type Key, normals } from "../random.ts";
 import type { Call, Unit } from "../train/index.ts";
 
 /**
@@ -32,18 +32,11 @@ export async function crossEntropyAt(
   const { table } = await call(targets, {}); // [classes, width]
   let [total, items, batch] = [0, 0, 0];
   for (const { input, labels, count } of batches) {
-    const noise = new Float32Array(labels.length * width);
-    normal(fold(key, batch++), noise);
+    const noise = normals(fold(key, batch++), labels.length * width);
     const z = noisyEmbeddings(labels, table, noise, sigma); // [batch, width]
     const { logits } = await call(estimates[block]!, { input, z, ...levelsAt(sigma, partition.noise.sigmaData, labels.length) });
-    for (let n = 0; n < count; n++) total += surprise(logits.subarray(n * numClasses, (n + 1) * numClasses), labels[n]!);
+    for (let n = 0; n < count; n++) total += negativeLogSoftmax(logits.subarray(n * numClasses, (n + 1) * numClasses), labels[n]!);
     items += count;
   }
   return { sigma, block: units[block]!.name, crossEntropy: total / items };
-}
-
-/** -ln softmax(logits)[label] */
-function surprise(logits: Float32Array, label: number): number {
-  const top = logits.reduce((a, b) => Math.max(a, b));
-  return top - logits[label]! + Math.log(logits.reduce((sum, x) => sum + Math.exp(x - top), 0));
 }

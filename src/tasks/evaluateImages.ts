@@ -3,7 +3,7 @@ import { type ImageDataset, type Normalisation, testBatches } from "../data/inde
 import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
 import { blockOfSigma, precondition } from "../diffusion/index.ts";
 import { denoiseImages } from "../inference/index.ts";
-import { fold, key, normal } from "../random.ts";
+import { fold, key, normals } from "../random.ts";
 import { createCaller, type Unit } from "../train/index.ts";
 
 /** The error of a denoiser at one noise level, by the block that owns it. */
@@ -48,8 +48,7 @@ export async function evaluateImages(
     const { lossWeight } = precondition(sigma, noise.sigmaData);
     let [total, pixels, batch] = [0, 0, 0];
     for (const { images, labels, count } of testBatches(data.test, { batchSize, ...normalisation, reuse: true })) {
-      const epsilon = new Float32Array(images.length);
-      normal(fold(fold(key("denoising"), i), batch++), epsilon);
+      const epsilon = normals(fold(fold(key("denoising"), i), batch++), images.length);
       const z = images.map((y, j) => y + sigma * epsilon[j]!);
       const { denoised } = await denoiseImages(method, caller.call, z, sigma, labels);
       const real = (images.length / batchSize) * count;

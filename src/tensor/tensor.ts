@@ -182,7 +182,10 @@ export function traceInRegion<T>(trace: () => T): T {
   }
 }
 
-/** Applies an operator: checks the types, adds a node, returns its outputs. A misuse names the operator, the shapes and the user's line. */
+/**
+ * Applies an operator: checks the types, adds a node, returns its outputs. A misuse names the operator, the shapes
+ * and the user's line.
+ */
 export function apply<A>(operator: Operator<A>, inputs: readonly Tensor[], attributes: A): readonly Tensor[] {
   const fail = (problem: string): never => {
     const line = userLine();

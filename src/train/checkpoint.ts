@@ -5,8 +5,9 @@ import type { SavedState, StateArray, UnitStore } from "./runStore.ts";
 import type { Trainer } from "./trainer.ts";
 
 /**
- * Saves a unit whole: `value/PATH` for every parameter, `SLOT/PATH` for the optimiser's state, `ema/PATH` for the averages, `constant/NAME`
- * for the method's constants. With the step number this is all that a run needs to resume as if it had never stopped.
+ * Saves a unit whole: `value/PATH` for every parameter, `SLOT/PATH` for the optimiser's state, `ema/PATH` for the
+ * averages, `constant/NAME` for the method's constants. With the step number this is all that a run needs to resume
+ * as if it had never stopped.
  *
  * @returns where it was saved, for messages.
  * @throws {RunError} if the store refuses.

@@ -15,7 +15,8 @@ export interface Unit {
   /** Constants of the method that the unit was trained with; all units of a run must hold the same. */
   readonly constants: ReadonlyMap<string, Tensor>;
   /**
-   * Layer evaluations of one sample in one step: a layer that is run forward and back counts as one, forward alone as {@link forwardCost}.
+   * Layer evaluations of one sample in one step: a layer that is run forward and back counts as one, forward alone
+   * as {@link forwardCost}.
    * The currency in which methods are compared.
    */
   readonly layerEvaluations: number;
@@ -90,8 +91,8 @@ export interface Generation {
   /** Tokens that are decided together. */
   readonly groupSize: number;
   /**
-   * Reads the group before the next one of each text, int32 [batch, groupSize], at first the start `vocabSize` in its last place, and gives
-   * the logits of the next, [batch, groupSize, vocabSize].
+   * Reads the group before the next one of each text, int32 [batch, groupSize], at first the start `vocabSize` in
+   * its last place, and gives the logits of the next, [batch, groupSize, vocabSize].
    *
    * @param known of the next group, the tokens that are decided already, -1 for the others: the others are made to agree with them.
    */

@@ -23,8 +23,8 @@ export interface TrainOptions extends Omit<TrainerConfig, "unit" | "shared"> {
   /** Where the run is kept, and resumed from; by default nothing is saved or logged. */
   readonly store?: RunStore | undefined;
   /**
-   * Steps between two records of the log, 10 by default, and between two saved states, 200 by default; the last step is logged and saved in
-   * any case.
+   * Steps between two records of the log, 10 by default, and between two saved states, 200 by default; the last step
+   * is logged and saved in any case.
    */
   readonly logEvery?: number;
   readonly saveEvery?: number;

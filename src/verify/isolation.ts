@@ -5,8 +5,8 @@ import { type Check, checkOf } from "./check.ts";
 import { parametersIn } from "./graph.ts";
 
 /**
- * A unit's step reads its own parameters and no other; each that it trains gets a gradient; and no two units train the same one, unless the
- * method says that they depend on each other.
+ * A unit's step reads its own parameters and no other; each that it trains gets a gradient; and no two units train
+ * the same one, unless the method says that they depend on each other.
  */
 export function checkIsolation(method: TrainingMethod): Check {
   const names = namesOf(method);

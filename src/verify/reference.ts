@@ -20,7 +20,8 @@ const configSchema = z.object({
 }) satisfies z.ZodType<OfficialVit>;
 
 /**
- * A network in the layout of the official DiffusionBlocks code, with inputs and what another implementation made of them: safetensors with
+ * A network in the layout of the official DiffusionBlocks code, with inputs and what another implementation made of
+ * them: safetensors with
  * `param.NAME`, `in.NAME`, `out.NAME` and `grad.BLOCK.NAME`, and the sizes as JSON in the metadata.
  */
 export class ReferenceFile {

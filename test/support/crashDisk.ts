@@ -3,8 +3,8 @@ import type { FileSystem, OpenFile } from "../../src/run/fileSystem.ts";
 
 /**
  * The content of a disk after a crash. `kill`: the process died, the system did not; all that was written stays. `powerLoss`: content and
- * names that were not synced are gone. `namesFirst`: renames have reached the disk before the content they name, as journaling file systems
- * may do.
+ * names that were not synced are gone. `namesFirst`: renames have reached the disk before the content they name, as
+ * journaling file systems may do.
  */
 export type Crash = "kill" | "powerLoss" | "namesFirst";
 

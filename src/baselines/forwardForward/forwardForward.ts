@@ -29,7 +29,8 @@ export interface ForwardForwardOptions {
   /** Brightness of a written label, in units of the normalised images: by default 3 as pixels, 1 as a pattern. */
   readonly brightness?: number;
   /**
-   * The goodness that decides: that of all layers but the first (Hinton 2022), or of the last alone, as the contrastive repository has it.
+   * The goodness that decides: that of all layers but the first (Hinton 2022), or of the last alone, as the
+   * contrastive repository has it.
    */
   readonly readout?: "sum" | "last";
 }

@@ -19,8 +19,8 @@ import {
 
 /**
  * The way in which a label enters an image. `pixels`: over its first numbers, for networks that read all of the image at once (Hinton
- * 2022). `pattern`: as a faint pattern of its own over the whole image, so that every patch or receptive field sees it (spatially extended
- * labels, Scodellaro et al. 2023).
+ * 2022). `pattern`: as a faint pattern of its own over the whole image, so that every patch or receptive field sees
+ * it (spatially extended labels, Scodellaro et al. 2023).
  */
 export type LabelWriting = "pixels" | "pattern";
 

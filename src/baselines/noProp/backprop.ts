@@ -11,8 +11,8 @@ export interface NoPropBackpropOptions {
 }
 
 /**
- * NoProp's baseline: the blocks of NoProp-DT trained end to end, z_t = (1 − α_t) z_{t−1} + α_t û_t(z_{t−1}, x) with α_t = tanh(w_t) learned
- * (½ at the start), z_0 ~ N(0, I), and the cross-entropy of the output layer on z_T.
+ * NoProp's baseline: the blocks of NoProp-DT trained end to end, z_t = (1 − α_t) z_{t−1} + α_t û_t(z_{t−1}, x) with
+ * α_t = tanh(w_t) learned (½ at the start), z_0 ~ N(0, I), and the cross-entropy of the output layer on z_T.
  */
 export function noPropBackprop(network: NoPropNetwork, classes: ClassTable, { numSteps = 10 }: NoPropBackpropOptions = {}): Classifier {
   const { inputType, numClasses } = network;

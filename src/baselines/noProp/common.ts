@@ -7,7 +7,7 @@ import {
   plainContext,
   standardNormal,
 } from "../../nn/index.ts";
-import { fold, type Key, normal } from "../../random.ts";
+import { fold, type Key, normals } from "../../random.ts";
 import {
   add,
   crossEntropy,
@@ -45,8 +45,9 @@ export function meanEmbedding(logits: Tensor, { table }: ClassTable): Tensor {
 }
 
 /**
- * p̂(y | z) = softmax_k(−‖z − u_k‖²/2σ²) with σ² learned, ½ at the start (NoProp, Eq. 14 to 16). The paper's other readout, a linear layer,
- * starts at random and needs its hundred epochs: after two it answered 57 % of the digits that the blocks before it had denoised to 96 %.
+ * p̂(y | z) = softmax_k(−‖z − u_k‖²/2σ²) with σ² learned, ½ at the start (NoProp, Eq. 14 to 16). The paper's other
+ * readout, a linear layer, starts at random and needs its hundred epochs: after two it answered 57 % of the digits
+ * that the blocks before it had denoised to 96 %.
  */
 export function distanceReadout(classes: ClassTable): Module<(z: Tensor) => Tensor> {
   const logVariance = parameter([1], { name: "ln ½", fill: (out) => void out.fill(Math.log(0.5)) });
@@ -88,9 +89,7 @@ export function drawNormal(key: Key, name: string, shape: Shape): Tensor {
 
 /** The standard normal numbers of prediction: z_0 for index 0, ε of step i for index i. */
 export function samplingNoise(key: Key, index: number, size: number): Float32Array {
-  const out = new Float32Array(size);
-  normal(fold(fold(key, "walk"), index), out);
-  return out;
+  return normals(fold(fold(key, "walk"), index), size);
 }
 
 /** The features of images, which all steps of a prediction share. */

@@ -24,8 +24,9 @@ export interface NoPropContinuousOptions {
 }
 
 /**
- * NoProp-CT (Li, Teh, Pascanu 2025): one network û(z_t, x, t) for all times and a learned noise schedule, −ln p̂(y | z_1) + KL(q(z_0 | y) ‖
- * N(0, I)) + ½ η E_t SNR′(t) ‖û(z_t, x, t) − u_y‖². Prediction makes the steps of NoProp-DT over a regular grid of times.
+ * NoProp-CT (Li, Teh, Pascanu 2025): one network û(z_t, x, t) for all times and a learned noise schedule, −ln p̂(y |
+ * z_1) + KL(q(z_0 | y) ‖ N(0, I)) + ½ η E_t SNR′(t) ‖û(z_t, x, t) − u_y‖². Prediction makes the steps of NoProp-DT
+ * over a regular grid of times.
  */
 export function noPropContinuous(
   network: NoPropNetwork,

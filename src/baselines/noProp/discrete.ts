@@ -35,7 +35,8 @@ export interface NoPropDiscreteOptions {
 
 /**
  * NoProp-DT (Li, Teh, Pascanu 2025): T blocks, each a whole network; block t learns alone to predict the clean label embedding u_y from
- * z_{t−1} and the image, (T/2) η (SNR(t) − SNR(t−1)) ‖û_t(z_{t−1}, x) − u_y‖² (Eq. 8). Prediction brings z_0 ~ N(0, I) through all blocks.
+ * z_{t−1} and the image, (T/2) η (SNR(t) − SNR(t−1)) ‖û_t(z_{t−1}, x) − u_y‖² (Eq. 8). Prediction brings z_0 ~ N(0,
+ * I) through all blocks.
  *
  * With the fixed one-hot table nothing is shared: the output layer reads z_T, which no block makes in training, and belongs to the last
  * block. A learned table and the output layer are trained with every block's loss, so the blocks are then interleaved.

@@ -11,9 +11,9 @@ export interface NoPropFlowOptions {
 }
 
 /**
- * NoProp-FM (Li, Teh, Pascanu 2025): flow matching from noise z_0 to the label embedding z_1 = u_y along z_t = t z_1 + (1 − t) z_0: ‖v(z_t,
- * x, t) − (z_1 − z_0)‖² with v = logits · table; a learned table adds −ln p̂(y | z_t + (1 − t) v). Prediction integrates v from noise by
- * Euler's method and answers with the nearest class embedding.
+ * NoProp-FM (Li, Teh, Pascanu 2025): flow matching from noise z_0 to the label embedding z_1 = u_y along z_t = t z_1
+ * + (1 − t) z_0: ‖v(z_t, x, t) − (z_1 − z_0)‖² with v = logits · table; a learned table adds −ln p̂(y | z_t + (1 −
+ * t) v). Prediction integrates v from noise by Euler's method and answers with the nearest class embedding.
  */
 export function noPropFlow(network: NoPropNetwork, classes: ClassTable, { inferenceSteps = 1000 }: NoPropFlowOptions = {}): Classifier {
   const { inputType, numClasses } = network;

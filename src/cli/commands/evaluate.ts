@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { images, registry, text as textTask } from "../../index.ts";
-import { evaluateGeneration, evaluateRun, imageFid, openTrainedRun } from "../../node.ts";
+import { type ImageDataset, images, isLanguageModel, registry, type TextDataset, text as textTask } from "../../index.ts";
+import { evaluateGeneration, evaluateRun, evaluationData, imageFid, openTrainedRun } from "../../node.ts";
 import { fidText, generationText } from "../evaluationText.ts";
 import { print, printJson, say } from "../output.ts";
 import { deviceOption, nonNegative, number, positiveNumber, probability, refuseOptions, threadsOption } from "../words.ts";
@@ -26,33 +26,34 @@ export function evaluateCommand(): Command {
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", probability)
     .option("--json", "print the result as JSON")
     .action(async (run: string, options, command: Command) => {
-      const { data, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text } = options;
+      const { data: path, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text } = options;
       const opened = await openTrainedRun(registry, run);
+      const { task } = opened;
       const has = (names: readonly string[], isThere: boolean, why: string): void => {
         if (!isThere) refuseOptions(command, names, why);
       };
-      const isText = opened.task === textTask;
-      const isLanguage = "likelihoods" in opened.method;
-      has(["features", "samples", "guidance", "steps"], opened.task === images, "it is for runs that draw images");
+      const isText = task === textTask;
+      const isLanguage = isLanguageModel(opened.method);
+      has(["features", "samples", "guidance", "steps"], task === images, "it is for runs that draw images");
       has(["texts", "teacher", "temperature", "topP"], isLanguage, "it is for language models, which write token by token");
-      has(["seeds"], opened.task !== images && !isLanguage, "the evaluation of this run starts from no noise of its own");
-      has(["perClass"], !isText && opened.task !== images, "it is for runs that classify");
+      has(["seeds"], task !== images && !isLanguage, "the evaluation of this run starts from no noise of its own");
+      has(["perClass"], !isText && task !== images, "it is for runs that classify");
       has(["samples", "guidance", "steps"], features !== undefined, "images are drawn only with --features FILE");
       has(["teacher", "temperature", "topP"], text.texts !== undefined, "texts are drawn only with --texts N");
-      const { task, evaluation } = await evaluateRun({ registry, path: run, dataPath: data, seeds, device, threads });
+      const data = await evaluationData(opened, path);
+      const evaluation = await evaluateRun(opened, { data, seeds, device, threads });
       const sampling = { guidance, numSteps: steps };
       const fid =
         features === undefined
           ? undefined
-          : await imageFid({ registry, path: run, features, samples, sampling, dataPath: data, device, threads, onNotice: say });
+          : await imageFid(opened, { features, samples, sampling, data: data as ImageDataset, device, threads, onNotice: say });
       const generation =
         text.texts === undefined
           ? undefined
-          : await evaluateGeneration({
-              registry,
-              path: run,
+          : await evaluateGeneration(opened, {
               texts: text.texts,
-              teacher: text.teacher,
+              teacher: text.teacher && (await openTrainedRun(registry, text.teacher)),
+              data: data as TextDataset,
               sampling: { temperature: text.temperature, topP: text.topP },
               device,
               threads,

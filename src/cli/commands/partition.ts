@@ -14,7 +14,7 @@ import {
   registry,
   UsageError,
 } from "../../index.ts";
-import { lossByNoise, renderTable } from "../../node.ts";
+import { lossByNoise, openTrainedRun, renderTable } from "../../node.ts";
 import { print, printJson, say } from "../output.ts";
 import { number, positiveNumber } from "../words.ts";
 
@@ -95,7 +95,7 @@ async function partitionAsked(
 ): Promise<{ readonly result: Ranges; readonly losses?: readonly LevelLoss[] }> {
   const { blocks: numBlocks, overlap = 0.05, measured } = options;
   if (measured !== undefined) {
-    const { noise, losses } = await lossByNoise(registry, measured);
+    const { noise, losses } = await lossByNoise(await openTrainedRun(registry, measured));
     return { result: partitionFromBoundaries({ boundaries: equalLoss(numBlocks, noise, losses), noise, overlap }), losses };
   }
   if (options.for !== undefined) return { result: ofModel(options.for, options) };

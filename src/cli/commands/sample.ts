@@ -1,5 +1,14 @@
 import { Command, Option } from "commander";
-import { images as imagesTask, nearest, registry, type SamplerName, samplerNames, text as textTask, UsageError } from "../../index.ts";
+import {
+  images as imagesTask,
+  isLanguageModel,
+  nearest,
+  registry,
+  type SamplerName,
+  samplerNames,
+  text as textTask,
+  UsageError,
+} from "../../index.ts";
 import { type DeviceChoice, imageWriter, openTrainedRun, type TrainedRun, trainedModelOf } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
@@ -58,7 +67,7 @@ export function sampleCommand(): Command {
       const run = await openTrainedRun(registry, path);
       const isText = run.task === textTask;
       refuseOptions(command, isText ? imageOptions : textOptions, `${path} draws ${isText ? "text" : "images"}, which has no such option`);
-      if (isText && !("likelihoods" in run.method))
+      if (isText && !isLanguageModel(run.method))
         refuseOptions(command, ["tokens", "stop"], `${path} fills whole sequences of masked tokens, which has no such option`);
       await (isText ? sampleTexts : sampleImages)(run, options);
     });
