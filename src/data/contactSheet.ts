@@ -46,3 +46,8 @@ export function drawGrid(images: Uint8Array, { count, channels, height, width, c
   }
   return { width: sheetWidth, height: sheetHeight, data };
 }
+
+/** [−1, 1] to bytes; what lies outside is cut off. */
+export function imageBytes(images: Float32Array): Uint8Array {
+  return Uint8Array.from(images, (x) => Math.round(255 * Math.min(1, Math.max(0, (x + 1) / 2))));
+}

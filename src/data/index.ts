@@ -11,7 +11,7 @@ export {
   testBatches,
   trainBatches,
 } from "./batches.ts";
-export { type ContactSheet, encodePngGrid } from "./contactSheet.ts";
+export { type ContactSheet, encodePngGrid, imageBytes } from "./contactSheet.ts";
 export type { ImageDataset, ImageInfo, ImageShape, ImageSplit } from "./dataset.ts";
 export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
 export { type PlanarImage, resizeAndCrop } from "./resize.ts";

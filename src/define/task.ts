@@ -94,6 +94,8 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   sectionsOf(evaluation: Evaluation, method: Method, data: Data): readonly Section[];
   /** The data, as a report shows them. */
   dataSection(data: Data): Section;
+  /** Some of what a trained model draws, as a report shows it; undefined where that cannot be shown. */
+  samplesSection?(model: Model): Promise<Section | undefined>;
   /** The trained network as a value. */
   trained(method: Method, info: Info, use: TrainedUse): Model;
   /** Metrics that a report draws over the steps, besides loss and gradient. */

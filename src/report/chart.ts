@@ -34,7 +34,9 @@ export function renderChart(chart: Chart): Html {
   if (drawn.length === 0)
     return html`<figure class="chart"><figcaption>${chart.title}</figcaption><p class="empty">No data yet.</p></figure>`;
 
-  const x = linearAxis(extent(drawn.map(([value]) => value)), 6, false);
+  const xExtent = extent(drawn.map(([value]) => value));
+  if (xExtent[0] === xExtent[1]) return renderSingle(chart, xExtent[0], isDrawn);
+  const x = linearAxis(xExtent, 6, false);
   const yExtent = extent(drawn.map(([, value]) => value));
   const y = chart.logY === true ? logAxis(yExtent) : linearAxis(yExtent, 5, true);
   const toX = (value: number): number => plot.left + x.place(value) * (plot.right - plot.left);
@@ -74,6 +76,15 @@ ${yTicks}<line class="axis" x1="${plot.left}" x2="${plot.right}" y1="${plot.bott
 <text x="0" y="12">${chart.yLabel}${chart.logY === true ? " (log scale)" : ""}</text>
 ${curves}</svg>
 <ul class="legend">${legend}</ul></figure>`;
+}
+
+/** Values at one place make no curve: they are written out, in the place of dots on an axis that nobody measured. */
+function renderSingle({ title, xLabel, yLabel, series }: Chart, x: number, isDrawn: (point: Point) => boolean): Html {
+  const values = series.flatMap(({ name, points }) =>
+    points.filter(isDrawn).map(([, y]) => html`<li>${name} <b>${formatNumber(y)}</b></li>`),
+  );
+  return html`<figure class="chart"><figcaption>${title}</figcaption><p class="empty">${yLabel}, at ${xLabel} ${formatNumber(x)} only</p>
+<ul class="legend">${values}</ul></figure>`;
 }
 
 function seriesClass(index: number): string {

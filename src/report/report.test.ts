@@ -103,6 +103,25 @@ describe("a chart", () => {
     expect(path).toBe("M48 268L546 32");
   });
 
+  test("of values at one place writes them out: one value, several systems, or a flat zero", () => {
+    const cases: [Chart["series"], RegExp[]][] = [
+      [[{ name: "a", points: [[60, 1.5]] }], [/loss, at step 60 only/, /a <b>1.5<\/b>/]],
+      [
+        [
+          { name: "a", points: [[7, 2]] },
+          { name: "b", points: [[7, 3]] },
+        ],
+        [/a <b>2<\/b>/, /b <b>3<\/b>/],
+      ],
+      [[{ name: "a", points: [[0, 0]] }], [/at step 0 only/, /a <b>0<\/b>/]],
+    ];
+    for (const [series, parts] of cases) {
+      const drawn = draw({ series });
+      expect(drawn).not.toContain("<path");
+      for (const part of parts) expect(drawn).toMatch(part);
+    }
+  });
+
   test("leaves gaps where a value is no number, or not above 0 on a logarithmic axis", () => {
     const points: [number, number][] = [
       [0, 1],

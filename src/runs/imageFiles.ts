@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { encodeAnimation, encodePngGrid } from "../data/index.ts";
+import { encodeAnimation, encodePngGrid, imageBytes } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { writeSafetensors } from "../formats/index.ts";
 import type { SampledImages, SampleProgress } from "../inference/index.ts";
@@ -54,11 +54,6 @@ function writerFor(out: string): ImageWriter {
     { out },
     `--out ${out}: expected is a file that ends in .png, .apng or .safetensors, or a folder that ends in /.`,
   );
-}
-
-/** [−1, 1] to bytes; what lies outside is cut off. */
-function imageBytes(images: Float32Array): Uint8Array {
-  return Uint8Array.from(images, (x) => Math.round(255 * Math.min(1, Math.max(0, (x + 1) / 2))));
 }
 
 function gridOf(images: Float32Array, count: number, { channels, size }: Pick<SampleShape, "channels" | "size">): Uint8Array {

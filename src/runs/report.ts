@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import type { AnyTask, RunConfig } from "../define/index.ts";
+import { blockOfSigma, isNoisePartition } from "../diffusion/index.ts";
 import { type Cell, type Chart, renderReport, type Section } from "../report/index.ts";
 import type { Device } from "../runtime/index.ts";
 import type { MetricRecord, TrainingMethod } from "../train/index.ts";
+import type { LossByNoise } from "./lossByNoise.ts";
 
 /** One curve for each unit: a metric over its steps. */
 export function curve(records: readonly MetricRecord[], metric: string, title: string, yLabel: string): Chart {
@@ -39,6 +41,30 @@ function settings(value: unknown, path = ""): Cell[][] {
   return Object.entries(value).flatMap(([key, inner]) => settings(inner, path === "" ? key : `${path}.${key}`));
 }
 
+/** The loss over ln σ, a curve for each block over the range that it owns, so that the cuts show. */
+function noiseSection({ task, method, lossByNoise }: RunReport): readonly Section[] {
+  const { partition, units } = method;
+  if (lossByNoise === undefined || partition === undefined || !isNoisePartition(partition)) return [];
+  const points = lossByNoise.losses.map(({ sigma, loss }) => ({
+    block: blockOfSigma(partition, sigma),
+    point: [Math.log(sigma), loss] as const,
+  }));
+  const series = units.map(({ name }, block) => ({ name, points: points.filter((one) => one.block === block).map(({ point }) => point) }));
+  const chart: Chart = {
+    title: "Loss by noise level",
+    xLabel: "ln sigma",
+    yLabel: `loss, ${task.lossUnit}`,
+    series: series.filter((one) => one.points.length > 0),
+  };
+  return [
+    {
+      heading: "Loss over sigma",
+      paragraphs: ["On held-out data, at levels that training draws equally often; each block answers in the range that it owns."],
+      charts: [chart],
+    },
+  ];
+}
+
 export interface RunReport {
   readonly config: RunConfig;
   readonly task: AnyTask;
@@ -46,6 +72,10 @@ export interface RunReport {
   readonly data: { readonly name: string };
   readonly evaluation: object;
   readonly records: readonly MetricRecord[];
+  /** Of methods with noise levels. */
+  readonly lossByNoise: LossByNoise | undefined;
+  /** What the trained model draws, where it draws something. */
+  readonly samples: Section | undefined;
   /** Folder of the run. */
   readonly path: string;
   readonly device: Pick<Device, "name" | "threads">;
@@ -73,10 +103,12 @@ function provenanceSection({ config, path, device, cost }: RunReport): Section {
 
 /** report.html of a run: the result, the curves, the data and the configuration. */
 export function runReport(report: RunReport): string {
-  const { config, task, method, data, evaluation, records } = report;
+  const { config, task, method, data, evaluation, records, samples } = report;
   const training: Section = { heading: "Training", charts: trainingCurves(task, records) };
   const sections = [
     ...task.sectionsOf(evaluation, method, data),
+    ...(samples === undefined ? [] : [samples]),
+    ...noiseSection(report),
     training,
     task.dataSection(data),
     provenanceSection(report),

@@ -1,11 +1,14 @@
 import type { Registry, RunConfig } from "../define/index.ts";
+import type { TrainedUse } from "../inference/index.ts";
 import { adamW, type Optimizer, sgd } from "../optim/index.ts";
 import { registry as builtIn } from "../registry/index.ts";
+import type { Section } from "../report/index.ts";
 import { folderStore } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { watchPeak } from "../runtime/node.ts";
 import { prefetchBatches } from "../sources/index.ts";
 import { type StepReport, train, type Unit } from "../train/index.ts";
+import { measureLossByNoise } from "./lossByNoise.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { runReport } from "./report.ts";
 import { loadParameters } from "./trainedRun.ts";
@@ -109,8 +112,19 @@ export async function trainRun({
   const values = await loadParameters({ ...prepared, info: task.infoOf(data) });
   const evaluation = (await task.evaluate(method, data, { device, values, batchSize, seeds: 3 })) as object;
   await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
-  const report = runReport({ ...prepared, evaluation, records: await folder.readMetrics(), path, device, cost });
+  const shown = {
+    lossByNoise: await measureLossByNoise(task, method, data, { device, values, batchSize }),
+    samples: await samplesOf(prepared, { device, values }),
+  };
+  const report = runReport({ ...prepared, ...shown, evaluation, records: await folder.readMetrics(), path, device, cost });
   return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
+}
+
+/** What the trained model draws, as a section of the report. */
+async function samplesOf({ task, method, data }: PreparedRun, use: TrainedUse): Promise<Section | undefined> {
+  if (task.samplesSection === undefined) return undefined;
+  await using model = task.trained(method, task.infoOf(data), use);
+  return await task.samplesSection(model);
 }
 
 export function buildOptimizer({ training: { optimizer, weightDecay } }: RunConfig): Optimizer {

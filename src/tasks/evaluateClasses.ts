@@ -110,6 +110,9 @@ function sum(values: Iterable<number>): number {
   return total;
 }
 
+/** Test images by which the loss of a noise level is measured, at most. */
+const levelImages = 512;
+
 /** The cross-entropy of a noise level on test images; undefined for methods without noise. */
 export function lossByClassLevel(
   method: Classifier,
@@ -122,7 +125,18 @@ export function lossByClassLevel(
   return {
     noise: method.partition.noise,
     lossAt: async (sigma, level) =>
-      (await crossEntropyAt(method, caller.call, testInputs(data, options.batchSize), sigma, fold(noiseKey, level))).crossEntropy,
+      (await crossEntropyAt(method, caller.call, first(levelImages, testInputs(data, options.batchSize)), sigma, fold(noiseKey, level)))
+        .crossEntropy,
     [Symbol.asyncDispose]: () => caller.dispose(),
   };
+}
+
+/** Batches until they hold so many samples. */
+function* first(samples: number, batches: Iterable<LabelledBatch>): Generator<LabelledBatch> {
+  let taken = 0;
+  for (const batch of batches) {
+    yield batch;
+    taken += batch.count;
+    if (taken >= samples) return;
+  }
 }

@@ -3,8 +3,8 @@ import { type ImageDataset, type Normalisation, testBatches } from "../data/inde
 import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
 import { blockOfSigma, precondition } from "../diffusion/index.ts";
 import { denoiseImages } from "../inference/index.ts";
-import { fold, key, normals } from "../random.ts";
-import { createCaller, type Unit } from "../train/index.ts";
+import { fold, type Key, key, normals } from "../random.ts";
+import { type Call, createCaller, type Unit } from "../train/index.ts";
 
 /** The error of a denoiser at one noise level, by the block that owns it. */
 export interface LevelError {
@@ -24,11 +24,10 @@ export interface ImageEvaluation {
 export interface EvaluateImagesOptions extends Omit<EvaluationOptions, "seeds"> {
   /** Only the levels that this unit owns. */
   readonly unit?: Unit;
-  readonly sigmas?: readonly number[];
 }
 
 const comparedSigmas: readonly number[] = [0.02, 0.1, 0.3, 1, 3, 10];
-/** Test images that are used, at most. */
+/** Test images that are used, at most, rounded up to whole batches. */
 const numImages = 512;
 
 /** Measures denoising on test images; noise is the same at every call. */
@@ -36,29 +35,46 @@ export async function evaluateImages(
   method: ImageDenoiser,
   data: ImageDataset,
   normalisation: Normalisation,
-  { device, values, batchSize, unit, sigmas = comparedSigmas }: EvaluateImagesOptions,
+  { unit, ...options }: EvaluateImagesOptions,
 ): Promise<ImageEvaluation> {
-  await using caller = createCaller(method, { device, values, batchSize });
+  await using caller = createCaller(method, options);
   const { noise } = method.partition;
   const levels: LevelError[] = [];
-  for (const [i, sigma] of sigmas.entries()) {
+  for (const [i, sigma] of comparedSigmas.entries()) {
     if (sigma < noise.sigmaMin || sigma > noise.sigmaMax) continue;
     const block = method.units[blockOfSigma(method.partition, sigma)]!;
     if (unit !== undefined && block !== unit) continue;
-    const { lossWeight } = precondition(sigma, noise.sigmaData);
-    let [total, pixels, batch] = [0, 0, 0];
-    for (const { images, labels, count } of testBatches(data.test, { batchSize, ...normalisation, reuse: true })) {
-      const epsilon = normals(fold(fold(key("denoising"), i), batch++), images.length);
-      const z = images.map((y, j) => y + sigma * epsilon[j]!);
-      const { denoised } = await denoiseImages(method, caller.call, z, sigma, labels);
-      const real = (images.length / batchSize) * count;
-      for (let j = 0; j < real; j++) total += (denoised[j]! - images[j]!) ** 2;
-      pixels += real;
-      if (batch * batchSize >= numImages) break;
-    }
-    levels.unshift({ sigma, block: block.name, weighted: (lossWeight * total) / pixels });
+    const inputs = { method, call: caller.call, data, normalisation, batchSize: options.batchSize };
+    levels.unshift({ sigma, block: block.name, weighted: await weightedError(inputs, sigma, fold(key("denoising"), i)) });
   }
   return { levels, loss: levels.reduce((sum, { weighted }) => sum + weighted, 0) / Math.max(1, levels.length) };
+}
+
+interface DenoisedInputs {
+  readonly method: ImageDenoiser;
+  readonly call: Call;
+  readonly data: ImageDataset;
+  readonly normalisation: Normalisation;
+  readonly batchSize: number;
+}
+
+/** w(σ) · mean over pixels and test images of (D(y + σε) − y)². */
+async function weightedError(
+  { method, call, data, normalisation, batchSize }: DenoisedInputs,
+  sigma: number,
+  noiseKey: Key,
+): Promise<number> {
+  let [total, pixels, batch] = [0, 0, 0];
+  for (const { images, labels, count } of testBatches(data.test, { batchSize, ...normalisation, reuse: true })) {
+    const epsilon = normals(fold(noiseKey, batch++), images.length);
+    const z = images.map((y, j) => y + sigma * epsilon[j]!);
+    const { denoised } = await denoiseImages(method, call, z, sigma, labels);
+    const real = (images.length / batchSize) * count;
+    for (let j = 0; j < real; j++) total += (denoised[j]! - images[j]!) ** 2;
+    pixels += real;
+    if (batch * batchSize >= numImages) break;
+  }
+  return (precondition(sigma, method.partition.noise.sigmaData).lossWeight * total) / pixels;
 }
 
 /** The weighted denoising loss of a noise level on test images. */
@@ -68,9 +84,12 @@ export function lossByImageLevel(
   normalisation: Normalisation,
   options: Omit<EvaluationOptions, "seeds">,
 ): LossByLevel {
+  const caller = createCaller(method, options);
+  const inputs = { method, call: caller.call, data, normalisation, batchSize: options.batchSize };
+  const noiseKey = key("loss by noise");
   return {
     noise: method.partition.noise,
-    lossAt: async (sigma) => (await evaluateImages(method, data, normalisation, { ...options, sigmas: [sigma] })).loss,
-    [Symbol.asyncDispose]: async () => {},
+    lossAt: (sigma, level) => weightedError(inputs, sigma, fold(noiseKey, level)),
+    [Symbol.asyncDispose]: () => caller.dispose(),
   };
 }

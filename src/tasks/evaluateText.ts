@@ -121,11 +121,14 @@ export async function evaluateTextUnit(
   return inBits((await maskedBound({ model: method, call, batchSize, tokens, key: key("watched"), block })).nats);
 }
 
+/** Sequences by which the loss of a noise level is measured. */
+const levelSequences = 64;
+
 /** The cross-entropy of a noise level on validation text; undefined for models without noise levels. */
 export function lossByTextLevel(method: TextModel, data: TextDataset, options: Omit<EvaluationOptions, "seeds">): LossByLevel | undefined {
   if (!isTokenDenoiser(method)) return undefined;
   const caller = createCaller(method, options);
-  const measured = overlappingText(data.validation.subarray(0, 64 * method.length), method.length);
+  const measured = overlappingText(data.validation.subarray(0, levelSequences * method.length), method.length);
   const noiseKey = key("loss by noise");
   return {
     noise: method.partition.noise,

@@ -1,8 +1,8 @@
 import type { ImageDenoiser } from "../blocks/index.ts";
-import type { ImageDataset, ImageInfo, Normalisation } from "../data/index.ts";
+import { encodePngGrid, type ImageDataset, type ImageInfo, imageBytes, type Normalisation } from "../data/index.ts";
 import { defineTask, type ImageData, type Task } from "../define/index.ts";
 import { type TrainedImageModel, trainedImageModel } from "../inference/index.ts";
-import { formatNumber } from "../report/index.ts";
+import { formatNumber, type Section } from "../report/index.ts";
 import { evaluateImages, type ImageEvaluation, lossByImageLevel } from "./evaluateImages.ts";
 import {
   commonImages,
@@ -56,9 +56,22 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
       },
     ],
     dataSection: imageDataSection,
+    samplesSection,
     trained: (method, info, use) => trainedImageModel(method, info, use),
     curves: [{ metric: "validation/loss", title: "Denoising loss on test images", label: "loss" }],
   });
+
+/** Images that a report shows, in rows of eight. */
+const shownImages = 16;
+
+/** A sheet of drawn images; none of latent ones, which only their decoder can show. */
+async function samplesSection(model: TrainedImageModel): Promise<Section | undefined> {
+  const { channels, height, width, isLatent } = model.info;
+  if (isLatent) return undefined;
+  const { images: drawn } = await model.sample({ count: shownImages });
+  const png = encodePngGrid(imageBytes(drawn), { count: shownImages, channels, height, width, columns: 8, scale: 1 });
+  return { heading: "Samples", images: [{ caption: "Drawn from seed 0, the classes in turn, without guidance", png }] };
+}
 
 /** Pixels become [−1, 1]; latent numbers get EDM's deviation of 1/2. */
 function imageRange({ mean, std, isLatent = false }: ImageDataset): Normalisation {

@@ -82,6 +82,13 @@ export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluati
     const sizes = `${name}: ${train.length} tokens for training, ${validation.length} for validation, ${test.length} for tests; ${tokenizer.name}, ${tokenizer.vocabSize} symbols.`;
     return { heading: "Data", paragraphs: [sizes, `${tokenizer.decode(readTokens(train, 0, Math.min(400, train.length)))} …`] };
   },
+  samplesSection: async (model) => {
+    const texts = await model.sample({ count: 3 });
+    return {
+      heading: "Samples",
+      paragraphs: ["Drawn from seed 0, without a prompt, at temperature 1:", ...texts.map((one) => `“${one}”`)],
+    };
+  },
   trained: (method, info, use) => trainedTextModel(method, info, use),
   curves: [
     { metric: "validation/bits", title: "Bits for each token of validation text, by each block alone", label: "bits" },

@@ -17,6 +17,8 @@ describe("images", () => {
     const { levels } = JSON.parse((await dblocks("evaluate", join(folder, "dit"), "--json")).stdout) as { levels: { block: string }[] };
     expect(new Set(levels.map(({ block }) => block)).size).toBe(3);
     expect((await dblocks("verify", join(folder, "dit"))).code).toBe(0);
+    const report = readFileSync(join(folder, "dit", "report.html"), "utf8");
+    for (const part of ["<h2>Samples</h2>", "Loss over sigma"]) expect(report).toContain(part);
 
     const [small, large, other] = ["small", "large", "other"].map((name) => join(folder, `${name}.safetensors`));
     await sample("dit", "--batch", "2", "--guidance", "1.5", "--out", small!);

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { dblocks, folder, type Outcome } from "../support/cli.ts";
@@ -17,6 +17,7 @@ describe("text", () => {
     expect(measured.uniform).toBeCloseTo(Math.log2(27), 9);
     expect(measured.bits).toBeLessThan(measured.uniform);
     expect((await dblocks("verify", join(folder, "text"))).code).toBe(0);
+    expect(readFileSync(join(folder, "text", "report.html"), "utf8").match(/“[a-z ]{16}”/g)).toHaveLength(3);
     const draw = async (...more: string[]): Promise<string[]> => {
       const { stdout } = await dblocks("sample", join(folder, "text"), "--count", "3", "--json", ...more);
       return (JSON.parse(stdout) as { text: string; tokens: number[] }[]).map((one) => one.text);

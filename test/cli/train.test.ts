@@ -32,7 +32,9 @@ describe("train", () => {
     expect(result).toMatchObject({ finished: true, steps: { "block-0": 30, "block-1": 30, "block-2": 30 } });
     expect(Object.keys(result.evaluation.units)).toEqual(["block-0", "block-1", "block-2"]);
     const report = readFileSync(join(folder, "whole", "report.html"), "utf8");
-    for (const part of ["block-1 alone", "training.learningRate", "data:image/png"]) expect(report).toContain(part);
+    for (const part of ["block-1 alone", "training.learningRate", "data:image/png", "Loss over sigma"]) expect(report).toContain(part);
+    const overSigma = report.slice(report.indexOf("Loss over sigma"));
+    expect(overSigma.match(/block-\d\nln sigma: /g)).toHaveLength(12); // a point for each level, named by its block
 
     const { child, ended } = await startUntil(join(folder, "killed", "block-1", "step-000007.safetensors"), trainArgs("killed"));
     await new Promise((resolve) => setTimeout(resolve, 100 * Math.random()));
