@@ -60,7 +60,9 @@ export interface PrepareOptions {
 export async function prepareRun({ registry, path, config: asked, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
   const given = withPaths(registry, asked, (relative) => resolve(relative));
   const { task } = resolveConfig(registry, given);
-  const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.counted) })) as { readonly name: string };
+  const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.counted), onNotice })) as {
+    readonly name: string;
+  };
   const config: RunConfig = { ...given, $schema: "./config.schema.json", data: { ...given.data, name: data.name } };
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);

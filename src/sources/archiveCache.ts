@@ -11,6 +11,8 @@ export interface ArchiveIdentity {
   readonly mtimeMs: number;
   /** To which its images were scaled; undefined if they were not. */
   readonly imageSize?: number;
+  /** Share that was held out. */
+  readonly valSplit?: number;
 }
 
 /** Changes with the decoder and the layout of the file. */

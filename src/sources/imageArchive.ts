@@ -9,8 +9,9 @@ import type { ImageDataset } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { type ArchiveIdentity, readDecoded, writeDecoded } from "./archiveCache.ts";
 import { imageFileName } from "./decodeImage.ts";
-import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
+import { collectImages, defaultValSplit, type ImageFile, splitNames } from "./imageCollection.ts";
 import type { FormatSource, ImageFormat } from "./imageFormat.ts";
+import { PassedOver } from "./passedOver.ts";
 
 const archiveName: RegExp = /\.(tar|tgz|tar\.gz)$/i;
 
@@ -29,19 +30,29 @@ export const imageArchiveFormat: ImageFormat = {
 };
 
 /** @throws {DataError} if the archive is cut off or damaged, and as `collectImages` does. */
-async function loadImageArchive(path: string, { onProgress, cacheFolder, imageSize }: FormatSource): Promise<ImageDataset> {
+async function loadImageArchive(path: string, source: FormatSource): Promise<ImageDataset> {
+  const { cacheFolder, imageSize, valSplit } = source;
   const { size, mtimeMs } = await stat(path);
-  const identity: ArchiveIdentity = { path, size, mtimeMs, ...(imageSize !== undefined && { imageSize }) };
+  const identity: ArchiveIdentity = {
+    path,
+    size,
+    mtimeMs,
+    ...(valSplit !== defaultValSplit && { valSplit }),
+    ...(imageSize !== undefined && { imageSize }),
+  };
   const cached = await readDecoded(cacheFolder, identity);
   if (cached !== undefined) return cached;
-  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, size), { onProgress, imageSize });
+  const passedOver = new PassedOver();
+  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, size, passedOver), source);
+  const text = passedOver.text();
+  if (text !== undefined) source.onNotice(`${path}: ${text}`);
   if (dataset.train.count + dataset.test.count >= worthCaching) await writeDecoded(cacheFolder, identity, dataset);
   return dataset;
 }
 
 const chunkBytes = 2 ** 18;
 
-async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
+async function* filesOf(path: string, size: number, passedOver: PassedOver): AsyncGenerator<ImageFile> {
   const handle = await open(path);
   const head = await handle.read(Buffer.alloc(2), 0, 2, 0);
   const raw = handle.createReadStream({ start: 0, highWaterMark: chunkBytes });
@@ -55,6 +66,7 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
     for await (const { header, body } of readable(entries, path)) {
       const [split, className, name] = header.name.split("/").slice(-3);
       if (name === undefined || !splitNames.includes(split!) || !imageFileName.test(name)) {
+        if (header.type !== "directory") passedOver.add(reasonOf(header.name), header.name);
         await body.cancel();
         continue;
       }
@@ -73,6 +85,13 @@ async function* filesOf(path: string, size: number): AsyncGenerator<ImageFile> {
     tar.destroy();
     raw.destroy();
   }
+}
+
+/** Why an entry is no image of the layout. */
+function reasonOf(path: string): string {
+  const name = posix.basename(path);
+  if (name.startsWith(".")) return "hidden files";
+  return imageFileName.test(name) ? "images outside train/CLASS and test/CLASS" : "files that are neither .png nor .jpg";
 }
 
 /** The entry that a link leads to: a hard link names it from the root of the archive, a symbolic one from its own folder. */

@@ -18,12 +18,20 @@ export interface ImageFile {
 /** Called now and then with the number of decoded images, and the share of the source, from 0 to 1. */
 export type Progress = (images: number, fraction: number) => void;
 
-export const splitNames: readonly string[] = ["train", "test"];
+/** Names of the test part, the first that is there being taken. */
+export const testNames: readonly string[] = ["test", "val", "validation"];
+
+/** Share of the images of each class that is held out where there is no test part. */
+export const defaultValSplit = 0.1;
+
+export const splitNames: readonly string[] = ["train", ...testNames];
 
 export interface CollectOptions {
   readonly onProgress?: Progress | undefined;
   /** Short side to which images are scaled before the square in the middle is cut out. */
   readonly imageSize?: number | undefined;
+  /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
+  readonly valSplit?: number | undefined;
 }
 
 /** A decoded image waiting for its place. */
@@ -42,7 +50,7 @@ export async function collectImages(
   name: string,
   root: string,
   files: AsyncIterable<ImageFile>,
-  { onProgress = () => {}, imageSize }: CollectOptions = {},
+  { onProgress = () => {}, imageSize, valSplit = defaultValSplit }: CollectOptions = {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
   const byPath = new Map<string, PlanarImage>();
@@ -58,18 +66,16 @@ export async function collectImages(
   // Grey images among colour ones become such.
   const isColour = items.some(({ image }) => image.channels === 3);
   const all = isColour ? items.map(({ file, image }) => ({ file, image: inColour(image) })) : items;
-  const [train, test] = splitNames.map((split) => inOrder(all.filter(({ file }) => file.split === split)));
-  checkNotEmpty(root, "train", train!);
-  checkNotEmpty(root, "test", test!);
-  const classNames = [...new Set(train!.map(({ file }) => file.className))];
-  const trainSplit = assemble(train!, classNames);
+  const [train, test] = parts(root, all, valSplit);
+  const classNames = [...new Set(train.map(({ file }) => file.className))];
+  const trainSplit = assemble(train, classNames);
   return {
     name,
     classNames,
     numClasses: classNames.length,
     ...channelStatistics(trainSplit),
     train: trainSplit,
-    test: assemble(test!, classNames),
+    test: assemble(test, classNames),
   };
 }
 
@@ -78,6 +84,39 @@ function linked(before: ReadonlyMap<string, PlanarImage>, path: string, target: 
   const found = before.get(target);
   if (found !== undefined) return found;
   throw new DataError("brokenLink", { path, target }, `${path} is a link to ${target}, which is no image before it. Mend or remove it.`);
+}
+
+/**
+ * The training part and the test part; without one, some images of each class, evenly spread by name, are held out.
+ *
+ * @throws {DataError} if one of them is empty.
+ */
+function parts(root: string, items: readonly Item[], valSplit: number): readonly [Item[], Item[]] {
+  const of = (split: string): Item[] => inOrder(items.filter(({ file }) => file.split === split));
+  const train = of("train");
+  if (train.length === 0) {
+    const message = `${root} has no images in train/CLASS/. Expected are train/CLASS/*.png or *.jpg, and the same for test.`;
+    throw new DataError("emptySplit", { root, split: "train" }, message);
+  }
+  const test = testNames.find((name) => items.some(({ file }) => file.split === name));
+  if (test !== undefined) return [train, of(test)];
+  const isHeld = heldOut(train, valSplit);
+  const [kept, held] = [train.filter((item) => !isHeld.has(item)), train.filter((item) => isHeld.has(item))];
+  if (kept.length > 0 && held.length > 0) return [kept, held];
+  const message = `${root} has no test part, and --val-split ${valSplit} of the ${train.length} images leaves ${kept.length} for training and ${held.length} for tests. Choose another --val-split, or add test/CLASS/.`;
+  throw new DataError("emptySplit", { root, split: "test", valSplit }, message);
+}
+
+/** Of the i-th image of each class, those where ⌊(i + 1) share⌋ > ⌊i share⌋. */
+function heldOut(items: readonly Item[], share: number): ReadonlySet<Item> {
+  const seen = new Map<string, number>();
+  const held = new Set<Item>();
+  for (const item of items) {
+    const i = seen.get(item.file.className) ?? 0;
+    seen.set(item.file.className, i + 1);
+    if (Math.floor((i + 1) * share) > Math.floor(i * share)) held.add(item);
+  }
+  return held;
 }
 
 function inOrder(items: readonly Item[]): Item[] {
@@ -98,12 +137,6 @@ function assemble(items: readonly Item[], classNames: readonly string[]): ImageS
     }
   }
   return { images, labels, count: items.length, channels, height, width };
-}
-
-function checkNotEmpty(root: string, split: string, items: readonly Item[]): void {
-  if (items.length > 0) return;
-  const message = `${root} has no images in ${split}/CLASS/. Expected are train/CLASS/*.png or *.jpg, and the same for test.`;
-  throw new DataError("emptySplit", { root, split }, message);
 }
 
 function checkShape(path: string, image: ImageShape, other: string, expected: ImageShape): void {

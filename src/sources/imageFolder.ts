@@ -1,18 +1,28 @@
+import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { DataError } from "../errors.ts";
 import { imageFileName } from "./decodeImage.ts";
-import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
-import type { ImageFormat } from "./imageFormat.ts";
+import { collectImages, type ImageFile, splitNames, testNames } from "./imageCollection.ts";
+import type { FormatSource, ImageFormat } from "./imageFormat.ts";
+import { PassedOver } from "./passedOver.ts";
 
-/** FOLDER/{train,test}/CLASS/*.{png,jpg,jpeg}; with `train` alone, part of it is held out. Errors as of `collectImages`. */
+/**
+ * FOLDER/{train,test}/CLASS/*.{png,jpg,jpeg}; the test part may be called val or validation, and of `train` alone part is
+ * held out. Errors as of `collectImages`.
+ */
 export const imageFolderFormat: ImageFormat = {
   name: "image folder",
-  description: "a folder with train/CLASS/*.png|jpg and test/CLASS/…",
+  description: "a folder with train/CLASS/*.png|jpg and test/CLASS/… (or val/CLASS/…)",
   recognises: (_, files) => files !== undefined && splitNames.some((name) => files.includes(name)),
-  load: (path, { files, ...source }) => {
-    const found = files.includes("test") || !files.includes("train") ? filesOf(path) : heldOut(join(path, "train"), source.valSplit);
-    return collectImages(basename(resolve(path)), path, found, source);
+  load: async (path, source) => {
+    const test = testNames.find((name) => source.files.includes(name));
+    const passedOver = new PassedOver();
+    const splits = ["train", ...(test === undefined ? [] : [test])];
+    for (const name of source.files) if (!splits.includes(name)) passedOver.add(beside(name), join(path, name));
+    const found: Found[] = [];
+    for (const split of splits) found.push(...(await imagesIn(join(path, split), split, passedOver)));
+    return await collect(path, found, source, passedOver);
   },
 };
 
@@ -22,10 +32,14 @@ export const classFolderFormat: ImageFormat = {
   description: "a folder with CLASS/*.png|jpg, of which --val-split is held out",
   recognises: async (path, files) => {
     if (files === undefined) return false;
-    for (const name of await foldersIn(path)) if ((await readdir(join(path, name))).some((file) => imageFileName.test(file))) return true;
+    for (const entry of await readdir(path, { withFileTypes: true }))
+      if ((await isFolder(path, entry)) && (await readdir(join(path, entry.name))).some((file) => imageFileName.test(file))) return true;
     return false;
   },
-  load: (path, source) => collectImages(basename(resolve(path)), path, heldOut(path, source.valSplit), source),
+  load: async (path, source) => {
+    const passedOver = new PassedOver();
+    return await collect(path, await imagesIn(path, "train", passedOver), source, passedOver);
+  },
 };
 
 /** Files that are read at the same time. */
@@ -33,25 +47,48 @@ const readAhead = 32;
 
 type Found = Omit<ImageFile, "content" | "fraction">;
 
-/** Files of FOLDER/CLASS/, some of each class, evenly spread by name, as the test part. */
-async function* heldOut(folder: string, share: number): AsyncGenerator<ImageFile> {
-  yield* contents(await imagesIn(folder, (i) => (Math.floor((i + 1) * share) > Math.floor(i * share) ? "test" : "train")));
+async function collect(
+  path: string,
+  found: readonly Found[],
+  source: FormatSource,
+  passedOver: PassedOver,
+): ReturnType<ImageFormat["load"]> {
+  const text = passedOver.text();
+  if (text !== undefined) source.onNotice(`${path}: ${text}`);
+  return await collectImages(basename(resolve(path)), path, contents(found), source);
 }
 
-async function* filesOf(folder: string): AsyncGenerator<ImageFile> {
+/** Image files of FOLDER/CLASS/, by class and name. */
+async function imagesIn(folder: string, split: string, passedOver: PassedOver): Promise<readonly Found[]> {
   const found: Found[] = [];
-  for (const split of splitNames) found.push(...(await imagesIn(join(folder, split), () => split)));
-  yield* contents(found);
-}
-
-/** Image files of FOLDER/CLASS/, in order of their names, each in the split of its number within the class. */
-async function imagesIn(folder: string, splitOf: (i: number) => string): Promise<readonly Found[]> {
-  const found: Found[] = [];
-  for (const className of await foldersIn(folder)) {
-    const names = (await readdir(join(folder, className))).filter((name) => imageFileName.test(name)).sort();
-    found.push(...names.map((name, i) => ({ path: join(folder, className, name), split: splitOf(i), className, name })));
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith(".")) passedOver.add("hidden files", path);
+    else if (!(await isFolder(folder, entry))) passedOver.add("files outside a class", path);
+    else {
+      const images = await imagesOfClass(path, passedOver);
+      if (images.length === 0) passedOver.add("classes without images", path);
+      found.push(...images.map((name) => ({ path: join(path, name), split, className: entry.name, name })));
+    }
   }
   return found;
+}
+
+/** Names of the image files in the folder of a class. */
+async function imagesOfClass(folder: string, passedOver: PassedOver): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith(".")) passedOver.add("hidden files", path);
+    else if (entry.isDirectory()) passedOver.add("folders inside a class", path);
+    else if (imageFileName.test(entry.name)) names.push(entry.name);
+    else passedOver.add("files that are neither .png nor .jpg", path);
+  }
+  return names.sort();
+}
+
+function beside(name: string): string {
+  return name.startsWith(".") ? "hidden files" : "beside train and test";
 }
 
 async function* contents(found: readonly Found[]): AsyncGenerator<ImageFile> {
@@ -72,16 +109,10 @@ function unreadable(path: string, cause: NodeJS.ErrnoException): never {
   throw new DataError("unreadable", { path }, `${path} cannot be read: ${why}. Mend or remove it.`, { cause });
 }
 
-/** Folders in a folder, and links to folders. @throws {DataError} if a link leads nowhere. */
-async function foldersIn(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  const folders: string[] = [];
-  for (const entry of entries.filter(({ name }) => !name.startsWith("."))) {
-    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(join(path, entry.name))))) folders.push(entry.name);
-  }
-  return folders;
-}
-
-async function isFolder(path: string): Promise<boolean> {
+/** Whether an entry is a folder, or a link to one; hidden ones are not. @throws {DataError} if a link leads nowhere. */
+async function isFolder(folder: string, entry: Dirent): Promise<boolean> {
+  if (entry.name.startsWith(".")) return false;
+  if (!entry.isSymbolicLink()) return entry.isDirectory();
+  const path = join(folder, entry.name);
   return (await stat(path).catch((cause: NodeJS.ErrnoException) => unreadable(path, cause))).isDirectory();
 }

@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly imageSize?: number | undefined;
   /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
   readonly valSplit?: number | undefined;
+  /** Called once with what was passed over, such as files that are no images. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** Where data of a format are read from. */
@@ -18,6 +20,7 @@ export interface FormatSource {
   readonly cacheFolder: string;
   readonly imageSize: number | undefined;
   readonly valSplit: number;
+  readonly onNotice: (message: string) => void;
   /** Names in the folder; none of a file. */
   readonly files: readonly string[];
 }

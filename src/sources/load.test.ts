@@ -350,6 +350,70 @@ describe("archive of an image folder", () => {
     expect(told).toEqual([[4, 1]]);
   });
 
+  test("what is passed over is counted and said: in a folder, a folder of classes, an archive", async () => {
+    const notices = async (path: string): Promise<string[]> => {
+      const told: string[] = [];
+      await loadImages(path, { onNotice: (message) => told.push(message) });
+      return told;
+    };
+    await writeFolder(folderFiles);
+    expect(await notices(root)).toEqual([]);
+    await write("train/cat/notes.txt", "no image");
+    await write("train/cat/._1.png", "a resource fork");
+    await write("train/cat/.DS_Store", "");
+    await write("train/cat/old/1.png", png(1));
+    await write("train/stray.png", png(1));
+    await write("LICENSE", "");
+    await mkdir(join(root, "train/empty"));
+    const [said, ...more] = await notices(root);
+    expect(more).toEqual([]);
+    for (const part of [
+      /files that are neither .png nor .jpg: 1 \([^)]*notes.txt\)/,
+      /hidden files: 2 \(the first: /,
+      /folders inside a class: 1 \([^)]*old\)/,
+      /files outside a class: 1 \([^)]*stray.png\)/,
+      /classes without images: 1 \([^)]*empty\)/,
+      /beside train and test: 1 \([^)]*LICENSE\)/,
+    ])
+      expect(said).toMatch(part);
+    expect(await fault(join(root, "train"))).toMatchObject({
+      code: "emptySplit",
+      message: expect.stringMatching(/--val-split 0.1 of the 3/),
+    });
+    const classes: string[] = [];
+    await loadImages(join(root, "train"), { valSplit: 0.5, onNotice: (message) => classes.push(message) });
+    expect(classes[0]).toMatch(/hidden files: 2 .*classes without images: 1/s);
+
+    const files = { ...folderFiles, "README.md": Buffer.from("hello"), "train/.x": Buffer.from(""), "more/cat/1.png": png(1) };
+    const [ofArchive] = await notices(await write("set.tar", await tar(files)));
+    for (const part of ["jpg: 1 (set/README.md)", "hidden files: 1 (set/train/.x)", "test/CLASS: 1 (set/more/cat/1.png)"])
+      expect(ofArchive).toContain(part);
+  });
+
+  test("the test part may be called val or validation; without one, an archive holds out what a folder holds out", async () => {
+    const renamed = (name: string): typeof folderFiles =>
+      Object.fromEntries(Object.entries(folderFiles).map(([path, bytes]) => [path.replace(/^test/, name), bytes])) as typeof folderFiles;
+    await writeFolder(folderFiles);
+    const expected = content(await loadImages(root));
+    for (const name of ["val", "validation"]) {
+      expect(content(await loadImages(await write(`${name}.tar`, await tar(renamed(name)))))).toEqual(expected);
+      await rm(join(root, "test"), { recursive: true, force: true });
+      await writeFolder(renamed(name));
+      expect(content(await loadImages(root))).toEqual(expected);
+      await rm(join(root, name), { recursive: true });
+    }
+    const unsplit = Object.fromEntries(
+      ["a", "b"].flatMap((name) => Array.from({ length: 5 }, (_, i) => [`train/${name}/${i}.png`, png(i)] as const)),
+    );
+    await rm(join(root, "train"), { recursive: true });
+    await writeFolder(unsplit);
+    for (const valSplit of [0.2, 0.4]) {
+      const held = await loadImages(root, { valSplit });
+      expect(held.test.count).toBe(valSplit * 10);
+      expect(content(await loadImages(await write("unsplit.tar", await tar(unsplit)), { valSplit }))).toEqual(content(held));
+    }
+  });
+
   test("an archive that is cut off or no archive is refused", async () => {
     const whole = await tar(folderFiles);
     const zipped = gzipSync(whole);

@@ -4,6 +4,7 @@ import { DataError, UsageError } from "../errors.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { cifar10Format, cifar100Format } from "./cifar.ts";
 import { imageArchiveFormat } from "./imageArchive.ts";
+import { defaultValSplit } from "./imageCollection.ts";
 import { classFolderFormat, imageFolderFormat } from "./imageFolder.ts";
 import type { ImageFormat, LoadOptions } from "./imageFormat.ts";
 import { latentsFormat } from "./latents.ts";
@@ -34,7 +35,7 @@ export function addImageFormat(format: ImageFormat): void {
  */
 export async function loadImages(
   path: string,
-  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = 0.1 }: LoadOptions = {},
+  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = defaultValSplit, onNotice = () => {} }: LoadOptions = {},
 ): Promise<ImageDataset> {
   if (path === "embedded") return generateEmbedded();
   const info = await stat(path).catch((cause: unknown) => {
@@ -42,7 +43,7 @@ export async function loadImages(
   });
   const files = info.isFile() ? undefined : await readdir(path);
   const format = await firstOf(formats, path, files);
-  if (format !== undefined) return format.load(path, { onProgress, cacheFolder, imageSize, valSplit, files: files ?? [] });
+  if (format !== undefined) return format.load(path, { onProgress, cacheFolder, imageSize, valSplit, onNotice, files: files ?? [] });
   const what =
     files === undefined
       ? `${path} is a file of unknown format`

@@ -7,6 +7,7 @@ import { readTokens, type TextDataset, textBatches, tokenizerOf, tokensOf } from
 import { DataError } from "../errors.ts";
 import { type LoadTextOptions, loadText as loadTextOf } from "./loadText.ts";
 import { loadTokenizer } from "./loadTokenizer.ts";
+import { openText } from "./textSource.ts";
 import { tokensInFile } from "./tokenFile.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dblocks-text-"));
@@ -220,6 +221,13 @@ describe("text of any size", () => {
     file(join("hidden", "._00.txt"), Uint8Array.of(0, 5, 22, 255));
     file(join("hidden", ".notes.txt"), "not a document");
     expect(await contents(join(folder, "hidden"))).toBe(expected);
+    file(join("hidden", "more.md"), "not a document");
+    mkdirSync(join(folder, "hidden", "inside"));
+    const told: string[] = [];
+    await openText(join(folder, "hidden"), (message) => told.push(message));
+    expect(told).toEqual([
+      expect.stringMatching(/passed over: hidden files: 2 \(the first: .*\); (?=.*not .txt: 1 \(.*more.md\))(?=.*folders inside: 1 )/),
+    ]);
     await expect(loadText(file("object.json", '{"text": "a"}'))).rejects.toThrow(/object\.json: expected is a list/);
     await expect(loadText(file("mixed.json", '["a", 3]'))).rejects.toThrow(/mixed\.json, item 1: expected is/);
   });

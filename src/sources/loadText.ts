@@ -10,6 +10,8 @@ export interface LoadTextOptions {
   readonly onProgress?: TokenProgress | undefined;
   /** Tokens are kept here, so that a text is tokenised once. Default: $XDG_CACHE_HOME/dblocks. */
   readonly cacheFolder?: string;
+  /** Called once with what was passed over in a folder. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -21,8 +23,8 @@ export interface LoadTextOptions {
  * @throws {DataError} if the text is missing, empty, or no UTF-8 (with the first byte that is not), or the tokenizer cannot be read.
  */
 export async function loadText(path: string, tokenizer = "auto", options: LoadTextOptions = {}): Promise<TextDataset> {
-  const { cacheFolder = defaultCacheFolder(), onProgress } = options;
-  const source = await openText(path);
+  const { cacheFolder = defaultCacheFolder(), onProgress, onNotice } = options;
+  const source = await openText(path, onNotice);
   const chosen = tokenizer === "auto" ? await fittingTokenizer(source) : await loadTokenizer(tokenizer);
   const identity = createHash("sha256")
     .update(JSON.stringify([version, source.identity, chosen.info]))

@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { cutAfter } from "../data/index.ts";
 import { DataError } from "../errors.ts";
+import { PassedOver } from "./passedOver.ts";
 
 /** Some text of a document, in order; the last piece of a document says so. */
 export interface TextPiece {
@@ -31,14 +32,15 @@ const pieceLength = 2 ** 16;
  * in each line, `{"text": "…"}`, a `.json` file a list of such, or of texts, and a folder one in each of its `.txt` files, in the
  * order of their names. Hidden files and byte-order marks are passed over.
  *
+ * @param onNotice called once with what is passed over.
  * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or
  *   a line no such object.
  */
-export async function openText(path: string): Promise<TextSource> {
+export async function openText(path: string, onNotice: (message: string) => void = () => {}): Promise<TextSource> {
   const info = await stat(path).catch((cause: unknown) => {
     throw new DataError("noData", { path }, `There is no text at ${path}. Give a file of UTF-8 text with --data.`, { cause });
   });
-  const files = info.isDirectory() ? await textFiles(path) : [path];
+  const files = info.isDirectory() ? await textFiles(path, onNotice) : [path];
   const sizes = await Promise.all(files.map(async (file) => ({ file, ...pick(await stat(file)) })));
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
   return {
@@ -62,9 +64,19 @@ function pick({ size, mtimeMs }: { size: number; mtimeMs: number }): { size: num
   return { size, mtimeMs };
 }
 
-async function textFiles(folder: string): Promise<string[]> {
-  const files = (await readdir(folder)).filter((name) => /^[^.].*\.txt$/i.test(name)).sort();
-  if (files.length > 0) return files.map((name) => join(folder, name));
+async function textFiles(folder: string, onNotice: (message: string) => void): Promise<string[]> {
+  const passedOver = new PassedOver();
+  const files: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.name.startsWith(".")) passedOver.add("hidden files", path);
+    else if (entry.isDirectory()) passedOver.add("folders inside", path);
+    else if (/\.txt$/i.test(entry.name)) files.push(path);
+    else passedOver.add("files that are not .txt", path);
+  }
+  const text = passedOver.text();
+  if (text !== undefined) onNotice(`${folder}: ${text}`);
+  if (files.length > 0) return files.sort();
   throw new DataError(
     "noText",
     { path: folder },
