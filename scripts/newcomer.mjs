@@ -25,6 +25,8 @@ function expected(what, holds) {
 try {
   execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder], { cwd: root, stdio: "ignore", shell });
   const [archive] = readdirSync(folder);
+  const packed = execFileSync("tar", ["-tf", join(folder, archive)], { encoding: "utf8", shell });
+  expected("the package holds source maps of sources that it does not hold", !packed.includes(".map"));
   writeFileSync(join(folder, "package.json"), '{ "name": "empty", "private": true, "type": "module" }');
   run("npm", "install", "--silent", "--ignore-scripts", `./${archive}`);
   expected("the native runtime is missing", /^cpu +found/m.test(run("npx", "dblocks", "doctor")));
