@@ -1,14 +1,16 @@
 // What a newcomer does: installs the packed package into an empty folder, checks that the native runtime is there,
-// runs the README's first program as it is printed, and compiles its TypeScript strictly, without Node's types and
-// without skipping declarations.
-// Run: node scripts/newcomer.mjs (after npm run build; needs the registry)
-import { execFileSync } from "node:child_process";
+// runs the README's first program as it is printed, compiles its TypeScript strictly, without Node's types and
+// without skipping declarations, and types every command of README and GUIDE, on short data and for two updates.
+// Run: node scripts/newcomer/newcomer.mjs (after npm run build; needs the registry)
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { commandsOf, shortened } from "./commands.mjs";
+import { writeMaterial } from "./material.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "dblocks-newcomer-"));
 const shell = process.platform === "win32";
 
@@ -52,6 +54,21 @@ try {
   };
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: typed.map(([name]) => name) }));
   run("node", join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
+
+  let typedCommands = 0;
+  for (const document of ["README.md", "docs/GUIDE.md"]) {
+    for (const name of ["runs", "features.onnx"]) rmSync(join(folder, name), { recursive: true, force: true });
+    writeMaterial(folder, root);
+    for (const command of commandsOf(readFileSync(join(root, document), "utf8"))) {
+      const line = shortened(command);
+      console.error(`$ ${line}`);
+      const { status, stdout, stderr } = spawnSync(line, { cwd: folder, shell: true, encoding: "utf8" });
+      expected(`${document}: "${line}" ends with ${status}: ${stderr.trim()}`, status === 0);
+      expected(`${document}: "${line}" prints nothing`, stdout.trim() !== "");
+      typedCommands++;
+    }
+  }
+  console.log(`newcomer: typed ${typedCommands} commands of README and GUIDE`);
   console.log(`newcomer: installed, ran and compiled ${1 + typed.length} programs of the README`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
