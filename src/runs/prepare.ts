@@ -13,6 +13,7 @@ import { isNoisePartition, partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { type Schedule, schedule } from "../optim/index.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
 import type { TrainingMethod, Unit } from "../train/index.ts";
 import { loadData } from "./data.ts";
 import { readRunConfig } from "./runConfigFile.ts";
@@ -48,6 +49,8 @@ export interface PrepareOptions {
   /** Refuses, by throwing, a method that cannot be trained as asked; called before anything is written. */
   readonly check?: (method: TrainingMethod) => void;
   readonly onNotice?: ((message: string) => void) | undefined;
+  /** What is read, how large it is, and how long it takes. */
+  readonly onDetail?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -57,18 +60,22 @@ export interface PrepareOptions {
  * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a
  * folder that holds another run. {RunError} if the folder cannot be written.
  */
-export async function prepareRun({ registry, path, config: asked, unit, check, onNotice }: PrepareOptions): Promise<PreparedRun> {
+export async function prepareRun({ registry, path, config: asked, unit, check, onNotice, onDetail }: PrepareOptions): Promise<PreparedRun> {
   const given = withPaths(registry, asked, (relative) => resolve(relative));
   const { task } = resolveConfig(registry, given);
+  const started = performance.now();
   const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.counted), onNotice })) as {
     readonly name: string;
   };
+  onDetail?.(`${data.name}: ${task.amountOf(data)}, read in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   const config: RunConfig = { ...given, $schema: "./config.schema.json", data: { ...given.data, name: data.name } };
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
   const { stepsPerEpoch } = task.batches(data, config.data, config.training);
   const units = chosenUnits(method, config, unit);
   check?.(method);
+  for (const { name, trainable, frozen } of units)
+    onDetail?.(`${name}: trains ${numbersIn(trainable)} parameters${frozen.size === 0 ? "" : `, reads ${numbersIn(frozen)} others`}`);
   const { steps, learningRate } = buildSchedule(config, stepsPerEpoch);
   const folder = await openRun(path, { create: true });
   const isNew = await claim(registry, folder, config, data.name);
@@ -81,6 +88,10 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   if (partition !== undefined) await folder.writePartition(partition);
   const hash = configHash(identityOf(registry, config, data.name));
   return { config, folder, hash, task, data, method, units, stepsPerEpoch, steps, learningRate };
+}
+
+function numbersIn(tensors: ReadonlyMap<string, Tensor>): number {
+  return [...tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */

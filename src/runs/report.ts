@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
 import type { AnyTask, RunConfig } from "../define/index.ts";
 import { blockOfSigma, isNoisePartition } from "../diffusion/index.ts";
 import { type Cell, type Chart, renderReport, type Section } from "../report/index.ts";
 import type { Device } from "../runtime/index.ts";
 import type { MetricRecord, TrainingMethod } from "../train/index.ts";
 import type { LossByNoise } from "./lossByNoise.ts";
+import { machineText, softwareVersions } from "./provenance.ts";
 
 /** One curve for each unit: a metric over its steps. */
 export function curve(records: readonly MetricRecord[], metric: string, title: string, yLabel: string): Chart {
@@ -84,15 +83,11 @@ export interface RunReport {
 
 /** How a run was made: the command that resumes it, versions, machine, time and memory of this process. */
 function provenanceSection({ config, path, device, cost }: RunReport): Section {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
   const megabytes = (count: number): string => `${(count / 1e6).toFixed(0)} MB`;
   const rows: Cell[][] = [
     ["command", `dblocks train ${config.model.name} --run ${path}`],
-    ["version", `diffusion-blocks ${version}, Node ${process.version}`],
-    [
-      "machine",
-      `${process.platform} ${process.arch}, ${cpus()[0]?.model.trim() ?? "unknown processor"}, ${(totalmem() / 1e9).toFixed(0)} GB`,
-    ],
+    ["version", softwareVersions()],
+    ["machine", machineText()],
     ["device", `${device.name}, threads: ${device.threads}`],
     ["training time", `${cost.seconds.toFixed(0)} s in the last process`],
   ];

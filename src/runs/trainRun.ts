@@ -8,8 +8,10 @@ import { type Device, openDevice } from "../runtime/index.ts";
 import { watchPeak } from "../runtime/node.ts";
 import { prefetchBatches } from "../sources/index.ts";
 import { type StepReport, train, type Unit } from "../train/index.ts";
+import { describedStore } from "./describedStore.ts";
 import { measureLossByNoise } from "./lossByNoise.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
+import { machineText, softwareVersions } from "./provenance.ts";
 import { runReport } from "./report.ts";
 import { loadParameters } from "./trainedRun.ts";
 
@@ -20,6 +22,8 @@ export interface RunListener {
   onStep?(unit: Unit, report: StepReport): void;
   onEvaluated?(unit: Unit, step: number, metrics: Readonly<Record<string, number>>): void;
   onNotice?(message: string): void;
+  /** Versions, times and files: what is of interest when something is slow or wrong. */
+  onDetail?(message: string): void;
 }
 
 export interface TrainRunOptions extends RunListener {
@@ -67,7 +71,9 @@ export async function trainRun({
   ...listener
 }: TrainRunOptions): Promise<TrainRunResult> {
   const onNotice = (message: string): void => listener.onNotice?.(message);
-  const prepared = await prepareRun({ registry, path, config: given, unit, onNotice });
+  const onDetail = (message: string): void => listener.onDetail?.(message);
+  onDetail(`${softwareVersions()}; ${machineText()}`);
+  const prepared = await prepareRun({ registry, path, config: given, unit, onNotice, onDetail });
   const { config, folder, hash, task, data, method, units, steps, learningRate, stepsPerEpoch } = prepared;
   const { training, execution } = config;
   const { batchSize, seed, accumulate } = training;
@@ -76,7 +82,14 @@ export async function trainRun({
   // While a GPU computes, a thread of its own makes the next batch. On the CPU it would take from the step what it gives to the batch.
   const batches = task.batches(data, config.data, training, device.name === "webgpu" ? prefetchBatches : undefined);
   await using _ = { [Symbol.asyncDispose]: async () => batches[Symbol.asyncDispose]?.() };
+  onDetail(`ONNX Runtime ${device.version}, ${device.name}, threads: ${device.threads}`);
   listener.onStart?.({ ...prepared, device });
+  const checkpoints = folderStore(folder, {
+    configHash: hash,
+    unit: unit === undefined ? undefined : units[0]!.name,
+    keepLast: execution.keepLast,
+    onSkip: (file, reason) => onNotice(`${file} was passed over: ${reason}`),
+  });
   const [started, peak] = [performance.now(), watchPeak()];
   const result = await train(method, {
     device,
@@ -93,12 +106,7 @@ export async function trainRun({
     emaDecay: training.emaDecay,
     accumulate,
     signal,
-    store: folderStore(folder, {
-      configHash: hash,
-      unit: unit === undefined ? undefined : units[0]!.name,
-      keepLast: execution.keepLast,
-      onSkip: (file, reason) => onNotice(`${file} was passed over: ${reason}`),
-    }),
+    store: describedStore(checkpoints, onDetail),
     logEvery: execution.logEvery,
     saveEvery: execution.saveEvery,
     onStep: (trained, report) => listener.onStep?.(trained, report),

@@ -37,11 +37,11 @@ export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, Class
     lossByLevel: lossByClassLevel,
     scoreOf: ({ mean }) => ({ title: "test accuracy %", value: 100 * mean, best: "max", digits: 2 }),
     textOf: (evaluation) => {
-      const levels = evaluation.crossEntropy.map(({ sigma, block, crossEntropy }) => `${crossEntropy.toFixed(3)} at ${sigma} (${block})`);
+      const levels = evaluation.crossEntropy.map(({ sigma, block, crossEntropy }) => `  ${crossEntropy.toFixed(3)} at ${sigma} (${block})`);
       return [
         `test accuracy ${accuracyText(evaluation)}`,
         ...Object.entries(evaluation.units).map(([name, accuracy]) => `  ${name} alone ${(100 * accuracy).toFixed(2)} %`),
-        ...(levels.length > 0 ? [`cross-entropy in nats by sigma: ${levels.join(", ")}`] : []),
+        ...(levels.length > 0 ? ["cross-entropy in nats, by sigma:", ...levels] : []),
       ].join("\n");
     },
     detailsOf: ({ classes: own }) => Object.entries(own).map(([name, accuracy]) => `  ${name.padEnd(14)} ${(100 * accuracy).toFixed(1)} %`),

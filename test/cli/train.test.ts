@@ -148,6 +148,16 @@ describe("train", () => {
     const quiet = await train("quiet", "--max-steps", "4", "--quiet");
     expect([quiet.code, quiet.stderr, quiet.stdout]).toEqual([0, "", expect.stringMatching(/^test accuracy/)]);
     expect(readdirSync(join(folder, "quiet", "block-0"))).toContain("step-000004.safetensors");
+    const verbose = await train("verbose", "--max-steps", "4", "-v");
+    const details = [
+      "diffusion-blocks \\d",
+      "cifar-10: 200 images, read in",
+      "block-1: trains \\d+ parameters",
+      "ONNX Runtime \\d",
+      "block-2: compiled",
+    ];
+    for (const detail of details) expect(verbose.stderr).toMatch(new RegExp(`^\\[\\d+\\.\\d s\\] ${detail}`, "m"));
+    expect(verbose.stderr).toMatch(/block-0: saved .*step-000004\.safetensors in \d+ ms/);
     const half = await train("half-epoch", "--epochs", "0.5", "--block", "0", "--json");
     expect(JSON.parse(half.stdout).steps).toEqual({ "block-0": 5 });
     const none = await train("none", "--epochs", "0.5", "--accumulate", "20");

@@ -13,6 +13,7 @@ interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly block?: string;
   readonly dryRun?: boolean;
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
   readonly json?: boolean;
 }
 
@@ -25,6 +26,7 @@ export async function trainCommand({ words, pluginArgs }: CommandContext): Promi
     .option("--block <n>", "train only this block, by number: on a machine of its own, or for a night")
     .option("--dry-run", "print the resolved configuration and stop")
     .option("--quiet", "no progress: the result, and what goes wrong")
+    .option("-v, --verbose", "also versions, sizes, times of reading and compiling, each file that is saved")
     .option("--json", "print the result as JSON");
   return withRunOptions(command, registry, run).action((_: string, options: TrainOptions) =>
     train(required(run, registry), options, pluginArgs),
@@ -43,7 +45,7 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   const present = await presentConfig(options, run);
   const config = runConfigOf(registry, options, run, present);
   if (options.dryRun) return printJson(config);
-  const terminal = options.quiet ? silentTerminal : runTerminal(config);
+  const terminal = options.quiet ? silentTerminal : runTerminal(config, options);
   const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
   const started = performance.now();
   const result = await trainOrResume({ path, config, unit: options.block, signal: interruption.signal, terminal, pluginArgs });
@@ -101,10 +103,17 @@ async function trainOrResume({ path, config, unit, signal, terminal, pluginArgs 
 type RunTerminal = Required<RunListener> & { pause(): void };
 
 /** Nothing is shown. */
-const silentTerminal: RunTerminal = { pause: () => {}, onNotice: () => {}, onStart: () => {}, onStep: () => {}, onEvaluated: () => {} };
+const silentTerminal: RunTerminal = {
+  pause: () => {},
+  onNotice: () => {},
+  onDetail: () => {},
+  onStart: () => {},
+  onStep: () => {},
+  onEvaluated: () => {},
+};
 
-/** The callbacks of a run, as people read them on stderr. */
-export function runTerminal({ training }: Pick<RunConfig, "training">): RunTerminal {
+/** The callbacks of a run, as people read them on stderr; details with the time since the command began. */
+export function runTerminal({ training }: Pick<RunConfig, "training">, { verbose = false }: { verbose?: boolean } = {}): RunTerminal {
   let progress: TrainingProgress | undefined;
   let task: AnyTask | undefined;
   const pause = (): void => progress?.pause();
@@ -112,9 +121,14 @@ export function runTerminal({ training }: Pick<RunConfig, "training">): RunTermi
     pause();
     say(text);
   };
+  const onDetail = (text: string): void => {
+    if (verbose) onNotice(`[${(performance.now() / 1000).toFixed(1)} s] ${text}`);
+  };
+  const stepped = new Set<string>();
   return {
     pause,
     onNotice,
+    onDetail,
     onStart: ({ config, task: own, data, method, steps, device, units, folder }) => {
       task = own;
       const samplesPerStep = training.batchSize * training.accumulate;
@@ -131,7 +145,11 @@ export function runTerminal({ training }: Pick<RunConfig, "training">): RunTermi
         lossUnit: task.lossUnit,
       });
     },
-    onStep: ({ name }, report) => progress?.step(name, report),
+    onStep: ({ name }, report) => {
+      if (!stepped.has(name)) onDetail(`${name}: compiled, first step made`);
+      stepped.add(name);
+      progress?.step(name, report);
+    },
     onEvaluated: ({ name }, step, metrics) => onNotice(`${name} step ${step}: ${task!.unitTextOf(metrics)}`),
   };
 }
