@@ -1,8 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
+const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
 const config: ViteUserConfig = defineConfig({
-  resolve: { alias: { "#ort": fileURLToPath(new URL("./src/runtime/ort.node.ts", import.meta.url)) } },
+  resolve: { alias: { "#ort": source("runtime/ort.node.ts"), "#text-file": source("data/textFile.node.ts") } },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     pool: "forks",

@@ -38,6 +38,7 @@ export {
   encodeAnimation,
   encodePngGrid,
   generateEmbedded,
+  loadTokenizer,
   testBatches,
   text8Tokenizer,
   textBatches,

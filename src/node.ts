@@ -26,7 +26,6 @@ export {
   type ImageFormat,
   loadImages,
   loadText,
-  loadTokenizer,
 } from "./sources/index.ts";
 export * from "./studies/index.ts";
 export { type Check, type ReferenceComparison, referenceTolerance, verifyReferenceFile, verifyRun } from "./verify/index.ts";

@@ -12,7 +12,8 @@ export function commandsOf(markdown) {
 
 /** The same command, so short that all of them take minutes: two updates, few images for an FID. */
 export function shortened(command) {
-  if (/ (train|compare|reproduce|features) /.test(command) && !command.includes("--help")) {
+  const resumes = / train [\w-]+ --run \S+$/.test(command);
+  if (!resumes && / (train|compare|reproduce|features) /.test(command) && !command.includes("--help")) {
     const own = command.includes(" features ") ? " --epochs 1" : " --max-steps 2";
     return `${command}${own}${command.includes("reproduce") ? " --seeds 1 --samples 8 --steps 2" : ""}`;
   }

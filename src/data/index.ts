@@ -20,6 +20,7 @@ export { type TextBatches, type TextDataset, type TextInfo, textBatches, textDat
 export {
   byteTokenizer,
   cutAfter,
+  loadTokenizer,
   type Tokenizer,
   type TokenizerInfo,
   type TokenizerJson,

@@ -1,4 +1,5 @@
 import { Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
+import { readText } from "#text-file";
 import { DataError } from "../errors.ts";
 
 /** Text as whole numbers and back. */
@@ -66,6 +67,28 @@ export const byteTokenizer: Tokenizer = {
   encode: (text) => Int32Array.from(new TextEncoder().encode(text)),
   decode: (tokens) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(tokens)),
 };
+
+/**
+ * A tokenizer by name, text8 or bytes, or from a file in the format of Hugging Face's tokenizer.json.
+ *
+ * @param nameOrPath in a browser a name or an address.
+ * @throws {DataError} if the file is missing, or is no tokenizer.
+ */
+export async function loadTokenizer(nameOrPath: string): Promise<Tokenizer> {
+  const known = [text8Tokenizer, byteTokenizer].find(({ name }) => name === nameOrPath);
+  if (known !== undefined) return known;
+  const text = await readText(nameOrPath).catch((cause: unknown) => {
+    const message = `There is no tokenizer at ${nameOrPath}. Give text8, bytes, or the path of a tokenizer.json.`;
+    throw new DataError("noTokenizer", { nameOrPath }, message, { cause });
+  });
+  try {
+    const file = nameOrPath.replace(/^.*[/\\]/, "");
+    return tokenizerFromJson(JSON.parse(text), file.replace(/(\.tokenizer)?\.json$/, ""));
+  } catch (cause) {
+    const reason = cause instanceof DataError ? cause.data.reason : (cause as Error).message;
+    throw new DataError("badTokenizer", { nameOrPath }, `${nameOrPath} is no tokenizer.json: ${reason}`, { cause });
+  }
+}
 
 /**
  * A tokenizer from the content of a tokenizer.json.

@@ -13,8 +13,7 @@ import { isNoisePartition, partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { type Schedule, schedule } from "../optim/index.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
-import { sizeOf, type Tensor } from "../tensor/index.ts";
-import type { TrainingMethod, Unit } from "../train/index.ts";
+import { parameterCount, type TrainingMethod, type Unit } from "../train/index.ts";
 import { loadData } from "./data.ts";
 import { readRunConfig } from "./runConfigFile.ts";
 import { chosenUnits } from "./units.ts";
@@ -75,7 +74,9 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   const units = chosenUnits(method, config, unit);
   check?.(method);
   for (const { name, trainable, frozen } of units)
-    onDetail?.(`${name}: trains ${numbersIn(trainable)} parameters${frozen.size === 0 ? "" : `, reads ${numbersIn(frozen)} others`}`);
+    onDetail?.(
+      `${name}: trains ${parameterCount(trainable)} parameters${frozen.size === 0 ? "" : `, reads ${parameterCount(frozen)} others`}`,
+    );
   const { steps, learningRate } = buildSchedule(config, stepsPerEpoch);
   const folder = await openRun(path, { create: true });
   const isNew = await claim(registry, folder, config, data.name);
@@ -88,10 +89,6 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   if (partition !== undefined) await folder.writePartition(partition);
   const hash = configHash(identityOf(registry, config, data.name));
   return { config, folder, hash, task, data, method, units, stepsPerEpoch, steps, learningRate };
-}
-
-function numbersIn(tensors: ReadonlyMap<string, Tensor>): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */

@@ -4,5 +4,4 @@ export type { Progress } from "./imageCollection.ts";
 export type { FormatSource, ImageFormat, LoadOptions } from "./imageFormat.ts";
 export { addImageFormat, loadImages } from "./load.ts";
 export { type LoadTextOptions, loadText } from "./loadText.ts";
-export { loadTokenizer } from "./loadTokenizer.ts";
 export { prefetchBatches } from "./prefetch.ts";

@@ -3,10 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { readTokens, type TextDataset, textBatches, tokenizerOf, tokensOf } from "../data/index.ts";
+import { loadTokenizer, readTokens, type TextDataset, textBatches, tokenizerOf, tokensOf } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { type LoadTextOptions, loadText as loadTextOf } from "./loadText.ts";
-import { loadTokenizer } from "./loadTokenizer.ts";
 import { openText } from "./textSource.ts";
 import { tokensInFile } from "./tokenFile.ts";
 

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { byteTokenizer, readTokens, type TextDataset, type Tokenizer, text8Tokenizer, tokensOf } from "../data/index.ts";
+import { byteTokenizer, loadTokenizer, readTokens, type TextDataset, type Tokenizer, text8Tokenizer, tokensOf } from "../data/index.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
-import { loadTokenizer } from "./loadTokenizer.ts";
 import { openText, type TextSource } from "./textSource.ts";
 import { keptTokens, type TokenProgress, tokenise } from "./tokenise.ts";
 

@@ -26,8 +26,7 @@ import {
   type TrainRunResult,
   trainingCurves,
 } from "../runs/index.ts";
-import { sizeOf } from "../tensor/index.ts";
-import type { MetricRecord, TrainingMethod } from "../train/index.ts";
+import { type MetricRecord, parameterCount, type TrainingMethod } from "../train/index.ts";
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
 
@@ -231,9 +230,7 @@ function sizesOf(
   return {
     layerEvaluations: Math.round(method.units.reduce((sum, unit) => sum + unit.layerEvaluations * steps * batchSize * accumulate, 0)),
     predictedBytes: planUnits(method, planned).peak,
-    gradientParameters: Math.max(
-      ...method.units.map(({ trainable }) => [...trainable.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0)),
-    ),
+    gradientParameters: Math.max(...method.units.map(({ trainable }) => parameterCount(trainable))),
   };
 }
 

@@ -1,5 +1,5 @@
 import { namedParameters, type Part } from "../nn/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Unit } from "./method.ts";
 
 /** The parameters of a part by their paths in a run: below the name of the unit that owns them. */
@@ -10,4 +10,9 @@ export function ownedParameters(owner: string, part: Part): Map<string, Tensor> 
 /** A unit that trains all parameters of a part and reads no others. */
 export function standaloneUnit(name: string, part: Part, layerEvaluations: number): Unit {
   return { name, trainable: ownedParameters(name, part), frozen: new Map(), constants: new Map(), layerEvaluations };
+}
+
+/** How many numbers tensors hold. */
+export function parameterCount(parameters: ReadonlyMap<string, Tensor>): number {
+  return [...parameters.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
