@@ -22,26 +22,41 @@ export interface FeatureNetwork extends AsyncDisposable {
 
 const defaultBatch = 32;
 
+/** What a feature network's file says of it. */
+interface FeatureFile {
+  readonly graph: OnnxGraph;
+  readonly input: TensorSpec;
+  readonly output: TensorSpec;
+}
+
+/**
+ * Checks the file of a feature network without a device.
+ *
+ * @param name the file's name, for messages.
+ * @throws {FormatError} if the bytes are no ONNX model. {UsageError} if it is no network from square images to vectors.
+ */
+export function readFeatureFile(bytes: Uint8Array, name: string): FeatureFile {
+  const graph = decoded(bytes, name);
+  const inputs = graph.inputs.filter(({ name: input }) => !graph.initializers.has(input));
+  const [input, output] = [inputs[0], graph.outputs[0]];
+  const isImage = inputs.length === 1 && input?.shape.length === 4 && input.shape[2] === input.shape[3] && input.shape[2]! > 0;
+  const isVector = output !== undefined && (output.shape[1] ?? -1) > 0 && output.shape.slice(2).every((d) => d === 1);
+  if (isImage && isVector) return { graph, input, output };
+  const found = `${inputs.map(showSpec).join(", ") || "nothing"} -> ${graph.outputs.map(showSpec).join(", ") || "nothing"}`;
+  const message = `${name}: a feature network maps one input [batch, channels, size, size] to vectors [batch, width]; this one maps ${found}.`;
+  throw new UsageError("notFeatures", { name }, message);
+}
+
 /**
  * Opens a feature network, such as Inception-v3's pool3 exported to ONNX with input [N, 3, 299, 299] and output [N,
  * 2048].
  *
  * @param name the file's name, for messages and tables.
- * @throws {FormatError} if the bytes are no ONNX model that a device can run. {UsageError} if it is no network from
- *   square images to vectors.
+ * @throws what {@link readFeatureFile} throws; {FormatError} if a device cannot run the model.
  */
 export async function openFeatures(device: Device, bytes: Uint8Array, name: string): Promise<FeatureNetwork> {
-  const graph = decoded(bytes, name);
-  const inputs = graph.inputs.filter(({ name: input }) => !graph.initializers.has(input));
-  const [input, output] = [inputs[0], graph.outputs[0]];
-  const isImage = inputs.length === 1 && input?.shape.length === 4 && input.shape[2] === input.shape[3] && input.shape[2]! > 0;
-  const width = output?.shape[1] ?? -1;
-  const isVector = output !== undefined && width > 0 && output.shape.slice(2).every((d) => d === 1);
-  if (!isImage || !isVector) {
-    const found = `${inputs.map(showSpec).join(", ") || "nothing"} -> ${graph.outputs.map(showSpec).join(", ") || "nothing"}`;
-    const message = `${name}: a feature network maps one input [batch, channels, size, size] to vectors [batch, width]; this one maps ${found}.`;
-    throw new UsageError("notFeatures", { name }, message);
-  }
+  const { graph, input, output } = readFeatureFile(bytes, name);
+  const width = output.shape[1]!;
   const batch = input.shape[0]! > 0 ? input.shape[0]! : defaultBatch;
   const [channels, size] = [input.shape[1]!, input.shape[2]!];
   const program = {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures } from "../eval/index.ts";
+import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures, readFeatureFile } from "../eval/index.ts";
 import type { ImageSampleOptions, SampledImages } from "../inference/index.ts";
 import { images as imagesTask } from "../tasks/index.ts";
 import { trainedModelOf } from "./loadRun.ts";
@@ -42,10 +42,7 @@ export async function imageFid(
   run: TrainedRun,
   { features, samples, evaluations = 3, data: given, onNotice, ...options }: ImageFidOptions,
 ): Promise<ImageFid> {
-  const bytes = await readFile(features).catch((cause: unknown) => {
-    const message = `${features} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${features}`;
-    throw new DataError("noFeatures", { features }, message, { cause });
-  });
+  const bytes = await readFeatures(features);
   await using model = await trainedModelOf(run, { ...options, task: imagesTask });
   if (model.info.isLatent)
     throw new UsageError(
@@ -70,6 +67,20 @@ export async function imageFid(
     result.test.push(frechetDistance(statistics, test));
   }
   return { name: `FID[${network.name}]`, samples, width: network.width, ...result };
+}
+
+/**
+ * The file of a feature network, checked.
+ *
+ * @throws {DataError} if it cannot be read. {FormatError}, {UsageError} if it is no feature network.
+ */
+export async function readFeatures(path: string): Promise<Uint8Array> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    const message = `${path} cannot be read. Give Inception-v3's pool3 as ONNX, or make features of your own: dblocks features --data PATH --out ${path}`;
+    throw new DataError("noFeatures", { features: path }, message, { cause });
+  });
+  readFeatureFile(bytes, path);
+  return bytes;
 }
 
 async function statisticsOfSplit(network: FeatureNetwork, { mean }: ImageDataset, split: ImageSplit): Promise<FeatureStatistics> {

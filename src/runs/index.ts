@@ -1,7 +1,7 @@
 /** Runs on disk: what a command does beyond reading its options. */
 export { type Load, loadData, registerLoader } from "./data.ts";
 export { evaluateGeneration, type GenerationOptions, type GenerationQuality } from "./evaluateGeneration.ts";
-export { type ImageFid, type ImageFidOptions, imageFid } from "./imageFid.ts";
+export { type ImageFid, type ImageFidOptions, imageFid, readFeatures } from "./imageFid.ts";
 export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
 export { type LoadRunOptions, loadRun, type TrainedModelOptions, trainedModelOf } from "./loadRun.ts";
 export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";

@@ -23,6 +23,7 @@ import {
   loadData,
   lossByNoise,
   openTrainedRun,
+  readFeatures,
   type TrainRunResult,
   trainingCurves,
 } from "../runs/index.ts";
@@ -74,6 +75,7 @@ export interface Comparison {
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
   const { registry, path, systems, seeds, fid, equalEvaluations = false, columns = [], onRun, signal } = options;
+  if (fid !== undefined) await readFeatures(fid.features); // hours later is too late
   const first = configOf(options, systems[0]!);
   const { task } = registry.model(options.model);
   const data = (await loadData(task, first.data)) as { readonly name: string };

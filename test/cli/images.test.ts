@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { asFloat32, readSafetensors } from "../../src/formats/index.ts";
@@ -53,6 +53,17 @@ describe("images", () => {
     expect(measured.stdout).toMatch(/FID\[dblocks-features\] to the test images: .*; mean .*, least /);
     expect(measured.stderr).toMatch(/10 images for 96 features: a covariance is singular/);
     expect([...readFileSync(join(folder, "grid.png")).subarray(1, 4)]).toEqual([..."PNG"].map((c) => c.charCodeAt(0)));
+  });
+
+  test("compare reads the features before it trains anything", async () => {
+    const compare = (features: string) =>
+      dblocks("compare", "dit", "--run", join(folder, "unjudged"), ...sizes, "--features", join(folder, features));
+    const missing = await compare("no-features.onnx");
+    expect([missing.code, missing.stderr]).toEqual([42, expect.stringMatching(/no-features.onnx cannot be read/)]);
+    writeFileSync(join(folder, "damaged.onnx"), "no model");
+    const damaged = await compare("damaged.onnx");
+    expect([damaged.code, damaged.stderr]).toEqual([42, expect.stringMatching(/damaged.onnx is no ONNX model/)]);
+    expect(existsSync(join(folder, "unjudged"))).toBe(false);
   });
 
   test("compare judges diffusion models by what they draw", async () => {
