@@ -47,14 +47,19 @@ function collected(value: string, before: readonly string[] = []): readonly stri
 }
 
 // A reader that closes its end early, such as head, is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+process.stdout.on("error", (error) => {
+  if (!isUnread(error)) throw error;
   process.exit();
 });
 // Nobody reads the progress any more: the work goes on.
-process.stderr.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+process.stderr.on("error", (error) => {
+  if (!isUnread(error)) throw error;
 });
+
+/** Whether a write failed because the pipe's reader or the terminal is gone. */
+function isUnread({ code }: NodeJS.ErrnoException): boolean {
+  return ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"].includes(code ?? "");
+}
 
 try {
   const pluginArgs = await loadPlugins(registry, words);

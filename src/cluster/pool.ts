@@ -25,7 +25,7 @@ export interface PoolResult {
 
 /**
  * Runs all tasks at once, each in a process of its own that exchanges nothing with the others, and returns how they
- * ended, by name. None outlives this process: each is ended when it exits.
+ * ended, by name. None outlives this process: each is ended when it exits, and a channel that closes tells those of a process that was killed.
  */
 export async function runPool({ script, tasks, onLine, signal }: PoolOptions): Promise<Record<string, PoolResult>> {
   const children = new Set<ChildProcess>();
@@ -33,14 +33,14 @@ export async function runPool({ script, tasks, onLine, signal }: PoolOptions): P
   process.once("exit", endAll);
   try {
     const running = tasks.map(async ({ name, args }) => {
-      const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
       children.add(child);
       const stop = (): void => void child.kill("SIGINT");
       if (signal?.aborted) stop();
       signal?.addEventListener("abort", stop, { once: true });
-      createInterface({ input: child.stderr }).on("line", (line) => onLine(name, line));
+      createInterface({ input: child.stderr! }).on("line", (line) => onLine(name, line));
       const output: Buffer[] = [];
-      child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
+      child.stdout!.on("data", (chunk: Buffer) => output.push(chunk));
       try {
         const code = await exitCode(child);
         return [name, { code, output: Buffer.concat(output).toString("utf8") }] as const;

@@ -3,7 +3,7 @@ import { DataError, DeviceError, RunError, TrainingError, UsageError } from "../
 import { exitCodeOf, exitCodes } from "./exitCodes.ts";
 
 test("the numbers that job scripts rely on", () => {
-  expect(Object.values(exitCodes)).toEqual([0, 1, 2, 42, 75, 76, 143]);
+  expect(Object.values(exitCodes)).toEqual([0, 1, 2, 42, 75, 76, 129, 131, 143]);
 });
 
 test.each([

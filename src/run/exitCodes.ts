@@ -2,7 +2,7 @@ import { DataError, FormatError, PartitionError, RunError, ShapeError, UsageErro
 
 /**
  * The exit codes of a `dblocks` process, by which a job script or a cluster knows what to do next:
- * requeue 75 and 143, give up on 2 and 42, ignore 76.
+ * requeue 75, 129, 131 and 143, give up on 2 and 42, ignore 76.
  */
 export interface ExitCodes {
   /** All that was asked for is done. */
@@ -17,11 +17,25 @@ export interface ExitCodes {
   readonly requeue: 75;
   /** A newer process owns the unit; this one has stopped and must not be restarted. */
   readonly fenced: 76;
-  /** Ended by SIGTERM after saving (128 + 15). */
+  /** Ended after saving by SIGHUP, the terminal or connection is gone (128 + 1). */
+  readonly hungUp: 129;
+  /** Ended after saving by SIGQUIT (128 + 3). */
+  readonly quit: 131;
+  /** Ended after saving by SIGTERM (128 + 15), or because the process that started this one is gone. */
   readonly terminated: 143;
 }
 
-export const exitCodes: ExitCodes = { done: 0, failed: 1, wrongUsage: 2, neverWorks: 42, requeue: 75, fenced: 76, terminated: 143 };
+export const exitCodes: ExitCodes = {
+  done: 0,
+  failed: 1,
+  wrongUsage: 2,
+  neverWorks: 42,
+  requeue: 75,
+  fenced: 76,
+  hungUp: 129,
+  quit: 131,
+  terminated: 143,
+};
 
 /** The exit code for a process that ends with `error`. */
 export function exitCodeOf(error: unknown): number {

@@ -103,6 +103,8 @@ describe("train", () => {
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGUSR1", 75],
+    ["SIGHUP", 129],
+    ["SIGQUIT", 131],
   ] as const)("saves on %s, says how to resume, and ends with %i; so does every process of a parallel run", async (signal, expected) => {
     const schedule = signal === "SIGTERM" ? "parallel" : "sequential";
     const run = join(folder, signal);
