@@ -11,6 +11,8 @@ export interface ProgressOptions {
   readonly counted: string;
   /** Of the loss, such as nats; none by default. */
   readonly lossUnit?: string | undefined;
+  /** Seconds between lines where there is no terminal; 10 by default. */
+  readonly plainSeconds?: number | undefined;
 }
 
 /** The numbers that are shown of a step. */
@@ -35,7 +37,6 @@ export interface ProgressStream {
 }
 
 const terminalMs = 100;
-const plainMs = 10_000;
 const barLength = 20;
 /** Share of the newest value in running means. */
 const rate = 0.05;
@@ -70,7 +71,8 @@ export class TrainingProgress {
     this.#clock(now);
     const one = this.#update(unit, report);
     const isDone = one.step >= this.#options.steps;
-    if (now - this.#shownAt < (this.#isTerminal ? terminalMs : plainMs) && !isDone) return;
+    const interval = this.#isTerminal ? terminalMs : 1000 * (this.#options.plainSeconds ?? 10);
+    if (now - this.#shownAt < interval && !isDone) return;
     this.#shownAt = now;
     const line = this.#line(unit, one, now);
     this.#stream.write(this.#isTerminal ? `\r\x1b[2K${line}` : `${line}\n`);

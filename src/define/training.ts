@@ -45,6 +45,11 @@ export const executionOptions = z.strictObject({
   schedule: option(z.enum(["sequential", "interleaved", "parallel"]), {
     description: "units one after another, in turn, or each in a process of its own",
   }).default("sequential"),
+  parallel: option(count, {
+    value: "processes",
+    description: "train so many units at once, each in a process of its own with its share of the threads",
+    byDefault: "all of them with --schedule parallel, else one",
+  }).optional(),
   saveEvery: option(count, { value: "steps", description: "steps between checkpoints" }).default(200),
   logEvery: option(count, { value: "steps", description: "steps between lines of metrics.jsonl", advanced: true }).default(10),
   keepLast: option(count, { description: "checkpoints kept of each unit", advanced: true }).default(2),

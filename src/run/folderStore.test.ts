@@ -65,15 +65,15 @@ describe("a run's folder as a store", () => {
     const path = await mkdtemp(join(tmpdir(), "dblocks-"));
     try {
       const folder = await openRun(path, { create: true });
-      for (const unit of [undefined, "block-1"]) {
-        const log = await folderStore(folder, { configHash, unit }).openLog({ "block-1": -1 });
+      for (const ownLogs of [false, true]) {
+        const log = await folderStore(folder, { configHash, ownLogs }).openLog({ "block-1": -1 });
         log.write("block-1", 1, { loss: 0.5 });
         log.sync();
         log.close();
       }
       expect(await readdir(path)).toContain("metrics.jsonl");
       expect(await readdir(join(path, "block-1"))).toContain("metrics.jsonl");
-      const resumed = await folderStore(folder, { configHash, unit: "block-1" }).openLog({ "block-1": 0 });
+      const resumed = await folderStore(folder, { configHash, ownLogs: true }).openLog({ "block-1": 0 });
       resumed.close();
       expect((await folder.readMetrics()).map(({ unit, step, values }) => [unit, step, values])).toEqual([["block-1", 1, { loss: 0.5 }]]);
     } finally {

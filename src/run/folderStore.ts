@@ -1,12 +1,12 @@
 import { asFloat32 } from "../formats/index.ts";
-import type { RunStore, SavedState, UnitStore } from "../train/index.ts";
+import type { RunLog, RunStore, SavedState, UnitStore } from "../train/index.ts";
 import { type Checkpoint, type CheckpointOptions, CheckpointStore } from "./checkpoint.ts";
 import { claimOwnership } from "./owner.ts";
 import type { RunFolder } from "./runFolder.ts";
 
 export interface FolderStoreOptions extends Pick<CheckpointOptions, "configHash" | "keepLast" | "keep" | "onSkip"> {
-  /** The one unit that this process trains, others being trained by processes of their own: the log then lies in the unit's folder. */
-  readonly unit?: string | undefined;
+  /** Whether other processes train other units of the run: each unit's log then lies in its own folder. False by default. */
+  readonly ownLogs?: boolean;
 }
 
 /**
@@ -15,7 +15,7 @@ export interface FolderStoreOptions extends Pick<CheckpointOptions, "configHash"
  * @throws {RunError} when a unit or the log is opened: `fenced` if a later restart of the same task owns the unit, `noPermission`,
  *   `diskFull`, … if the folder cannot be written.
  */
-export function folderStore(folder: RunFolder, { unit, ...checkpoints }: FolderStoreOptions): RunStore {
+export function folderStore(folder: RunFolder, { ownLogs = false, ...checkpoints }: FolderStoreOptions): RunStore {
   const { fs } = folder;
   return {
     openUnit: async (name) => {
@@ -23,7 +23,19 @@ export function folderStore(folder: RunFolder, { unit, ...checkpoints }: FolderS
       const owner = await claimOwnership(path, { fs });
       return unitStore(await CheckpointStore.open({ ...checkpoints, folder: path, unit: name, owner, fs }));
     },
-    openLog: (resumeFrom) => folder.openMetrics({ resumeFrom, ...(unit !== undefined && { unit }) }),
+    openLog: (resumeFrom) => (ownLogs ? openUnitLogs(folder, resumeFrom) : folder.openMetrics({ resumeFrom })),
+  };
+}
+
+/** One log for each unit, as one. */
+async function openUnitLogs(folder: RunFolder, resumeFrom: Readonly<Record<string, number>>): Promise<RunLog> {
+  const logs = new Map<string, RunLog>();
+  for (const [unit, step] of Object.entries(resumeFrom)) logs.set(unit, await folder.openMetrics({ resumeFrom: { [unit]: step }, unit }));
+  const every = (act: (log: RunLog) => void): void => logs.forEach(act);
+  return {
+    write: (unit, step, values) => logs.get(unit)!.write(unit, step, values),
+    sync: () => every((log) => log.sync()),
+    close: () => every((log) => log.close()),
   };
 }
 

@@ -16,26 +16,32 @@ export interface TrainUnitsInProcessesOptions {
   readonly args?: readonly string[];
   readonly onLine: (unit: string, line: string) => void;
   readonly onNotice?: (message: string) => void;
+  /** Units trained at once; by default all. The threads are divided among them. */
+  readonly limit?: number | undefined;
   /** Passed on to every process: each saves and ends. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Trains every unit in a process of its own, all at once, each with its share of the threads; they exchange nothing. What is wrong with
- * data or options is found here, once, before any process starts.
+ * Trains every unit in a process of its own, each with its share of the threads; they exchange nothing. What is wrong with data or
+ * options is found here, once, before any process starts. A process that is killed or crashes is started again from its unit's newest
+ * checkpoint, up to three times, while the others go on.
  *
  * @throws {UsageError} if the method's units cannot be trained alone.
  * @throws {RunError} if a process failed, naming each that did; the others' units are trained and saved.
  */
 export async function trainUnitsInProcesses(options: TrainUnitsInProcessesOptions): Promise<void> {
-  const { registry, path, config, script, args = [], onLine, onNotice, signal } = options;
+  const { registry, path, config, script, args = [], onLine, onNotice, limit, signal } = options;
   const { method } = await prepareRun({ registry, path, config, onNotice, check: (one) => checkApart(one, config) });
-  const threads = Math.max(1, Math.floor((config.execution.threads ?? cpuCount()) / method.units.length));
+  const atOnce = Math.min(limit ?? method.units.length, method.units.length);
+  const threads = Math.max(1, Math.floor((config.execution.threads ?? cpuCount()) / atOnce));
   const tasks = method.units.map(({ name }) => ({
     name,
     args: ["train", config.model.name, "--run", path, "--block", name, "--threads", String(threads), ...args],
   }));
-  const results = await runPool({ script, tasks, onLine, signal });
+  const onRestart = (name: string, code: number): void =>
+    onNotice?.(`${name} was killed (exit code ${code}) and is started again from its newest checkpoint.`);
+  const results = await runPool({ script, tasks, limit: atOnce, restarts: 3, onRestart, onLine, signal });
   if (signal?.aborted) return;
   const failed = Object.entries(results).filter(([, { code }]) => code !== 0);
   if (failed.length === 0) return;

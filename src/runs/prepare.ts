@@ -41,10 +41,10 @@ export interface PrepareOptions {
   readonly path: string;
   readonly config: RunConfig;
   /**
-   * Train only this unit, by name or number. The config.json of a run that is there then stays as it is, whatever device, threads or
+   * Train only these units, by name or number. The config.json of a run that is there then stays as it is, whatever device, threads or
    * schedule this process uses: others train the other units.
    */
-  readonly unit?: string | undefined;
+  readonly units?: readonly string[] | undefined;
   /** Refuses, by throwing, a method that cannot be trained as asked; called before anything is written. */
   readonly check?: (method: TrainingMethod) => void;
   readonly onNotice?: ((message: string) => void) | undefined;
@@ -59,7 +59,15 @@ export interface PrepareOptions {
  * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a
  * folder that holds another run. {RunError} if the folder cannot be written.
  */
-export async function prepareRun({ registry, path, config: asked, unit, check, onNotice, onDetail }: PrepareOptions): Promise<PreparedRun> {
+export async function prepareRun({
+  registry,
+  path,
+  config: asked,
+  units: names,
+  check,
+  onNotice,
+  onDetail,
+}: PrepareOptions): Promise<PreparedRun> {
   const given = withPaths(registry, asked, (relative) => resolve(relative));
   const { task } = resolveConfig(registry, given);
   const started = performance.now();
@@ -71,7 +79,7 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
   const { stepsPerEpoch } = task.batches(data, config.data, config.training);
-  const units = chosenUnits(method, config, unit);
+  const units = chosenUnits(method, config, names);
   check?.(method);
   for (const { name, trainable, frozen } of units)
     onDetail?.(
@@ -80,7 +88,7 @@ export async function prepareRun({ registry, path, config: asked, unit, check, o
   const { steps, learningRate } = buildSchedule(config, stepsPerEpoch);
   const folder = await openRun(path, { create: true });
   const isNew = await claim(registry, folder, config, data.name);
-  if (isNew || unit === undefined) {
+  if (isNew || names === undefined) {
     await folder.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
     await folder.writeFile("data.json", `${JSON.stringify(info)}\n`);
     await folder.writeConfig(config, { replace: true });

@@ -31,8 +31,8 @@ export interface TrainRunOptions extends RunListener {
   readonly registry?: Registry;
   readonly path: string;
   readonly config: RunConfig;
-  /** Train only this unit, by name or number: on a machine of its own, or for a night. */
-  readonly unit?: string | undefined;
+  /** Train only these units, by name or number: on a machine of their own, or for a night. */
+  readonly units?: readonly string[] | undefined;
   /** Stops after the current step; what was done is saved. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -50,7 +50,7 @@ export interface TrainRunResult {
   /** Updates made of each unit, in this process and before. */
   readonly steps: Readonly<Record<string, number>>;
   readonly cost: TrainingCost;
-  /** Of the whole method, once every unit is trained; a run of one unit leaves it to the run of all. */
+  /** Of the whole method, once every unit is trained; a run of some units leaves it to the run of all. */
   readonly evaluation: object | undefined;
   readonly reportPath: string | undefined;
 }
@@ -66,14 +66,14 @@ export async function trainRun({
   registry = builtIn,
   path,
   config: given,
-  unit,
+  units: names,
   signal,
   ...listener
 }: TrainRunOptions): Promise<TrainRunResult> {
   const onNotice = (message: string): void => listener.onNotice?.(message);
   const onDetail = (message: string): void => listener.onDetail?.(message);
   onDetail(`${softwareVersions()}; ${machineText()}`);
-  const prepared = await prepareRun({ registry, path, config: given, unit, onNotice, onDetail });
+  const prepared = await prepareRun({ registry, path, config: given, units: names, onNotice, onDetail });
   const { config, folder, hash, task, data, method, units, steps, learningRate, stepsPerEpoch } = prepared;
   const { training, execution } = config;
   const { batchSize, seed, accumulate } = training;
@@ -86,7 +86,7 @@ export async function trainRun({
   listener.onStart?.({ ...prepared, device });
   const checkpoints = folderStore(folder, {
     configHash: hash,
-    unit: unit === undefined ? undefined : units[0]!.name,
+    ownLogs: names !== undefined,
     keepLast: execution.keepLast,
     onSkip: (file, reason) => onNotice(`${file} was passed over: ${reason}`),
   });
@@ -116,7 +116,7 @@ export async function trainRun({
     evaluateEvery: evaluationInterval(config, stepsPerEpoch),
   });
   const cost: TrainingCost = { seconds: (performance.now() - started) / 1000, ...peak?.() };
-  if (unit !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
+  if (names !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
   const values = await loadParameters({ ...prepared, info: task.infoOf(data) });
   const evaluation = (await task.evaluate(method, data, { device, values, batchSize, seeds: 3 })) as object;
   await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);

@@ -11,20 +11,21 @@ export function unitNamed(method: TrainingMethod, name: string): Unit {
 }
 
 /**
- * The units that a process trains: one, or all.
+ * The units that a process trains, in the method's order: some by name or number, or all.
  *
- * @throws {UsageError} if one is asked for by itself whose parameters others train too, or that builds on others.
+ * @throws {UsageError} if some are asked for whose parameters others train too, or that build on others.
  */
-export function chosenUnits(method: TrainingMethod, config: RunConfig, name: string | undefined): readonly Unit[] {
-  if (name === undefined) return method.units;
-  const unit = unitNamed(method, name);
-  if (method.order.kind === "independent") return [unit];
+export function chosenUnits(method: TrainingMethod, config: RunConfig, names: readonly string[] | undefined): readonly Unit[] {
+  if (names === undefined) return method.units;
+  const chosen = names.map((name) => unitNamed(method, name));
+  if (method.order.kind === "independent") return method.units.filter((unit) => chosen.includes(unit));
+  const [units, asked] = [chosen.map(({ name }) => name), `--block ${names.join(",")}`];
   if (method.order.kind === "sequential") {
-    const message = `--block ${name}: ${method.name} trains ${unit.name} on finished units before it, so none is trained alone. Leave --block out.`;
-    throw new UsageError("unitsInOrder", { unit: unit.name, method: method.name }, message);
+    const message = `${asked}: ${method.name} trains ${units.join(", ")} on finished units before it, so none is trained alone. Leave --block out.`;
+    throw new UsageError("unitsInOrder", { units, method: method.name }, message);
   }
-  const message = `--block ${name}: ${sharedParameters(method, config)}, so none can be trained alone. Leave --block out, or let units own their parameters.`;
-  throw new UsageError("sharedParameters", { unit: unit.name, method: method.name }, message);
+  const message = `${asked}: ${sharedParameters(method, config)}, so none can be trained alone. Leave --block out, or let units own their parameters.`;
+  throw new UsageError("sharedParameters", { units, method: method.name }, message);
 }
 
 /** Why units cannot be trained apart. */

@@ -89,6 +89,20 @@ describe("train", () => {
     expect(JSON.parse(readFileSync(join(folder, "parallel", "config.json"), "utf8")).execution.schedule).toBe("parallel");
   });
 
+  test("--parallel trains so many blocks at once, in rows of their own on a terminal; blocks are trained by list as well", async () => {
+    const two = await train("two-at-once", "--parallel", "2");
+    expect(two.code).toBe(0);
+    expect(weights("two-at-once")).toEqual(weights("whole"));
+    for (const blocks of [
+      ["--block", "2,0"],
+      ["--units", "block-1"],
+    ])
+      expect(await train("listed", ...blocks)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^block-/) });
+    expect((await dblocks("train", "vit", "--run", join(folder, "listed"))).code).toBe(0);
+    expect(weights("listed")).toEqual(weights("whole"));
+    expect(readdirSync(join(folder, "listed", "block-0"))).toContain("metrics.jsonl");
+  });
+
   test("blocks that are trained one by one, each by a command of its own, make the same run", async () => {
     for (const block of ["2", "0", "1"]) {
       const one = await train("single", "--block", block);

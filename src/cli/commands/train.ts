@@ -7,10 +7,14 @@ import { watchInterruption } from "../interruption.ts";
 import { bytes, duration, peakBytes, print, printJson, say, shellCommand } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
 import { describesRun, type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
+import { UnitRows } from "../unitRows.ts";
+import { nonNegative } from "../words.ts";
 
 interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
-  readonly block?: string;
+  readonly block?: readonly string[];
+  readonly units?: readonly string[];
+  readonly progressSeconds?: number;
   readonly dryRun?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
@@ -23,14 +27,20 @@ export async function trainCommand({ words, pluginArgs }: CommandContext): Promi
     .description("train a network, or resume a run; ends with an evaluation and report.html")
     .addArgument(modelArgument())
     .option("--run <folder>", "where the run is kept; without other options, the run that is there is resumed (default: runs/MODEL)")
-    .option("--block <n>", "train only this block, by number: on a machine of its own, or for a night")
+    .option("--block <list>", "train only these blocks, by number, e.g. 0,2: on a machine of their own, or for a night", list)
+    .option("--units <list>", "the same by name, e.g. block-0,block-2", list)
     .option("--dry-run", "print the resolved configuration and stop")
+    .option("--progress-seconds <n>", "between lines of progress where there is no terminal", nonNegative, 10)
     .option("--quiet", "no progress: the result, and what goes wrong")
     .option("-v, --verbose", "also versions, sizes, times of reading and compiling, each file that is saved")
     .option("--json", "print the result as JSON");
   return withRunOptions(command, registry, run).action((_: string, options: TrainOptions) =>
     train(required(run, registry), options, pluginArgs),
   );
+}
+
+function list(text: string): readonly string[] {
+  return text.split(",");
 }
 
 /** The argument of commands that are about a model. */
@@ -48,9 +58,18 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   const terminal = options.quiet ? silentTerminal : runTerminal(config, options);
   const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
   const started = performance.now();
-  const result = await trainOrResume({ path, config, unit: options.block, signal: interruption.signal, terminal, pluginArgs });
+  const units = options.units ?? options.block;
+  const result = await trainOrResume({
+    path,
+    config,
+    units,
+    signal: interruption.signal,
+    terminal,
+    isQuiet: options.quiet ?? false,
+    pluginArgs,
+  });
   if (interruption.signal.aborted && !result?.finished) {
-    const words = ["dblocks", "train", model, "--run", path, ...(options.block === undefined ? [] : ["--block", options.block])];
+    const words = ["dblocks", "train", model, "--run", path, ...(units === undefined ? [] : ["--units", units.join(",")])];
     say(`Stopped; everything done so far is saved. To resume: ${shellCommand(words)}`);
     process.exitCode = interruption.exitCode()!;
     return;
@@ -79,23 +98,46 @@ async function presentConfig(options: TrainOptions, run: NamedRun): Promise<Conf
   throw new UsageError("otherModel", { model: config.model.name }, message);
 }
 
+/** Whether each unit is trained by a process of its own. */
+function trainsInProcesses({ execution: { schedule, parallel } }: RunConfig): boolean {
+  return schedule === "parallel" || parallel !== undefined;
+}
+
 interface Training {
   readonly path: string;
   readonly config: RunConfig;
-  readonly unit: string | undefined;
+  readonly units: readonly string[] | undefined;
   readonly signal: AbortSignal;
   readonly terminal: RunTerminal;
+  readonly isQuiet: boolean;
   readonly pluginArgs: readonly string[];
 }
 
-async function trainOrResume({ path, config, unit, signal, terminal, pluginArgs }: Training): Promise<TrainRunResult | undefined> {
-  if (config.execution.schedule === "parallel" && unit === undefined) {
-    const script = fileURLToPath(new URL("../main.js", import.meta.url));
-    const onLine = (name: string, line: string): void => terminal.onNotice(`[${name}] ${line}`);
-    await trainUnitsInProcesses({ registry, path, config, script, args: pluginArgs, signal, onLine, onNotice: terminal.onNotice });
+async function trainOrResume({
+  path,
+  config,
+  units,
+  signal,
+  terminal,
+  isQuiet,
+  pluginArgs,
+}: Training): Promise<TrainRunResult | undefined> {
+  if (trainsInProcesses(config) && units === undefined) {
+    const rows = new UnitRows();
+    await trainUnitsInProcesses({
+      registry,
+      path,
+      config,
+      script: fileURLToPath(new URL("../main.js", import.meta.url)),
+      args: [...pluginArgs, ...(process.stderr.isTTY ? ["--progress-seconds", "0.5"] : [])],
+      limit: config.execution.parallel,
+      signal,
+      onLine: (name, line) => (isQuiet ? undefined : rows.line(name, line)),
+      onNotice: (text) => (isQuiet ? undefined : rows.above(text)),
+    });
     if (signal.aborted) return undefined;
   }
-  const result = await trainRun({ registry, path, config, unit, signal, ...terminal });
+  const result = await trainRun({ registry, path, config, units, signal, ...terminal });
   terminal.pause();
   return result;
 }
@@ -113,7 +155,10 @@ const silentTerminal: RunTerminal = {
 };
 
 /** The callbacks of a run, as people read them on stderr; details with the time since the command began. */
-export function runTerminal({ training }: Pick<RunConfig, "training">, { verbose = false }: { verbose?: boolean } = {}): RunTerminal {
+export function runTerminal(
+  { training }: Pick<RunConfig, "training">,
+  { verbose = false, progressSeconds }: { verbose?: boolean; progressSeconds?: number } = {},
+): RunTerminal {
   let progress: TrainingProgress | undefined;
   let task: AnyTask | undefined;
   const pause = (): void => progress?.pause();
@@ -143,6 +188,7 @@ export function runTerminal({ training }: Pick<RunConfig, "training">, { verbose
         countPerStep,
         counted: task.counted,
         lossUnit: task.lossUnit,
+        plainSeconds: progressSeconds,
       });
     },
     onStep: ({ name }, report) => {
