@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { registry } from "../index.ts";
+import { exitCodes } from "../node.ts";
 import type { CommandContext } from "./context.ts";
 import { exitCodeOfError, messageOfError } from "./failure.ts";
 import { loadPlugins } from "./plugins.ts";
 import { namedRun } from "./runOptions.ts";
+import { stage } from "./stage.ts";
 
 /** Loaded when they are named, or all of them for the list of commands. */
 const commands: Readonly<Record<string, (context: CommandContext) => Promise<Command>>> = {
@@ -46,6 +48,9 @@ function collected(value: string, before: readonly string[] = []): readonly stri
   return [...before, value];
 }
 
+/** With which Node ends where the module itself waits for a promise that nobody can settle any more. */
+const unsettled = 13;
+
 // A reader that closes its end early, such as head, is no failure.
 process.stdout.on("error", (error) => {
   if (!isUnread(error)) throw error;
@@ -61,6 +66,17 @@ function isUnread({ code }: NodeJS.ErrnoException): boolean {
   return ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"].includes(code ?? "");
 }
 
+// The net under all that is awaited: a promise that nobody settles ends a process in silence.
+let isSettled = false;
+process.on("exit", () => {
+  if (isSettled || process.exitCode !== unsettled) return;
+  const waiting = `dblocks: internal: ${named ?? "dblocks"} ended without a result, while ${stage()}. Please report it with the command and its files.`;
+  process.exitCode = exitCodes.failed;
+  try {
+    writeSync(process.stderr.fd, `${waiting}\n`);
+  } catch {} // nobody reads it
+});
+
 try {
   const pluginArgs = await loadPlugins(registry, words);
   const context = { words: named === undefined ? [] : words.slice(words.indexOf(named) + 1), pluginArgs };
@@ -73,3 +89,4 @@ try {
   if (message !== "") process.stderr.write(`dblocks: ${message}\n`);
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : exitCodeOfError(error);
 }
+isSettled = true;

@@ -176,7 +176,7 @@ async function readConfigFile(file: string): Promise<ConfigPart> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
     throw new UsageError("noConfigFile", { file }, `--config ${file}: the file cannot be read. Check the path.`, { cause });
   });
-  const value = parseStrictJson(text, file);
+  const value = parseStrictJson(text.replace(/^\uFEFF/, ""), file);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as ConfigPart;
   throw new UsageError("badConfigFile", { file }, `--config ${file}: expected is a JSON object, such as --dry-run prints.`);
 }

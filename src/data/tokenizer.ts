@@ -1,6 +1,7 @@
 import { Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
 import { readText } from "#text-file";
 import { DataError } from "../errors.ts";
+import { readLimits } from "./limits.ts";
 
 /** Text as whole numbers and back. */
 export interface Tokenizer {
@@ -83,7 +84,7 @@ export async function loadTokenizer(nameOrPath: string): Promise<Tokenizer> {
   });
   try {
     const file = nameOrPath.replace(/^.*[/\\]/, "");
-    return tokenizerFromJson(JSON.parse(text), file.replace(/(\.tokenizer)?\.json$/, ""));
+    return tokenizerFromJson(JSON.parse(text.replace(/^\uFEFF/, "")), file.replace(/(\.tokenizer)?\.json$/, ""));
   } catch (cause) {
     const reason = cause instanceof DataError ? cause.data.reason : (cause as Error).message;
     throw new DataError("badTokenizer", { nameOrPath }, `${nameOrPath} is no tokenizer.json: ${reason}`, { cause });
@@ -97,8 +98,13 @@ export async function loadTokenizer(nameOrPath: string): Promise<Tokenizer> {
  * @throws {DataError} if it is no tokenizer; `data.reason` says why.
  */
 export function tokenizerFromJson(json: unknown, name: string): Tokenizer {
+  return refusing(name, () => fromJson(json as TokenizerJson, name));
+}
+
+/** What a tokenizer gives; its errors become errors of data that name it. */
+function refusing<T>(name: string, use: () => T): T {
   try {
-    return fromJson(json as TokenizerJson, name);
+    return use();
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new DataError("badTokenizer", { name, reason }, `${name} is no tokenizer.json: ${reason}`, { cause });
@@ -116,19 +122,24 @@ export function tokenizerOf(info: TokenizerInfo): Tokenizer {
 }
 
 function fromJson(json: TokenizerJson, name: string): Tokenizer {
-  const { vocab } = json.model;
-  const ids = [...(Array.isArray(vocab) ? vocab.keys() : Object.values(vocab)), ...(json.added_tokens ?? []).map(({ id }) => id)];
+  const vocabSize = 1 + largestId(json);
   // Without the clean-up of spaces, which is for reading: what is decoded is the text that was encoded.
   const inner = new JsonTokenizer(withUnicodeWords(json), { clean_up_tokenization_spaces: false });
   const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
-  const encode = (text: string): Int32Array => Int32Array.from(inner.encode(text, { add_special_tokens: false }).ids);
+  const encode = (text: string): Int32Array => {
+    const { ids } = inner.encode(text, { add_special_tokens: false });
+    const bad = ids.find((id: number) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (bad !== undefined || ids.includes(undefined as never))
+      throw new RangeError(`it writes ${bad} for a part of the text, which is no token`);
+    return Int32Array.from(ids);
+  };
   return {
     name,
-    vocabSize: 1 + ids.reduce((a, b) => Math.max(a, b), -1),
+    vocabSize,
     separator: end === undefined ? encode("\n") : Int32Array.of(end.id),
     info: { kind: "json", name, json },
     encode: (text) => {
-      const pieces = piecesOf(text).map(encode);
+      const pieces = piecesOf(text).map((piece) => refusing(name, () => encode(piece)));
       const tokens = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
       let at = 0;
       for (const piece of pieces) {
@@ -139,6 +150,28 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
     },
     decode: (tokens) => (tokens.length === 0 ? "" : inner.decode(Array.from(tokens), { skip_special_tokens: false })),
   };
+}
+
+/** @throws {RangeError} if there are no tokens, or one has a number that is none or too large. */
+function largestId({ model, added_tokens: added }: TokenizerJson): number {
+  const { vocab } = model ?? {};
+  if (typeof vocab !== "object" || vocab === null) throw new RangeError("it has no model.vocab");
+  if (added !== undefined && added !== null && !Array.isArray(added)) throw new RangeError("its added_tokens are no list");
+  const entries: readonly (readonly [unknown, unknown])[] = Array.isArray(vocab)
+    ? vocab.map((entry, id) => [(entry as readonly unknown[] | null)?.[0], id])
+    : Object.entries(vocab);
+  let largest = -1;
+  for (const [token, id] of [...entries, ...(added ?? []).map((one) => [one?.content, one?.id] as const)]) {
+    if (typeof token !== "string" || !Number.isInteger(id) || (id as number) < 0 || (id as number) >= readLimits.vocabulary) {
+      const given = JSON.stringify(id) ?? "nothing";
+      throw new RangeError(
+        `the token ${JSON.stringify(token)} has the number ${given.slice(0, 40)}; expected is 0 to ${readLimits.vocabulary - 1}`,
+      );
+    }
+    largest = Math.max(largest, id as number);
+  }
+  if (largest < 0) throw new RangeError("its vocabulary is empty");
+  return largest;
 }
 
 /**
@@ -171,12 +204,17 @@ function piecesOf(text: string): readonly string[] {
 }
 
 /**
- * The first place after `length` characters where a text can be cut without splitting a token: between a letter and a space.
+ * The first place after `length` characters where a text can be cut without splitting a token: between a letter and a space. Where there
+ * is none for 16 times as long, it is cut there all the same, so that no text is held whole.
  *
- * @returns a number of characters, or undefined if there is no such place.
+ * @returns a number of characters, or undefined if there is no such place yet.
  */
 export function cutAfter(text: string, length: number): number | undefined {
   if (text.length <= length) return undefined;
-  const cut = text.slice(length).search(/(?<=[a-z]) (?=[a-z])/i);
-  return cut < 0 ? undefined : length + cut;
+  const longest = 16 * length;
+  const cut = text.slice(length, longest).search(/(?<=[a-z]) (?=[a-z])/i);
+  if (cut >= 0) return length + cut;
+  if (text.length <= longest) return undefined;
+  const isSplit = /[\ud800-\udbff]/.test(text[longest - 1]!); // a character of two halves
+  return isSplit ? longest - 1 : longest;
 }

@@ -13,6 +13,8 @@ export interface OptionInfo {
   readonly advanced?: boolean;
   /** Whether it concerns the use of a trained network and not its training: it may change without making another run. */
   readonly prediction?: boolean;
+  /** Whether it bounds what is read: nothing that is learned depends on it. */
+  readonly bound?: boolean;
   /** The value is a path, unless it is one of these names: it is kept absolute, so that a run is found from any folder. */
   readonly pathUnless?: readonly string[];
 }

@@ -145,12 +145,12 @@ function nameOf(value: unknown, fallback: string): string {
 
 /** `over` on top of `base`, group by group; what is undefined changes nothing. */
 export function merge(base: Record<string, unknown>, over: object): Record<string, unknown> {
-  const result: Record<string, unknown> = { ...base };
+  const result = new Map(Object.entries(base)); // a key such as __proto__ stays one, and is refused as unknown later
   for (const [key, value] of Object.entries(over)) {
-    const present = result[key];
-    if (value !== undefined) result[key] = isRecord(present) && isRecord(value) ? merge(present, value) : value;
+    const present = result.get(key);
+    if (value !== undefined) result.set(key, isRecord(present) && isRecord(value) ? merge(present, value) : value);
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 /** A preset as part of a configuration; its options of a method count only for that method, by default the one that it names. */
@@ -229,9 +229,12 @@ export function withPaths(registry: Registry, config: RunConfig, resolve: (path:
   return { ...config, data: Object.fromEntries(entries) as RunConfig["data"] };
 }
 
-/** Options without those that are for prediction alone. */
+/** Options without those that are for prediction alone, or bound what is read. */
 function learned(options: Readonly<Record<string, unknown>>, { shape }: OptionsSchema): Record<string, unknown> {
-  const isLearned = (key: string): boolean => !Object.hasOwn(shape, key) || infoOf(shape[key] as z.ZodType)?.prediction !== true;
+  const isLearned = (key: string): boolean => {
+    const info = Object.hasOwn(shape, key) ? infoOf(shape[key] as z.ZodType) : undefined;
+    return info?.prediction !== true && info?.bound !== true;
+  };
   return Object.fromEntries(Object.entries(options).filter(([key]) => isLearned(key)));
 }
 

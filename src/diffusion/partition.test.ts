@@ -253,3 +253,9 @@ describe("JSON", () => {
     expect(() => partitionFromJSON(json)).toThrow(PartitionError);
   });
 });
+
+test.each(["null", "[]", '{"a":1}', "1"])("partitionFromJSON takes nothing from noise.__proto__ = %s", (value) => {
+  const stored = partition({ numBlocks: 2, strategy: "equi-probability", noise: edmNoise });
+  const json = JSON.stringify(partitionToJSON(stored)).replace('"noise":{', `"noise":{"__proto__":${value},`);
+  expect(partitionFromJSON(JSON.parse(json))).toEqual(stored);
+});

@@ -146,5 +146,6 @@ export function partitionFromJSON(json: unknown): Partition {
     const message = "partitionFromJSON: expected { strategy, noise: { pMean, pStd, sigmaMin, sigmaMax, sigmaData }, boundaries, overlap }.";
     throw new PartitionError("badPartitionJSON", { json }, message);
   }
-  return assemble(strategy as Partition["strategy"], logNormalNoise(noise as LogNormalNoise), boundaries, overlap);
+  const { pMean, pStd, sigmaMin, sigmaMax, sigmaData } = noise as LogNormalNoise;
+  return assemble(strategy as Partition["strategy"], logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData }), boundaries, overlap);
 }

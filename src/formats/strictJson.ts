@@ -5,7 +5,8 @@ import { FormatError } from "../errors.ts";
  * two readers of one file must not see two different contents.
  *
  * @param what the text's name in messages, e.g. "config.json".
- * @throws {FormatError} `notJson` if the text is not JSON, `duplicateKey` if a key stands twice in one object.
+ * @throws {FormatError} `notJson` if the text is not JSON, `duplicateKey` if a key stands twice in one object, `tooDeep` if brackets are
+ *   nested more than 100 deep.
  */
 export function parseStrictJson(text: string, what: string): unknown {
   let value: unknown;
@@ -14,24 +15,35 @@ export function parseStrictJson(text: string, what: string): unknown {
   } catch (cause) {
     throw new FormatError("notJson", { what }, `${what} is not valid JSON: ${(cause as Error).message}`, { cause });
   }
-  const key = duplicateKey(text);
+  const { key, depth } = inspect(text);
+  if (depth > maxDepth) {
+    const message = `${what} has brackets nested ${depth} deep; ${maxDepth} are allowed. It is damaged, or no file of this kind.`;
+    throw new FormatError("tooDeep", { what, depth }, message);
+  }
   if (key !== undefined)
     throw new FormatError("duplicateKey", { what, key }, `${what} has the key ${JSON.stringify(key)} twice in one object.`);
   return value;
 }
 
-/** The first key that stands twice in one object of `text`, which must be valid JSON already. */
-function duplicateKey(text: string): string | undefined {
+/** Deeper than any file of this library, and far from where a recursion over it would end. */
+const maxDepth = 100;
+
+/** The first key that stands twice in one object of `text`, which must be valid JSON already, and how deep its brackets are nested. */
+function inspect(text: string): { readonly key: string | undefined; readonly depth: number } {
+  let twice: string | undefined;
+  let depth = 0;
   const open: (Set<string> | undefined)[] = []; // one entry per open bracket: the keys of an object, nothing for an array
   let expectsKey = false;
   for (let at = 0; at < text.length; at++) {
     switch (text[at]) {
       case "{":
         open.push(new Set());
+        depth = Math.max(depth, open.length);
         expectsKey = true;
         break;
       case "[":
         open.push(undefined);
+        depth = Math.max(depth, open.length);
         expectsKey = false;
         break;
       case "}":
@@ -47,7 +59,7 @@ function duplicateKey(text: string): string | undefined {
         if (expectsKey) {
           const key = JSON.parse(text.slice(at, end)) as string; // "a" and "\u0061" are the same key
           const keys = open.at(-1)!;
-          if (keys.has(key)) return key;
+          if (keys.has(key)) twice ??= key;
           keys.add(key);
           expectsKey = false;
         }
@@ -55,7 +67,7 @@ function duplicateKey(text: string): string | undefined {
       }
     }
   }
-  return undefined;
+  return { key: twice, depth };
 }
 
 /** Index just behind the closing quote of the string that opens at `start`. */

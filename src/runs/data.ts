@@ -2,13 +2,15 @@ import type { ImageDataset, TextDataset } from "../data/index.ts";
 import type { AnyTask, RunConfig } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import { type LoadOptions, loadImages, loadText } from "../sources/index.ts";
-import { classes, images, text } from "../tasks/index.ts";
+import { classes, type ImageDataOptions, imageLimits, images, text } from "../tasks/index.ts";
 
 /** Reads a data set from disk. */
 export type Load<Data> = (path: string, options: RunConfig["data"], load: LoadOptions) => Promise<Data>;
 
-const loadImageData: Load<ImageDataset> = (path, { imageSize, valSplit }, load) =>
-  loadImages(path, { ...load, imageSize: imageSize as number | undefined, valSplit: valSplit as number | undefined });
+const loadImageData: Load<ImageDataset> = (path, options, load) => {
+  const { imageSize, valSplit } = options as Partial<ImageDataOptions>;
+  return loadImages(path, { ...load, imageSize, valSplit, limits: imageLimits(options as Partial<ImageDataOptions>) });
+};
 const loadTextData: Load<TextDataset> = (path, { tokenizer }, load) => loadText(path, tokenizer as string, load);
 
 /** Loaders of the data of each task. */

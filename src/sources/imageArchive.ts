@@ -1,17 +1,15 @@
 import { open, stat } from "node:fs/promises";
 import { basename, posix } from "node:path";
-import { Readable } from "node:stream";
-import { buffer } from "node:stream/consumers";
-import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { createGunzip } from "node:zlib";
-import { createTarDecoder } from "modern-tar";
-import type { ImageDataset } from "../data/index.ts";
+import { type ImageDataset, mayUnpackTo, type ReadLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { type ArchiveIdentity, readDecoded, writeDecoded } from "./archiveCache.ts";
-import { imageFileName } from "./decodeImage.ts";
+import { imageFileName, maxImageFileBytes } from "./decodeImage.ts";
+import { damaged, expandsTooMuch } from "./gzip.ts";
 import { collectImages, defaultValSplit, type ImageFile, splitNames } from "./imageCollection.ts";
 import type { FormatSource, ImageFormat } from "./imageFormat.ts";
 import { PassedOver } from "./passedOver.ts";
+import { tarEntries } from "./tar.ts";
 
 const archiveName: RegExp = /\.(tar|tgz|tar\.gz)$/i;
 
@@ -43,7 +41,12 @@ async function loadImageArchive(path: string, source: FormatSource): Promise<Ima
   const cached = await readDecoded(cacheFolder, identity);
   if (cached !== undefined) return cached;
   const passedOver = new PassedOver();
-  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, size, passedOver), source);
+  const dataset = await collectImages(
+    basename(path).replace(archiveName, ""),
+    path,
+    filesOf(path, size, passedOver, source.limits),
+    source,
+  );
   const text = passedOver.text();
   if (text !== undefined) source.onNotice(`${path}: ${text}`);
   if (dataset.train.count + dataset.test.count >= worthCaching) await writeDecoded(cacheFolder, identity, dataset);
@@ -52,39 +55,69 @@ async function loadImageArchive(path: string, source: FormatSource): Promise<Ima
 
 const chunkBytes = 2 ** 18;
 
-async function* filesOf(path: string, size: number, passedOver: PassedOver): AsyncGenerator<ImageFile> {
+async function* filesOf(path: string, size: number, passedOver: PassedOver, limits: ReadLimits): AsyncGenerator<ImageFile> {
+  const mostBytes = maxImageFileBytes(limits);
+  const input = await openArchive(path, limits);
+  for await (const { name: entry, type, target, size: bytes, read } of named(tarEntries(input.chunks()), path)) {
+    const [split, className, name] = entry.split("/").slice(-3);
+    const isImage = name !== undefined && splitNames.includes(split!) && imageFileName.test(name);
+    if (leaves(entry) || !isImage || type === "directory" || type === "other") {
+      if (type !== "directory") passedOver.add(leaves(entry) ? "paths that leave the archive" : reasonOf(entry), entry);
+      continue;
+    }
+    if (bytes > mostBytes) {
+      const message = `${path}:${entry} has ${bytes} bytes; an image of ${limits.imagePixels} pixels has ${mostBytes} at most. Scale it down, or raise --max-image-pixels.`;
+      throw new DataError("fileTooLarge", { path, entry, bytes, limit: mostBytes }, message);
+    }
+    yield {
+      path: `${path}:${entry}`,
+      split: split!,
+      className: className!,
+      name,
+      content:
+        type === "file"
+          ? await read().catch((cause: unknown) => damaged(path, cause))
+          : { sameAs: `${path}:${type === "link" ? target : posix.join(posix.dirname(entry), target)}` },
+      fraction: Math.min(1, input.read() / size),
+    };
+  }
+}
+
+interface ArchiveInput {
+  /** The archive's bytes, unpacked if it is a gzip. */
+  chunks(): AsyncGenerator<Uint8Array>;
+  /** Bytes of the file so far. */
+  read(): number;
+}
+
+async function openArchive(path: string, limits: ReadLimits): Promise<ArchiveInput> {
   const handle = await open(path);
   const head = await handle.read(Buffer.alloc(2), 0, 2, 0);
   const raw = handle.createReadStream({ start: 0, highWaterMark: chunkBytes });
   const isGzip = head.buffer[0] === 0x1f && head.buffer[1] === 0x8b;
   const tar = isGzip ? raw.pipe(createGunzip({ chunkSize: chunkBytes })) : raw;
   raw.on("error", (error) => tar.destroy(error));
-  try {
-    const entries = (Readable.toWeb(tar) as NodeReadableStream<Uint8Array> as ReadableStream<Uint8Array>).pipeThrough(
-      createTarDecoder({ strict: true }),
-    );
-    for await (const { header, body } of readable(entries, path)) {
-      const [split, className, name] = header.name.split("/").slice(-3);
-      if (name === undefined || !splitNames.includes(split!) || !imageFileName.test(name)) {
-        if (header.type !== "directory") passedOver.add(reasonOf(header.name), header.name);
-        await body.cancel();
-        continue;
+  return {
+    read: () => raw.bytesRead,
+    async *chunks() {
+      let unpacked = 0;
+      try {
+        for await (const chunk of tar as AsyncIterable<Uint8Array>) {
+          unpacked += chunk.length;
+          if (isGzip && unpacked > mayUnpackTo(raw.bytesRead, limits)) throw expandsTooMuch(path, limits);
+          yield chunk;
+        }
+      } finally {
+        tar.destroy();
+        raw.destroy();
       }
-      const bytes = await buffer(body as NodeReadableStream<Uint8Array>).catch((cause: unknown) => damaged(path, cause));
-      const target = targetOf(header);
-      yield {
-        path: `${path}:${header.name}`,
-        split: split!,
-        className: className!,
-        name,
-        content: target === undefined ? bytes : { sameAs: `${path}:${target}` },
-        fraction: Math.min(1, raw.bytesRead / size),
-      };
-    }
-  } finally {
-    tar.destroy();
-    raw.destroy();
-  }
+    },
+  };
+}
+
+/** Whether a path is not inside the folder that an archive would be unpacked in. */
+function leaves(path: string): boolean {
+  return path.startsWith("/") || path.split("/").includes("..");
 }
 
 /** Why an entry is no image of the layout. */
@@ -94,35 +127,12 @@ function reasonOf(path: string): string {
   return imageFileName.test(name) ? "images outside train/CLASS and test/CLASS" : "files that are neither .png nor .jpg";
 }
 
-/** The entry that a link leads to: a hard link names it from the root of the archive, a symbolic one from its own folder. */
-function targetOf({
-  type,
-  name,
-  linkname,
-}: {
-  readonly type?: string;
-  readonly name: string;
-  readonly linkname?: string;
-}): string | undefined {
-  if (linkname === undefined || linkname === "") return undefined;
-  if (type === "link") return linkname;
-  return type === "symlink" ? posix.normalize(posix.join(posix.dirname(name), linkname)) : undefined;
-}
-
 /** The same entries; errors of the archive become errors of data that name it. */
-async function* readable<T>(entries: ReadableStream<T>, path: string): AsyncGenerator<T> {
-  const reader = entries.getReader();
+async function* named<T>(entries: AsyncGenerator<T>, path: string): AsyncGenerator<T> {
   try {
-    for (;;) {
-      const { done, value } = await reader.read().catch((cause: unknown) => damaged(path, cause));
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
+    yield* entries;
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    damaged(path, cause);
   }
-}
-
-function damaged(path: string, cause: unknown): never {
-  throw new DataError("truncated", { path }, `${path} cannot be unpacked: it is cut off or damaged. Copy it again.`, { cause });
 }

@@ -1,4 +1,12 @@
-import { channelStatistics, type ImageDataset, type ImageShape, type ImageSplit, type PlanarImage, resizeAndCrop } from "../data/index.ts";
+import {
+  channelStatistics,
+  type ImageDataset,
+  type ImageShape,
+  type ImageSplit,
+  type PlanarImage,
+  type ReadLimits,
+  resizeAndCrop,
+} from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { decodeImage, inColour } from "./decodeImage.ts";
 
@@ -32,6 +40,7 @@ export interface CollectOptions {
   readonly imageSize?: number | undefined;
   /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
   readonly valSplit?: number | undefined;
+  readonly limits?: Pick<ReadLimits, "imagePixels">;
 }
 
 /** A decoded image waiting for its place. */
@@ -50,12 +59,12 @@ export async function collectImages(
   name: string,
   root: string,
   files: AsyncIterable<ImageFile>,
-  { onProgress = () => {}, imageSize, valSplit = defaultValSplit }: CollectOptions = {},
+  { onProgress = () => {}, imageSize, valSplit = defaultValSplit, limits }: CollectOptions = {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
   const byPath = new Map<string, PlanarImage>();
   for await (const { content, ...file } of files) {
-    const decoded = content instanceof Uint8Array ? decodeImage(file.path, content) : linked(byPath, file.path, content.sameAs);
+    const decoded = content instanceof Uint8Array ? decodeImage(file.path, content, limits) : linked(byPath, file.path, content.sameAs);
     const image = imageSize === undefined ? decoded : resizeAndCrop(decoded, imageSize);
     items.push({ file, image });
     byPath.set(file.path, image);

@@ -1,11 +1,11 @@
 import type { Dirent } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { DataError } from "../errors.ts";
-import { imageFileName } from "./decodeImage.ts";
+import { imageFileName, maxImageFileBytes } from "./decodeImage.ts";
 import { collectImages, type ImageFile, splitNames, testNames } from "./imageCollection.ts";
 import type { FormatSource, ImageFormat } from "./imageFormat.ts";
 import { PassedOver } from "./passedOver.ts";
+import { unreadable, wholeFile } from "./wholeFile.ts";
 
 /**
  * FOLDER/{train,test}/CLASS/*.{png,jpg,jpeg}; the test part may be called val or validation, and of `train` alone part is
@@ -55,7 +55,7 @@ async function collect(
 ): ReturnType<ImageFormat["load"]> {
   const text = passedOver.text();
   if (text !== undefined) source.onNotice(`${path}: ${text}`);
-  return await collectImages(basename(resolve(path)), path, contents(found), source);
+  return await collectImages(basename(resolve(path)), path, contents(found, maxImageFileBytes(source.limits)), source);
 }
 
 /** Image files of FOLDER/CLASS/, by class and name. */
@@ -81,6 +81,7 @@ async function imagesOfClass(folder: string, passedOver: PassedOver): Promise<re
     const path = join(folder, entry.name);
     if (entry.name.startsWith(".")) passedOver.add("hidden files", path);
     else if (entry.isDirectory()) passedOver.add("folders inside a class", path);
+    else if (!entry.isFile() && !entry.isSymbolicLink()) passedOver.add("no files of a disk", path);
     else if (imageFileName.test(entry.name)) names.push(entry.name);
     else passedOver.add("files that are neither .png nor .jpg", path);
   }
@@ -91,22 +92,12 @@ function beside(name: string): string {
   return name.startsWith(".") ? "hidden files" : "beside train and test";
 }
 
-async function* contents(found: readonly Found[]): AsyncGenerator<ImageFile> {
+async function* contents(found: readonly Found[], mostBytes: number): AsyncGenerator<ImageFile> {
   for (let first = 0; first < found.length; first += readAhead) {
     const files = found.slice(first, first + readAhead);
-    const contents = await Promise.all(files.map(({ path }) => readImage(path)));
+    const contents = await Promise.all(files.map(({ path }) => wholeFile(path, mostBytes)));
     for (const [i, bytes] of contents.entries()) yield { ...files[i]!, content: bytes, fraction: (first + i + 1) / found.length };
   }
-}
-
-async function readImage(path: string): Promise<Uint8Array> {
-  return await readFile(path).catch((cause: NodeJS.ErrnoException) => unreadable(path, cause));
-}
-
-/** @throws {DataError} of a name that was listed and cannot be read. */
-function unreadable(path: string, cause: NodeJS.ErrnoException): never {
-  const why = cause.code === "ENOENT" ? "it is a link that leads nowhere" : `the system says ${cause.code}`;
-  throw new DataError("unreadable", { path }, `${path} cannot be read: ${why}. Mend or remove it.`, { cause });
 }
 
 /** Whether an entry is a folder, or a link to one; hidden ones are not. @throws {DataError} if a link leads nowhere. */
@@ -114,5 +105,5 @@ async function isFolder(folder: string, entry: Dirent): Promise<boolean> {
   if (entry.name.startsWith(".")) return false;
   if (!entry.isSymbolicLink()) return entry.isDirectory();
   const path = join(folder, entry.name);
-  return (await stat(path).catch((cause: NodeJS.ErrnoException) => unreadable(path, cause))).isDirectory();
+  return (await stat(path).catch((cause: unknown) => unreadable(path, cause))).isDirectory();
 }

@@ -1,4 +1,4 @@
-import type { ImageDataset } from "../data/index.ts";
+import type { ImageDataset, ReadLimits } from "../data/index.ts";
 import type { Progress } from "./imageCollection.ts";
 
 export interface LoadOptions {
@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly imageSize?: number | undefined;
   /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
   readonly valSplit?: number | undefined;
+  /** Bounds other than {@link readLimits}. */
+  readonly limits?: Partial<ReadLimits> | undefined;
   /** Called once with what was passed over, such as files that are no images. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
@@ -20,6 +22,7 @@ export interface FormatSource {
   readonly cacheFolder: string;
   readonly imageSize: number | undefined;
   readonly valSplit: number;
+  readonly limits: ReadLimits;
   readonly onNotice: (message: string) => void;
   /** Names in the folder; none of a file. */
   readonly files: readonly string[];

@@ -1,15 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { channelStatistics, type ImageDataset, type ImageSplit } from "../data/index.ts";
-import { DataError } from "../errors.ts";
+import { channelStatistics, type ImageDataset, type ImageSplit, type ReadLimits } from "../data/index.ts";
+import { DataError, FormatError } from "../errors.ts";
 import { asFloat32, asInt, readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "../formats/index.ts";
 import type { ImageFormat } from "./imageFormat.ts";
+import { wholeFile } from "./wholeFile.ts";
 
 export const latentsFormat: ImageFormat = {
   name: "latents",
   description: "latent images as .safetensors",
   recognises: (path, files) => files === undefined && path.endsWith(".safetensors"),
-  load: (path) => loadLatents(path),
+  load: (path, { limits }) => loadLatents(path, limits),
 };
 
 /**
@@ -17,29 +17,26 @@ export const latentsFormat: ImageFormat = {
  * with `labels`, integers [count], where there are classes. Of one such pair the last twentieth is for tests;
  * `train.latents`, `train.labels`, `test.latents` and `test.labels` say it themselves.
  *
- * @throws {DataError} if the file is missing or damaged, or its tensors are not these.
+ * @throws {DataError} if the file is missing, its tensors are not these, or a label is no class. {FormatError} if it is damaged.
  */
-async function loadLatents(path: string): Promise<ImageDataset> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new DataError("noData", { path }, `There are no latents at ${path}.`, { cause });
-  });
-  const file = readSafetensors(bytes);
-  const named = (name: string): SafetensorsTensor | undefined => file.tensors.get(name);
-  const [train, test] = named("train.latents")
-    ? [splitOf(file, "train.", path), splitOf(file, "test.", path)]
-    : heldOut(splitOf(file, "", path));
+async function loadLatents(path: string, limits: ReadLimits): Promise<ImageDataset> {
+  const bytes = await wholeFile(path);
+  const file = named(path, () => readSafetensors(bytes));
+  const tensor = (name: string): SafetensorsTensor | undefined => file.tensors.get(name);
+  const split = (prefix: string): ImageSplit => splitOf(file, prefix, path, limits);
+  const [train, test] = tensor("train.latents") ? [split("train."), split("test.")] : heldOut(split(""), path);
   if (train.channels !== test.channels || train.height !== test.height || train.width !== test.width) {
     const message = `${path}: latents for training and for tests differ in shape. Encode both alike.`;
     throw new DataError("shapesDiffer", { path }, message);
   }
-  const isLabelled = named("labels") !== undefined || named("train.labels") !== undefined;
+  const isLabelled = tensor("labels") !== undefined || tensor("train.labels") !== undefined;
   const numClasses = isLabelled ? 1 + [...train.labels, ...test.labels].reduce((a, b) => Math.max(a, b), 0) : 0;
   const classNames = Array.from({ length: numClasses }, (_, k) => String(k));
   const name = basename(path).replace(/\.safetensors$/, "");
   return { name, isLatent: true, classNames, numClasses, ...channelStatistics(train), train, test };
 }
 
-function splitOf({ tensors }: SafetensorsFile, prefix: string, path: string): ImageSplit {
+function splitOf({ tensors }: SafetensorsFile, prefix: string, path: string, limits: ReadLimits): ImageSplit {
   const latents = tensors.get(`${prefix}latents`);
   const labels = tensors.get(`${prefix}labels`);
   if (latents?.shape.length !== 4) {
@@ -47,13 +44,24 @@ function splitOf({ tensors }: SafetensorsFile, prefix: string, path: string): Im
     throw new DataError("noLatents", { path }, message);
   }
   const [count, channels, height, width] = latents.shape as [number, number, number, number];
+  if (latents.shape.includes(0)) {
+    const message = `${path}: ${prefix}latents has shape [${latents.shape.join(", ")}], in which no size may be 0. Encode some images.`;
+    throw new DataError("empty", { path, shape: latents.shape }, message);
+  }
   if (labels !== undefined && labels.shape.join() !== `${count}`) {
     const message = `${path}: ${prefix}labels has shape [${labels.shape.join(", ")}], expected is [${count}], one for each of the latents.`;
     throw new DataError("countsDiffer", { path }, message);
   }
+  const images = named(path, () => asFloat32(latents));
+  const bad = images.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    const record = Math.floor((bad * count) / images.length);
+    const message = `${path}: ${prefix}latents, record ${record}, holds ${images[bad]}, which is no finite number. Encode that image again.`;
+    throw new DataError("notFinite", { path, record }, message);
+  }
   return {
-    images: asFloat32(latents),
-    labels: labels === undefined ? new Int32Array(count) : asInt(labels),
+    images,
+    labels: labels === undefined ? new Int32Array(count) : checkedLabels(path, `${prefix}labels`, labels, limits),
     count,
     channels,
     height,
@@ -61,8 +69,32 @@ function splitOf({ tensors }: SafetensorsFile, prefix: string, path: string): Im
   };
 }
 
+/** @throws {DataError} if a label is no class. */
+function checkedLabels(path: string, name: string, tensor: SafetensorsTensor, { classes }: ReadLimits): Int32Array {
+  const labels = named(path, () => asInt(tensor));
+  const record = labels.findIndex((label) => label < 0 || label >= classes);
+  if (record < 0) return labels;
+  const label = labels[record]!;
+  const message = `${path}: ${name}, record ${record}, is ${label}; classes are numbered from 0, up to ${classes - 1} with the limit of --max-classes ${classes}. Number them so.`;
+  throw new DataError("labelOutOfRange", { path, record, label }, message);
+}
+
+/** What `read` gives; its errors name the file. */
+function named<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof FormatError) throw new FormatError(cause.code, { ...cause.data, path }, `${path}: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
 /** The last twentieth, but at least one, for tests. */
-function heldOut(all: ImageSplit): readonly [ImageSplit, ImageSplit] {
+function heldOut(all: ImageSplit, path: string): readonly [ImageSplit, ImageSplit] {
+  if (all.count < 2) {
+    const message = `${path} has ${all.count} image; the last twentieth is held out for tests, and at least one must remain. Encode more.`;
+    throw new DataError("tooFew", { path, count: all.count }, message);
+  }
   const first = all.count - Math.max(1, Math.floor(all.count / 20));
   const pixels = all.channels * all.height * all.width;
   const part = (from: number, to: number): ImageSplit => ({

@@ -1,5 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
-import { generateEmbedded, type ImageDataset } from "../data/index.ts";
+import { generateEmbedded, type ImageDataset, readLimits } from "../data/index.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { cifar10Format, cifar100Format } from "./cifar.ts";
@@ -35,15 +35,19 @@ export function addImageFormat(format: ImageFormat): void {
  */
 export async function loadImages(
   path: string,
-  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = defaultValSplit, onNotice = () => {} }: LoadOptions = {},
+  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = defaultValSplit, limits, onNotice = () => {} }: LoadOptions = {},
 ): Promise<ImageDataset> {
   if (path === "embedded") return generateEmbedded();
   const info = await stat(path).catch((cause: unknown) => {
     throw new DataError("noData", { path }, `There is no data at ${path}. Give ${accepted()}.`, { cause });
   });
+  if (!info.isFile() && !info.isDirectory()) {
+    throw new DataError("notFile", { path }, `${path} is neither a file nor a folder. Give ${accepted()}.`);
+  }
   const files = info.isFile() ? undefined : await readdir(path);
   const format = await firstOf(formats, path, files);
-  if (format !== undefined) return format.load(path, { onProgress, cacheFolder, imageSize, valSplit, onNotice, files: files ?? [] });
+  const source = { onProgress, cacheFolder, imageSize, valSplit, onNotice, files: files ?? [], limits: { ...readLimits, ...limits } };
+  if (format !== undefined) return format.load(path, source);
   const what =
     files === undefined
       ? `${path} is a file of unknown format`

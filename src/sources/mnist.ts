@@ -1,12 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
-import type { ImageDataset, ImageSplit } from "../data/index.ts";
+import type { ImageDataset, ImageSplit, ReadLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
+import { gunzipStart, gunzipTo } from "./gzip.ts";
 import type { ImageFormat } from "./imageFormat.ts";
-
-const unzip = promisify(gunzip);
+import { wholeFile } from "./wholeFile.ts";
 
 /** The usual names of MNIST's files, plain or gzipped. */
 const mnistNames = {
@@ -18,18 +15,26 @@ export const mnistFormat: ImageFormat = {
   name: "mnist",
   description: "a folder with MNIST's IDX files",
   recognises: (_, files) => mnistNames.train.some((name) => files?.some((file) => file === name || file === `${name}.gz`)),
-  load: (path, { files }) => loadMnist(path, files),
+  load: (folder, { files, limits }) => loadMnist({ folder, files, limits }),
 };
 
+interface Folder {
+  readonly folder: string;
+  /** Names in it. */
+  readonly files: readonly string[];
+  readonly limits: ReadLimits;
+}
+
 /** MNIST and what is written like it: IDX files of byte images and byte labels with ten classes (LeCun et al.). */
-async function loadMnist(folder: string, files: readonly string[]): Promise<ImageDataset> {
-  const [train, test] = await Promise.all([mnistNames.train, mnistNames.test].map((names) => readSplit(folder, files, names)));
+async function loadMnist(source: Folder): Promise<ImageDataset> {
+  const [train, test] = await Promise.all([mnistNames.train, mnistNames.test].map((names) => readSplit(source, names)));
   const classNames = Array.from({ length: 10 }, (_, k) => String(k));
   return { name: "mnist", classNames, numClasses: 10, mean: [0.1307], std: [0.3081], train: train!, test: test! };
 }
 
-async function readSplit(folder: string, files: readonly string[], names: readonly [images: string, labels: string]): Promise<ImageSplit> {
-  const [images, labels] = await Promise.all([readIdx(folder, files, names[0], 3), readIdx(folder, files, names[1], 1)]);
+async function readSplit(source: Folder, names: readonly [images: string, labels: string]): Promise<ImageSplit> {
+  const { folder } = source;
+  const [images, labels] = await Promise.all([readIdx(source, names[0], 3), readIdx(source, names[1], 1)]);
   const [count, height, width] = images.dimensions as [number, number, number];
   const numLabels = labels.dimensions[0]!;
   if (numLabels !== count) {
@@ -51,32 +56,33 @@ interface IdxArray {
 }
 
 /** IDX: two zero bytes, the type (8: bytes), the number of dimensions, each of them as a big-endian uint32, then the values. */
-async function readIdx(folder: string, files: readonly string[], name: string, rank: number): Promise<IdxArray> {
+async function readIdx({ folder, files, limits }: Folder, name: string, rank: number): Promise<IdxArray> {
   const file = [name, `${name}.gz`].find((candidate) => files.includes(candidate));
   if (file === undefined) {
     const message = `${folder} has neither ${name} nor ${name}.gz. Copy it there from the data set's archive.`;
     throw new DataError("missingFile", { folder, name }, message);
   }
   const path = join(folder, file);
-  const bytes = await readUnzipped(path);
+  const raw = await wholeFile(path);
+  const isPacked = file.endsWith(".gz");
   const headerBytes = 4 + 4 * rank;
-  if (bytes.length < headerBytes || bytes.readUInt16BE(0) !== 0 || bytes[2] !== 8 || bytes[3] !== rank) {
+  const header = isPacked ? gunzipStart(path, raw, headerBytes) : raw.subarray(0, headerBytes);
+  if (header.length < headerBytes || header.readUInt16BE(0) !== 0 || header[2] !== 8 || header[3] !== rank) {
     throw new DataError("notIdx", { path }, `${path} is no IDX file of bytes with ${rank} dimensions. Copy it again.`);
   }
-  const dimensions = Array.from({ length: rank }, (_, i) => bytes.readUInt32BE(4 + 4 * i));
-  const expected = headerBytes + dimensions.reduce((product, dimension) => product * dimension, 1);
-  if (bytes.length !== expected || dimensions[0] === 0) {
-    const state = dimensions[0] === 0 ? "empty" : bytes.length < expected ? "cut off" : "too long";
+  const dimensions = Array.from({ length: rank }, (_, i) => header.readUInt32BE(4 + 4 * i));
+  const [count, ...sizes] = dimensions as [number, ...number[]];
+  const pixels = sizes.reduce((product, size) => product * size, 1);
+  if (count === 0 || pixels === 0 || pixels > limits.imagePixels) {
+    const what = count === 0 ? "is empty" : `has images of ${sizes.join("×")}; they have from 1 to ${limits.imagePixels} pixels`;
+    throw new DataError("badSizes", { path, dimensions }, `${path} ${what}. Copy it again.`);
+  }
+  const expected = headerBytes + count * pixels;
+  const bytes = isPacked ? await gunzipTo(path, raw, expected, limits) : raw;
+  if (bytes.length !== expected) {
+    const state = bytes.length < expected ? "cut off" : "too long";
     const message = `${path} is ${state}: ${bytes.length} bytes unpacked, its header promises ${expected}. Copy it again.`;
     throw new DataError("truncated", { path, found: bytes.length, expected }, message);
   }
-  return { dimensions, data: new Uint8Array(bytes.subarray(headerBytes)) };
-}
-
-async function readUnzipped(path: string): Promise<Buffer> {
-  const raw = await readFile(path);
-  if (!path.endsWith(".gz")) return raw;
-  return await unzip(raw).catch((cause: unknown) => {
-    throw new DataError("truncated", { path }, `${path} cannot be unpacked: it is cut off or damaged. Copy it again.`, { cause });
-  });
+  return { dimensions, data: new Uint8Array(bytes.buffer, bytes.byteOffset + headerBytes, expected - headerBytes) };
 }

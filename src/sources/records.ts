@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ImageSplit } from "../data/index.ts";
 import { DataError } from "../errors.ts";
+import { wholeFile } from "./wholeFile.ts";
 
 export interface RecordFormat {
   /** Bytes before the pixels; the class stands in the last of them. */
@@ -20,7 +20,7 @@ export interface RecordFormat {
 export async function readRecords(paths: readonly string[], { labelBytes, numClasses, channels, size }: RecordFormat): Promise<ImageSplit> {
   const pixels = channels * size * size;
   const recordBytes = labelBytes + pixels;
-  const files = await Promise.all(paths.map((path) => readFile(path)));
+  const files = await Promise.all(paths.map((path) => wholeFile(path)));
   for (const [i, file] of files.entries()) checkLength(paths[i]!, file.length, recordBytes);
   const count = files.reduce((sum, file) => sum + file.length / recordBytes, 0);
   const images = new Uint8Array(count * pixels);

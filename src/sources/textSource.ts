@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { cutAfter } from "../data/index.ts";
+import { cutAfter, readLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { PassedOver } from "./passedOver.ts";
 
@@ -40,6 +40,10 @@ export async function openText(path: string, onNotice: (message: string) => void
   const info = await stat(path).catch((cause: unknown) => {
     throw new DataError("noData", { path }, `There is no text at ${path}. Give a file of UTF-8 text with --data.`, { cause });
   });
+  if (!info.isFile() && !info.isDirectory()) {
+    const message = `${path} is neither a file nor a folder; text is read more than once. Copy it into a file of UTF-8.`;
+    throw new DataError("notFile", { path }, message);
+  }
   const files = info.isDirectory() ? await textFiles(path, onNotice) : [path];
   const sizes = await Promise.all(files.map(async (file) => ({ file, ...pick(await stat(file)) })));
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
@@ -71,7 +75,7 @@ async function textFiles(folder: string, onNotice: (message: string) => void): P
     const path = join(folder, entry.name);
     if (entry.name.startsWith(".")) passedOver.add("hidden files", path);
     else if (entry.isDirectory()) passedOver.add("folders inside", path);
-    else if (/\.txt$/i.test(entry.name)) files.push(path);
+    else if (entry.isFile() || entry.isSymbolicLink() ? /\.txt$/i.test(entry.name) : false) files.push(path);
     else passedOver.add("files that are not .txt", path);
   }
   const text = passedOver.text();
@@ -106,8 +110,11 @@ async function* linesOf(file: string, done: (bytes: number) => number): AsyncGen
   let line = 0;
   let share = 0;
   for await (const { text, bytes } of decoded(file)) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
+    const [first, ...more] = text.split("\n");
+    rest += first!;
+    checkParsed(file, rest.length, `line ${line + 1}`);
+    const lines = more.length === 0 ? [] : [rest, ...more.slice(0, -1)];
+    rest = more.at(-1) ?? rest;
     share = done(bytes);
     for (const one of lines) {
       line++;
@@ -123,6 +130,7 @@ async function* arrayOf(file: string, done: (bytes: number) => number): AsyncGen
   let share = 0;
   for await (const { text, bytes } of decoded(file)) {
     all += text;
+    checkParsed(file, bytes, "the list");
     share = done(bytes);
   }
   const list = parsed(all);
@@ -134,6 +142,13 @@ async function* arrayOf(file: string, done: (bytes: number) => number): AsyncGen
     const text = typeof item === "string" ? item : textIn(item, file, `item ${i}`);
     yield { text, endsDocument: true, at: 0, done: share };
   }
+}
+
+/** @throws {DataError} if a text that is parsed as a whole becomes too long for it. */
+function checkParsed(file: string, length: number, place: string): void {
+  if (length <= readLimits.parsedLength) return;
+  const message = `${file}, ${place}: longer than ${readLimits.parsedLength} characters. Give it as JSON lines, a text in each.`;
+  throw new DataError("tooLong", { file, place }, message);
 }
 
 function parsed(text: string): unknown {

@@ -24,15 +24,27 @@ interface Place {
 export async function keptTokens(folder: string): Promise<TokenParts | undefined> {
   const list = await readFile(join(folder, "parts.json"), "utf8").catch(() => undefined); // written last: a folder that has it is whole
   if (list === undefined) return undefined;
-  const places = JSON.parse(list) as readonly Place[];
+  const places = placesIn(list);
   const isWhole = async ({ file, from, length }: Place): Promise<boolean> => {
     const { size } = await stat(join(folder, file)).catch(() => ({ size: 0 }));
     return (from + length) * bytesPerToken <= size;
   };
-  if ((await Promise.all(places.map(isWhole))).every(Boolean))
+  if (places !== undefined && (await Promise.all(places.map(isWhole))).every(Boolean))
     return asParts(places.map(({ file, from, length }) => tokensInFile(join(folder, file), from, length)));
   await rm(folder, { recursive: true, force: true });
   return undefined;
+}
+
+/** The parts that a list names; undefined if it is none: the text is tokenised anew then. */
+function placesIn(list: string): readonly Place[] | undefined {
+  try {
+    const places = JSON.parse(list) as readonly Place[];
+    const isPlace = ({ file, from, length }: Place): boolean =>
+      partNames.includes(file) && [from, length].every((number) => Number.isSafeInteger(number) && number >= 0);
+    return places.length === partNames.length && places.every(isPlace) ? places : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export interface TokeniseOptions {

@@ -8,6 +8,8 @@ import {
   type ImageInfo,
   type Normalisation,
   type PrefetchBatches,
+  type ReadLimits,
+  readLimits,
   trainBatches,
 } from "../data/index.ts";
 import { type BatchOptions, count, type ImageData, option, share } from "../define/index.ts";
@@ -31,7 +33,23 @@ export const imageDataOptions = z.strictObject({
     description: "share of the images of each class that is held out where there is no test part",
     byDefault: "0.1",
   }).optional(),
+  maxImagePixels: bound("imagePixels", "pixels", "largest image that is decoded"),
+  maxClasses: bound("classes", "n", "most classes of latents, whose labels are numbers"),
+  maxExpansion: bound("expansion", "times", "most bytes that a byte of a compressed file may unpack to"),
 });
+
+function bound(name: keyof ReadLimits, value: string, description: string): z.ZodOptional<z.ZodInt> {
+  return option(count, { value, description, byDefault: String(readLimits[name]), advanced: true, bound: true }).optional();
+}
+
+/** The bounds that options set, for the readers of files. */
+export function imageLimits({ maxImagePixels, maxClasses, maxExpansion }: Partial<ImageDataOptions>): Partial<ReadLimits> {
+  return {
+    ...(maxImagePixels !== undefined && { imagePixels: maxImagePixels }),
+    ...(maxClasses !== undefined && { classes: maxClasses }),
+    ...(maxExpansion !== undefined && { expansion: maxExpansion }),
+  };
+}
 
 export type ImageDataOptions = z.output<typeof imageDataOptions>;
 

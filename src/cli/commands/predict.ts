@@ -41,8 +41,9 @@ async function classifyImages(
   const names = await expanded(files, /\.(png|jpe?g)$/i);
   const pixels = info.channels * info.height * info.width;
   const images = new Uint8Array(names.length * pixels);
-  for (const [i, name] of names.entries())
-    images.set(decodeImageFile(await bytesOf(name), name, info, run.config.data.imageSize !== undefined), i * pixels);
+  const { imageSize, maxImagePixels } = run.config.data;
+  const decoding = { resized: imageSize !== undefined, maxPixels: maxImagePixels as number | undefined };
+  for (const [i, name] of names.entries()) images.set(decodeImageFile(await bytesOf(name), name, info, decoding), i * pixels);
   const { probabilities } = await model.predict(images, { seed });
   const results = names.map((file, i) => {
     const own = probabilities.subarray(i * info.numClasses, (i + 1) * info.numClasses);

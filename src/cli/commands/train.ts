@@ -7,6 +7,7 @@ import { watchInterruption } from "../interruption.ts";
 import { bytes, duration, peakBytes, print, printJson, say, shellCommand } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
 import { describesRun, type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
+import { enterStage } from "../stage.ts";
 import { UnitRows } from "../unitRows.ts";
 import { nonNegative } from "../words.ts";
 
@@ -58,6 +59,7 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
   const terminal = options.quiet ? silentTerminal : runTerminal(config, options);
   const interruption = watchInterruption(() => terminal.onNotice("Stopping after this step …"));
   const started = performance.now();
+  enterStage(`reading ${config.data.path}`);
   const units = options.units ?? options.block;
   const result = await trainOrResume({
     path,
@@ -176,6 +178,7 @@ export function runTerminal(
     onDetail,
     onStart: ({ config, task: own, data, method, steps, device, units, folder }) => {
       task = own;
+      enterStage(`training in ${folder.path}`);
       const samplesPerStep = training.batchSize * training.accumulate;
       const what = units.length === 1 ? `${units[0]!.name}, ${steps} steps` : `${units.length} units, ${steps} steps each,`;
       const countPerStep = samplesPerStep * task.countedPerSample(config.data);
