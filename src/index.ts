@@ -52,6 +52,8 @@ export type * from "./define/index.ts";
 export {
   anyConfigJsonSchema,
   buildMethod,
+  buildOptimizer,
+  buildSchedule,
   checkOptions,
   classifierKind,
   classifierKinds,
@@ -64,6 +66,7 @@ export {
   defineModel,
   defineTask,
   dropoutRate,
+  evaluationInterval,
   executionOptions,
   flagsOf,
   identityOf,
@@ -76,6 +79,7 @@ export {
   on,
   option,
   parseRunConfig,
+  partitionFile,
   partsFor,
   plainClassifierKind,
   positive,
@@ -133,6 +137,19 @@ export {
 export * from "./errors.ts";
 export type * from "./eval/index.ts";
 export { FeatureStatistics, fid, frechetDistance, mauveOfHistograms, openFeatures } from "./eval/index.ts";
+export type * from "./formats/index.ts";
+export {
+  canonicalJson,
+  checkpointName,
+  checkpointStep,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  encodeMetricLine,
+  parseMetrics,
+  readSafetensors,
+  sha256,
+  writeSafetensors,
+} from "./formats/index.ts";
 export type * from "./inference/index.ts";
 export {
   accuracyOf,

@@ -29,7 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   baselines: ["tensor", "random", "nn", "train", "inference"], // never blocks, and blocks never baselines
   measure: ["tensor", "onnx", "nn", "optim", "runtime", "train"],
   verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
-  define: ["nn", "train", "data", "diffusion", "inference", "report", "runtime"],
+  define: ["nn", "optim", "train", "data", "diffusion", "inference", "report", "runtime"],
   tasks: ["define", "data", "diffusion", "random", "report", "train", "blocks", "inference"],
   methods: ["define", "blocks", "baselines", "data", "diffusion", "random"],
   registry: ["define", "models", "methods"],
@@ -76,6 +76,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "define",
     "diffusion",
     "eval",
+    "formats",
     "inference",
     "measure",
     "models",

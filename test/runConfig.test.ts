@@ -1,11 +1,19 @@
 import { describe, expect, test } from "vitest";
 import type { DiffusionBlocks } from "../src/blocks/index.ts";
 import { generateEmbedded } from "../src/data/index.ts";
-import { buildMethod, type ConfigPart, configSchema, flagsOf, identityOf, parseRunConfig, type RunConfig } from "../src/define/index.ts";
+import {
+  buildMethod,
+  buildSchedule,
+  type ConfigPart,
+  configSchema,
+  flagsOf,
+  identityOf,
+  parseRunConfig,
+  type RunConfig,
+} from "../src/define/index.ts";
 import { vitModel } from "../src/models/index.ts";
 import { registry } from "../src/registry/index.ts";
 import { configHash } from "../src/run/index.ts";
-import { buildSchedule } from "../src/runs/index.ts";
 import { classes } from "../src/tasks/index.ts";
 import type { Unit } from "../src/train/index.ts";
 

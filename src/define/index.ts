@@ -11,3 +11,4 @@ export * from "./registry.ts";
 export * from "./runConfig.ts";
 export * from "./task.ts";
 export * from "./training.ts";
+export * from "./updates.ts";

@@ -1,4 +1,16 @@
 /** File formats as bytes: nothing here touches a disk, so all of it works in a browser. */
+export { canonicalJson, sha256 } from "./canonicalJson.ts";
+export {
+  type CheckpointContent,
+  checkpointKeys,
+  checkpointName,
+  checkpointStep,
+  checkpointVersion,
+  checksum,
+  decodeCheckpoint,
+  encodeCheckpoint,
+} from "./checkpointFile.ts";
+export { encodeMetricLine, type MetricLine, parseMetrics } from "./metricLines.ts";
 export {
   asFloat32,
   asFloat64,

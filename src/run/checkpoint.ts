@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { FormatError, RunError } from "../errors.ts";
-import type { SafetensorsTensor } from "../formats/index.ts";
+import { checkpointKeys, checkpointName, checkpointStep, checkpointVersion, type SafetensorsTensor } from "../formats/index.ts";
 import {
   cannotRead,
   cannotWrite,
@@ -47,10 +47,6 @@ export interface CheckpointOptions {
   readonly onSkip?: (path: string, reason: string) => void;
   readonly fs?: FileSystem;
 }
-
-const formatVersion = "1";
-const ownKeys = ["sha256", "formatVersion", "unit", "step", "configHash"];
-const fileName = /^step-(\d{6,})\.safetensors$/;
 
 /**
  * The checkpoints of one unit: files step-000500.safetensors that are complete or absent, checked by their SHA-256 when read.
@@ -100,11 +96,11 @@ export class CheckpointStore {
     const { step, tensors, metadata = {} } = state;
     const { unit, configHash, owner } = this.#options;
     checkStep(step);
-    const reserved = ownKeys.find((key) => Object.hasOwn(metadata, key));
+    const reserved = checkpointKeys.find((key) => Object.hasOwn(metadata, key));
     if (reserved !== undefined)
       throw new RunError("reservedKey", { key: reserved }, `The metadata of a checkpoint cannot have a key "${reserved}" of their own.`);
     const path = this.pathOf(step);
-    const fields = Object.entries({ formatVersion, unit, step: String(step), configHash, ...metadata });
+    const fields = Object.entries({ formatVersion: checkpointVersion, unit, step: String(step), configHash, ...metadata });
     await owner?.check();
     try {
       // Asked again after the long write: the moment in which two processes could both save is then a rename.
@@ -158,8 +154,8 @@ export class CheckpointStore {
       if (errorCode(error) === "ENOENT") return [];
       throw cannotRead(this.#options.folder, error);
     }
-    const steps = names.map((name) => fileName.exec(name)?.[1]).filter((digits) => digits !== undefined);
-    return steps.map(Number).sort((a, b) => b - a);
+    const steps = names.map(checkpointStep).filter((step) => step !== undefined);
+    return steps.sort((a, b) => b - a);
   }
 
   /** The checkpoints of this unit and configuration, the newest first; only their headers are read. */
@@ -176,7 +172,7 @@ export class CheckpointStore {
   }
 
   pathOf(step: number): string {
-    return join(this.#options.folder, `step-${String(step).padStart(6, "0")}.safetensors`);
+    return join(this.#options.folder, checkpointName(step));
   }
 
   /** The checkpoint of a step, or the reason why it cannot be used. */
@@ -203,8 +199,8 @@ export class CheckpointStore {
   /** Why a file with these metadata is none of ours. */
   #foreign(step: number, metadata: Readonly<Record<string, string>>): string | undefined {
     const { unit, configHash } = this.#options;
-    if (metadata.formatVersion !== formatVersion)
-      return `its format version is ${metadata.formatVersion}, this program reads ${formatVersion}`;
+    if (metadata.formatVersion !== checkpointVersion)
+      return `its format version is ${metadata.formatVersion}, this program reads ${checkpointVersion}`;
     if (metadata.unit !== unit) return `it belongs to ${metadata.unit}, not to ${unit}`;
     if (metadata.step !== String(step)) return `it was saved at step ${metadata.step} under another name`;
     if (metadata.configHash !== configHash)
@@ -234,7 +230,7 @@ function checkStep(step: number): void {
 }
 
 function withoutOwnKeys(metadata: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !ownKeys.includes(key)));
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !checkpointKeys.includes(key)));
 }
 
 /** Why a file cannot be used; errors that say nothing about the file are thrown on. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../formats/index.ts";
 
 /** SHA-256 of a value as JSON with sorted keys: the same for the same content, however its keys are ordered. */
 export function configHash(config: unknown): string {
@@ -11,12 +12,6 @@ export function differingKeys(a: unknown, b: unknown, path = ""): string[] {
   if (!isRecord(a) || !isRecord(b)) return [path || "(whole)"];
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].flatMap((key) => differingKeys(a[key], b[key], path === "" ? key : `${path}.${key}`));
-}
-
-function canonicalJson(value: unknown): string {
-  const sorted = (_: string, part: unknown): unknown =>
-    isRecord(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part;
-  return JSON.stringify(value, sorted) ?? "null";
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

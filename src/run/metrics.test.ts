@@ -5,8 +5,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemError } from "../../test/support/crashDisk.ts";
-import { decodeEvents } from "../formats/index.ts";
-import { MetricsLog, parseMetrics, readMetrics } from "./metrics.ts";
+import { decodeEvents, parseMetrics } from "../formats/index.ts";
+import { MetricsLog, readMetrics } from "./metrics.ts";
 
 let folder: string;
 beforeEach(async () => {

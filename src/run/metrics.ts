@@ -2,7 +2,7 @@ import * as nodeFileSystem from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { RunError } from "../errors.ts";
-import { encodeEvent, encodeEventFileStart, eventFileName, type Scalar } from "../formats/index.ts";
+import { encodeEvent, encodeEventFileStart, encodeMetricLine, eventFileName, parseMetrics, type Scalar } from "../formats/index.ts";
 import type { MetricRecord, MetricValue, RunLog } from "../train/index.ts";
 import { cannotWrite, disk, type FileSystem, makeFolder, readText, writeAtomic } from "./fileSystem.ts";
 
@@ -59,7 +59,7 @@ export class MetricsLog implements RunLog {
     await makeFolder(folder, fs);
     const before = (await readText(path, fs)) ?? "";
     const stays = parseMetrics(before).filter(({ unit, step }) => step <= (resumeFrom[unit] ?? Infinity));
-    const after = stays.map(encodeLine).join("");
+    const after = stays.map(encodeMetricLine).join("");
     if (after !== before) await writeAtomic(path, after, fs);
 
     try {
@@ -93,7 +93,7 @@ export class MetricsLog implements RunLog {
       );
     const record: MetricRecord = { unit, step, time: this.#now(), values };
     try {
-      appendAll(this.#append, this.#lines, Buffer.from(encodeLine(record)));
+      appendAll(this.#append, this.#lines, Buffer.from(encodeMetricLine(record)));
       if (this.#events !== undefined) appendAll(this.#append, this.#events, encodeRecordEvent(record));
     } catch (error) {
       throw cannotWrite(join(this.#folder, fileName), error);
@@ -125,30 +125,6 @@ export async function readMetrics(folders: Iterable<string>, fs: FileSystem = di
   const records: MetricRecord[] = [];
   for (const folder of folders) records.push(...parseMetrics((await readText(join(folder, fileName), fs)) ?? ""));
   return records;
-}
-
-/** The records in the text of a log. Lines that are none, such as one cut off by a kill, are left out. */
-export function parseMetrics(text: string): MetricRecord[] {
-  const lines = text.split("\n");
-  lines.pop(); // what stands behind the last line's end: nothing, or a line that was never finished
-  return lines.map(decodeLine).filter((record) => record !== undefined);
-}
-
-/** JSON has no NaN and no infinity: they become null, and `nonFinite` says which. */
-function encodeLine({ unit, step, time, values }: MetricRecord): string {
-  const nonFinite = Object.entries(values).filter(([, value]) => typeof value === "number" && !Number.isFinite(value));
-  const flag = nonFinite.length > 0 ? { nonFinite: Object.fromEntries(nonFinite.map(([key, value]) => [key, String(value)])) } : {};
-  return `${JSON.stringify({ unit, step, time, ...values, ...flag })}\n`;
-}
-
-function decodeLine(line: string): MetricRecord | undefined {
-  try {
-    const { unit, step, time, nonFinite = {}, ...values } = JSON.parse(line);
-    for (const [key, value] of Object.entries(nonFinite)) values[key] = Number(value);
-    return typeof unit === "string" && typeof step === "number" && typeof time === "number" ? { unit, step, time, values } : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function encodeRecordEvent({ unit, step, time, values }: MetricRecord): Uint8Array {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { FormatError } from "../errors.ts";
 import {
+  checksum,
   layoutSafetensors,
   parseHeader,
   readHeaderLength,
@@ -20,12 +21,8 @@ export interface SavedTensor extends TensorSpec {
   readonly data: TypedArray | (() => TypedArray | Promise<TypedArray>);
 }
 
-// The checksum stands in the file, not beside it: one name, one rename, nothing that can be separated. It is the SHA-256 of the
-// whole file, header included, with its own 64 digits read as zeros; it comes first so that its place is the same in every file.
-const opening = '{"__metadata__":{"sha256":"';
-const digestAt = 8 + opening.length;
-const digestLength = 64;
-const noDigest = "0".repeat(digestLength);
+// The checksum stands in the file, not beside it: one name, one rename, nothing that can be separated. See `checksum`.
+const { at: digestAt, length: digestLength, none: noDigest, opening } = checksum;
 const chunkBytes = 16 * 2 ** 20;
 
 /**

@@ -6,7 +6,7 @@ export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts
 export { type LoadRunOptions, loadRun, type TrainedModelOptions, trainedModelOf } from "./loadRun.ts";
 export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";
 export { type TrainUnitsInProcessesOptions, trainUnitsInProcesses } from "./parallel.ts";
-export { buildSchedule, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
+export { type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
 export { configSection, curve, type RunReport, runReport, trainingCurves } from "./report.ts";
 export { readRunConfig } from "./runConfigFile.ts";
 export {
@@ -19,5 +19,5 @@ export {
   openTrainedRun,
   type TrainedRun,
 } from "./trainedRun.ts";
-export { buildOptimizer, type RunListener, type TrainingCost, type TrainRunOptions, type TrainRunResult, trainRun } from "./trainRun.ts";
+export { type RunListener, type TrainingCost, type TrainRunOptions, type TrainRunResult, trainRun } from "./trainRun.ts";
 export { unitNamed } from "./units.ts";

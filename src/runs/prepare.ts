@@ -2,16 +2,17 @@ import { resolve } from "node:path";
 import {
   type AnyTask,
   buildMethod,
+  buildSchedule,
   configJsonSchema,
   identityOf,
+  partitionFile,
   type Registry,
   type RunConfig,
   resolveConfig,
   withPaths,
 } from "../define/index.ts";
-import { isNoisePartition, partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
-import { type Schedule, schedule } from "../optim/index.ts";
+import type { Schedule } from "../optim/index.ts";
 import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
 import { parameterCount, type TrainingMethod, type Unit } from "../train/index.ts";
 import { loadData } from "./data.ts";
@@ -111,25 +112,6 @@ async function claim(registry: Registry, folder: RunFolder, config: RunConfig, d
     { path: folder.path, keys },
     `${folder.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or give --run ${folder.path} without options to resume it.`,
   );
-}
-
-/** The noise ranges and the layers of each block, for methods that have some. */
-function partitionFile(method: TrainingMethod): object | undefined {
-  const { partition, layersPerBlock } = method;
-  if (partition === undefined) return undefined;
-  const { ranges, trainingRanges } = partition;
-  return { ...(isNoisePartition(partition) ? partitionToJSON(partition) : partition), ranges, trainingRanges, layersPerBlock };
-}
-
-/** Updates of each unit, and their learning rates. Every unit makes as many as end-to-end training would: equal layer evaluations. */
-export function buildSchedule({ training }: RunConfig, stepsPerEpoch: number): { readonly steps: number; readonly learningRate: Schedule } {
-  const { epochs, maxSteps = Number.POSITIVE_INFINITY, accumulate, schedule: kind, learningRate, warmup, floor } = training;
-  const steps = Math.min(maxSteps, Math.floor((epochs * stepsPerEpoch) / accumulate));
-  if (steps < 1) {
-    const message = `--epochs ${epochs} with --accumulate ${accumulate}: ${stepsPerEpoch} batches an epoch are less than one update. Train longer, or accumulate less.`;
-    throw new UsageError("noUpdate", { epochs, accumulate, stepsPerEpoch }, message);
-  }
-  return { steps, learningRate: schedule({ kind, learningRate, warmupSteps: Math.round(warmup * steps), totalSteps: steps, floor }) };
 }
 
 /** Decoding an archive of images and tokenising a large text take minutes: a notice every ten seconds. */

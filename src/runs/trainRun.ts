@@ -1,6 +1,5 @@
-import type { Registry, RunConfig } from "../define/index.ts";
+import { buildOptimizer, evaluationInterval, type Registry, type RunConfig } from "../define/index.ts";
 import type { TrainedUse } from "../inference/index.ts";
-import { adamW, type Optimizer, sgd } from "../optim/index.ts";
 import { registry as builtIn } from "../registry/index.ts";
 import type { Section } from "../report/index.ts";
 import { folderStore } from "../run/index.ts";
@@ -135,15 +134,5 @@ async function samplesOf({ task, method, data }: PreparedRun, use: TrainedUse): 
   return await task.samplesSection(model);
 }
 
-export function buildOptimizer({ training: { optimizer, weightDecay } }: RunConfig): Optimizer {
-  return { adamW, sgd }[optimizer]({ weightDecay });
-}
-
 /** Samples that are evaluated at once while the training step is in memory, whose peak they must not raise. */
 const evaluationBatch = 16;
-
-/** Steps between two evaluations of a unit; they are counted in epochs, of which every update takes `accumulate` batches. */
-function evaluationInterval({ execution: { evaluateEvery }, training: { accumulate } }: RunConfig, stepsPerEpoch: number): number {
-  if (evaluateEvery === 0) return Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.round(evaluateEvery * Math.max(1, Math.floor(stepsPerEpoch / accumulate))));
-}

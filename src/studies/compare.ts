@@ -4,6 +4,8 @@ import { runPool } from "../cluster/index.ts";
 import {
   type AnyTask,
   buildMethod,
+  buildOptimizer,
+  buildSchedule,
   type ConfigPart,
   identityOf,
   parseRunConfig,
@@ -16,17 +18,7 @@ import { RunError, UsageError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { renderCsv, renderReport, renderTable } from "../report/index.ts";
 import { configHash, openRun, RunFolder } from "../run/index.ts";
-import {
-  buildOptimizer,
-  buildSchedule,
-  configSection,
-  loadData,
-  lossByNoise,
-  openTrainedRun,
-  readFeatures,
-  type TrainRunResult,
-  trainingCurves,
-} from "../runs/index.ts";
+import { configSection, loadData, lossByNoise, openTrainedRun, readFeatures, type TrainRunResult, trainingCurves } from "../runs/index.ts";
 import { type MetricRecord, parameterCount, type TrainingMethod } from "../train/index.ts";
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { ImageDataset } from "../data/index.ts";
-import { type ConfigPart, parseRunConfig, type Registry, type RunConfig } from "../define/index.ts";
+import { buildOptimizer, type ConfigPart, parseRunConfig, type Registry, type RunConfig } from "../define/index.ts";
 import { planUnit } from "../measure/index.ts";
 import { type Column, renderReport, renderTable, type Table } from "../report/index.ts";
 import { openRun } from "../run/index.ts";
-import { buildOptimizer, configSection, curve, type PreparedRun, trainRun } from "../runs/index.ts";
+import { configSection, curve, type PreparedRun, trainRun } from "../runs/index.ts";
 import type { Device } from "../runtime/index.ts";
 import { type ClassEvaluation, percent, sampleSheet } from "../tasks/index.ts";
 import type { MetricRecord, StepReport, Unit } from "../train/index.ts";

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import {
   buildMethod,
+  buildOptimizer,
   type ConfigPart,
   fitBudget,
   type MemoryPlan,
@@ -12,7 +13,7 @@ import {
   type TrainingMethod,
   UsageError,
 } from "../../index.ts";
-import { buildOptimizer, loadData, renderTable } from "../../node.ts";
+import { loadData, renderTable } from "../../node.ts";
 import type { CommandContext } from "../context.ts";
 import { bytes, print, printJson } from "../output.ts";
 import { type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
