@@ -1,6 +1,15 @@
 /** The second door of diffusion-blocks, for Node: run folders, data from disk, processes, comparisons, proofs. */
 
-export { findPytorch, type PytorchProcess, startPytorch } from "./cluster/index.ts";
+export {
+  findPytorch,
+  type KubernetesRun,
+  kubernetesJob,
+  type PytorchProcess,
+  type SlurmJobs,
+  type SlurmResources,
+  shellCommand,
+  startPytorch,
+} from "./cluster/index.ts";
 export { parseStrictJson } from "./formats/index.ts";
 export { benchCases, benchStepper, median, sgemmPeak, stepFlops } from "./measure/index.ts";
 export { type Cell, type Column, renderTable } from "./report/index.ts";

@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
-import { type CompareOptions, compare, type FidMeasure } from "../node.ts";
+import { type CompareOptions, compare, type FidMeasure, shellCommand } from "../node.ts";
 import { watchInterruption } from "./interruption.ts";
 
-import { print, printJson, say, shellCommand } from "./output.ts";
+import { print, printJson, say } from "./output.ts";
 import { number, positiveNumber } from "./words.ts";
 
 /** Options of judging images, for models that make some. */

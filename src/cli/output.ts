@@ -28,8 +28,3 @@ export function duration(seconds: number): string {
 export function peakBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
-
-/** A command as a shell takes it. */
-export function shellCommand(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
-}

@@ -55,6 +55,11 @@ export function refuseOptions(command: Command, names: readonly string[], why: s
   if (first !== undefined) throw new UsageError("unusedOption", { option: first.long }, `${first.long}: ${why}. Leave it out.`);
 }
 
+/** "0,2" -> ["0", "2"] */
+export function list(text: string): readonly string[] {
+  return text.split(",");
+}
+
 /** A probability above 0. */
 export function probability(text: string): number {
   const value = number(text);

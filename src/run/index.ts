@@ -14,6 +14,6 @@ export { type ExitCodes, exitCodeOf, exitCodes } from "./exitCodes.ts";
 export type { FileSystem, OpenFile } from "./fileSystem.ts";
 export { type FolderStoreOptions, folderStore, savedState } from "./folderStore.ts";
 export type { MetricsOptions } from "./metrics.ts";
-export type { Owner } from "./owner.ts";
+export { type Owner, type OwnerRecord, ownerOf } from "./owner.ts";
 export { openRun, RunFolder } from "./runFolder.ts";
 export type { SavedTensor } from "./safetensorsFile.ts";

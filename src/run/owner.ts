@@ -31,7 +31,12 @@ const ownerRecord = z.object({
   pid: z.int(),
   since: z.string(),
 });
-type OwnerRecord = z.infer<typeof ownerRecord>;
+export type OwnerRecord = z.infer<typeof ownerRecord>;
+
+/** The process that owns a unit's folder, or owned it last; undefined if none has, or its file is damaged. */
+export function ownerOf(folder: string, fs: FileSystem = disk): Promise<OwnerRecord | undefined> {
+  return readOwner(join(folder, "owner.json"), fs);
+}
 
 /**
  * Makes this process the owner of `folder` (its file `owner.json`).

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { z } from "zod";
 import { RunError, UsageError } from "../errors.ts";
 import { parseStrictJson } from "../formats/index.ts";
 import type { MetricRecord } from "../train/index.ts";
@@ -36,6 +37,10 @@ export async function openRun(path: string, { create = false, fs = disk }: { cre
   }
   return new RunFolder(path, fs);
 }
+
+const runSchedule = z.object({ steps: z.int().min(1), stepsPerEpoch: z.int().min(1) });
+/** How long a run is. */
+export type RunSchedule = z.output<typeof runSchedule>;
 
 /** A run on disk. Small files are replaced as a whole: a reader finds the old content or the new one. */
 export class RunFolder {
@@ -98,16 +103,28 @@ export class RunFolder {
     return this.#readPresent("data.json");
   }
 
+  /** The content of schedule.json: updates of each unit, and batches of an epoch; undefined for runs that have none. */
+  async readSchedule(): Promise<RunSchedule | undefined> {
+    const value = await this.#readJson("schedule.json");
+    return value === undefined ? undefined : runSchedule.parse(value);
+  }
+
   /** Writes report.html and returns its path. */
   async writeReport(html: string): Promise<string> {
     return this.writeFile("report.html", html);
   }
 
-  /** Writes any other file of the run, e.g. "samples.png", and returns its path. */
+  /** Writes any other file of the run, e.g. "samples.png" or "launch/blocks.sbatch", and returns its path. */
   async writeFile(name: string, content: string | Uint8Array): Promise<string> {
     const path = join(this.path, name);
+    await makeFolder(dirname(path), this.fs);
     await writeAtomic(path, content, this.fs);
     return path;
+  }
+
+  /** The text of any other file of the run; undefined if it is not there. */
+  readFile(name: string): Promise<string | undefined> {
+    return readText(join(this.path, name), this.fs);
   }
 
   /** The folder of a unit, e.g. "block-0", or "network" for end-to-end training. */

@@ -3,12 +3,15 @@ export { type Load, loadData, registerLoader } from "./data.ts";
 export { evaluateGeneration, type GenerationOptions, type GenerationQuality } from "./evaluateGeneration.ts";
 export { type ImageFid, type ImageFidOptions, imageFid, readFeatures } from "./imageFid.ts";
 export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
+export { describeLaunch, type LaunchOptions, type LaunchScripts, launch } from "./launch.ts";
 export { type LoadRunOptions, loadRun, type TrainedModelOptions, trainedModelOf } from "./loadRun.ts";
 export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";
+export { type MergedRun, type MergedUnit, type MergeOptions, mergeRuns } from "./mergeRuns.ts";
 export { type TrainUnitsInProcessesOptions, trainUnitsInProcesses } from "./parallel.ts";
-export { type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
+export { type DescribedRun, describeRun, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
 export { configSection, curve, type RunReport, runReport, trainingCurves } from "./report.ts";
 export { readRunConfig } from "./runConfigFile.ts";
+export { runStatus, type UnitState, type UnitStatus } from "./runStatus.ts";
 export {
   type DeviceChoice,
   deviceOf,

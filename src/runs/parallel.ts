@@ -55,7 +55,7 @@ export async function trainUnitsInProcesses(options: TrainUnitsInProcessesOption
 }
 
 /** @throws {UsageError} unless units can be trained apart. */
-function checkApart(method: TrainingMethod, config: RunConfig): void {
+export function checkApart(method: TrainingMethod, config: RunConfig): void {
   if (method.units.length === 1) {
     const message = `--schedule parallel trains units apart; ${method.name} has one. Leave --schedule out.`;
     throw new UsageError("notBlocks", { method: method.name }, message);

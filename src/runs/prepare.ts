@@ -53,22 +53,22 @@ export interface PrepareOptions {
   readonly onDetail?: ((message: string) => void) | undefined;
 }
 
+/** A run as it would be prepared; nothing is read or written where it is kept. */
+export type DescribedRun = Omit<PreparedRun, "folder" | "hash"> & { readonly info: object };
+
 /**
- * Checks all that can be checked before the first step, and writes config.json, its schema, data.json and partition.json. Nothing is
- * written unless data and sizes fit.
+ * Checks all that can be checked before the first step, without a folder.
  *
- * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit, or a
- * folder that holds another run. {RunError} if the folder cannot be written.
+ * @throws {DataError} for missing or damaged data. {UsageError}, {PartitionError} for sizes that do not fit.
  */
-export async function prepareRun({
+export async function describeRun({
   registry,
-  path,
   config: asked,
   units: names,
   check,
   onNotice,
   onDetail,
-}: PrepareOptions): Promise<PreparedRun> {
+}: Omit<PrepareOptions, "path">): Promise<DescribedRun> {
   const given = withPaths(registry, asked, (relative) => resolve(relative));
   const { task } = resolveConfig(registry, given);
   const started = performance.now();
@@ -87,17 +87,31 @@ export async function prepareRun({
       `${name}: trains ${parameterCount(trainable)} parameters${frozen.size === 0 ? "" : `, reads ${parameterCount(frozen)} others`}`,
     );
   const { steps, learningRate } = buildSchedule(config, stepsPerEpoch);
+  return { config, info, task, data, method, units, stepsPerEpoch, steps, learningRate };
+}
+
+/**
+ * Checks all that can be checked before the first step, and writes config.json, its schema, data.json, partition.json and
+ * schedule.json. Nothing is written unless data and sizes fit.
+ *
+ * @throws what {@link describeRun} throws; {UsageError} for a folder that holds another run. {RunError} if it cannot be written.
+ */
+export async function prepareRun({ path, ...options }: PrepareOptions): Promise<PreparedRun> {
+  const { registry, units: names } = options;
+  const { info, ...described } = await describeRun(options);
+  const { config, data, method, stepsPerEpoch, steps } = described;
   const folder = await openRun(path, { create: true });
   const isNew = await claim(registry, folder, config, data.name);
   if (isNew || names === undefined) {
     await folder.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
     await folder.writeFile("data.json", `${JSON.stringify(info)}\n`);
+    await folder.writeFile("schedule.json", `${JSON.stringify({ steps, stepsPerEpoch })}\n`);
     await folder.writeConfig(config, { replace: true });
   }
   const partition = partitionFile(method);
   if (partition !== undefined) await folder.writePartition(partition);
   const hash = configHash(identityOf(registry, config, data.name));
-  return { config, folder, hash, task, data, method, units, stepsPerEpoch, steps, learningRate };
+  return { ...described, folder, hash };
 }
 
 /** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */

@@ -1,15 +1,23 @@
 import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
 import { type AnyTask, type ConfigPart, type RunConfig, registry, UsageError } from "../../index.ts";
-import { openRun, type RunListener, readRunConfig, type TrainRunResult, trainRun, trainUnitsInProcesses } from "../../node.ts";
+import {
+  openRun,
+  type RunListener,
+  readRunConfig,
+  shellCommand,
+  type TrainRunResult,
+  trainRun,
+  trainUnitsInProcesses,
+} from "../../node.ts";
 import type { CommandContext } from "../context.ts";
 import { watchInterruption } from "../interruption.ts";
-import { bytes, duration, peakBytes, print, printJson, say, shellCommand } from "../output.ts";
+import { bytes, duration, peakBytes, print, printJson, say } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
 import { describesRun, type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
 import { enterStage } from "../stage.ts";
 import { UnitRows } from "../unitRows.ts";
-import { nonNegative } from "../words.ts";
+import { list, nonNegative } from "../words.ts";
 
 interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
@@ -38,10 +46,6 @@ export async function trainCommand({ words, pluginArgs }: CommandContext): Promi
   return withRunOptions(command, registry, run).action((_: string, options: TrainOptions) =>
     train(required(run, registry), options, pluginArgs),
   );
-}
-
-function list(text: string): readonly string[] {
-  return text.split(",");
 }
 
 /** The argument of commands that are about a model. */
@@ -87,7 +91,7 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
  *
  * @throws {UsageError} if there is none, or it is of another model.
  */
-async function presentConfig(options: TrainOptions, run: NamedRun): Promise<ConfigPart | undefined> {
+export async function presentConfig(options: Pick<TrainOptions, "run">, run: NamedRun): Promise<ConfigPart | undefined> {
   if (options.run === undefined || describesRun(options, run)) return undefined;
   const folder = await openRun(options.run).catch(() => undefined);
   if (folder === undefined || !(await folder.hasConfig())) {
