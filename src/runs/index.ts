@@ -7,7 +7,7 @@ export { describeLaunch, type LaunchOptions, type LaunchScripts, launch } from "
 export { type LoadRunOptions, loadRun, type TrainedModelOptions, trainedModelOf } from "./loadRun.ts";
 export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";
 export { type MergedRun, type MergedUnit, type MergeOptions, mergeRuns } from "./mergeRuns.ts";
-export { type TrainUnitsInProcessesOptions, trainUnitsInProcesses } from "./parallel.ts";
+export { checkApart, type TrainUnitsInProcessesOptions, trainUnitsInProcesses } from "./parallel.ts";
 export { type DescribedRun, describeRun, type PreparedRun, type PrepareOptions, prepareRun } from "./prepare.ts";
 export { configSection, curve, type RunReport, runReport, trainingCurves } from "./report.ts";
 export { readRunConfig } from "./runConfigFile.ts";

@@ -57,12 +57,12 @@ export async function trainUnitsInProcesses(options: TrainUnitsInProcessesOption
 /** @throws {UsageError} unless units can be trained apart. */
 export function checkApart(method: TrainingMethod, config: RunConfig): void {
   if (method.units.length === 1) {
-    const message = `--schedule parallel trains units apart; ${method.name} has one. Leave --schedule out.`;
+    const message = `Units are trained apart, and ${method.name} has one. Leave out --schedule parallel, --parallel or launch.`;
     throw new UsageError("notBlocks", { method: method.name }, message);
   }
   const { kind } = method.order;
   if (kind === "independent") return;
   const why = kind === "sequential" ? "each unit is trained on the finished ones before it" : sharedParameters(method, config);
-  const message = `--schedule parallel: ${why}, so no process can train one alone. Use --shared owned or frozen, or --schedule ${kind}.`;
+  const message = `Units cannot be trained apart: ${why}, so no process can train one alone. Use --shared owned or frozen, or --schedule ${kind}.`;
   throw new UsageError("sharedParameters", { method: method.name }, message);
 }

@@ -272,7 +272,7 @@ describe("bad input is one clear line and the right exit code", () => {
       "parallel blocks that share",
       ["train", "vit", "--data", data, "--batch", "20", "--shared", "average:5", "--schedule", "parallel"],
       2,
-      /--schedule parallel: the units of blocks with --shared average:5 train parameters in common/,
+      /Units cannot be trained apart: the units of blocks with --shared average:5 train parameters in common/,
     ],
     ["a configuration file that is missing", ["train", "vit", "--config", "nowhere.json"], 2, /nowhere\.json: the file cannot be read/],
     ["a range of noise that is none", ["train", "vit", "--data", data, "--sigma-min", "90"], 2, /range is \[90, 80\]/],

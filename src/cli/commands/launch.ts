@@ -2,7 +2,16 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Argument, Command } from "commander";
 import { registry, UsageError } from "../../index.ts";
-import { describeLaunch, describeRun, kubernetesJob, type LaunchOptions, launch, shellCommand } from "../../node.ts";
+import {
+  checkApart,
+  describeLaunch,
+  describeRun,
+  kubernetesJob,
+  type LaunchOptions,
+  launch,
+  prepareRun,
+  shellCommand,
+} from "../../node.ts";
 import type { CommandContext } from "../context.ts";
 import { print, printJson, say } from "../output.ts";
 import { type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
@@ -35,7 +44,7 @@ export async function launchCommand({ words, pluginArgs }: CommandContext): Prom
   );
   const command = new Command("launch")
     .description("train the blocks of a run as jobs of a cluster, one task for each, and evaluate them together when all are trained")
-    .addArgument(new Argument("<engine>", "slurm, or kubernetes, for which it only prints the manifest").choices(engines))
+    .addArgument(new Argument("<engine>", "slurm, or kubernetes, whose manifest is printed for kubectl apply -f -").choices(engines))
     .addArgument(modelArgument())
     .option("--run <folder>", "where the run is kept, on a disk that all nodes share (default: runs/MODEL)")
     .option("--time <limit>", "Slurm: time limit of a task, e.g. 04:00:00; it saves before and is queued again")
@@ -49,7 +58,7 @@ export async function launchCommand({ words, pluginArgs }: CommandContext): Prom
     .option("--image <name>", "Kubernetes: an image in which dblocks is installed")
     .option("--claim <name>", "Kubernetes: claim of the volume that holds the run and the data")
     .option("--mount <path>", "Kubernetes: where it is mounted, here and in the pods")
-    .option("--dry-run", "print what would be submitted, and write nothing")
+    .option("--dry-run", "print what would be submitted; no run is prepared")
     .option("--json", "print the result as JSON");
   return withRunOptions(command, registry, run).action((engine: (typeof engines)[number], _: string, options: LaunchCommandOptions) =>
     ({ slurm: onSlurm, kubernetes: onKubernetes })[engine](required(run, registry), options, pluginArgs),
@@ -87,19 +96,13 @@ async function onSlurm(run: NamedRun, options: LaunchCommandOptions, args: reado
 async function onKubernetes(run: NamedRun, options: LaunchCommandOptions, args: readonly string[]): Promise<void> {
   const { image, claim, mount, cpus, memory, gpus } = options;
   const path = resolve(pathOf(run, options));
-  if (options.dryRun !== true) {
-    const message = `launch kubernetes submits nothing. Prepare the run (dblocks train ${run.model.name} … --dry-run shows its configuration), then: dblocks launch kubernetes … --dry-run | kubectl apply -f -`;
-    throw new UsageError("dryRunOnly", {}, message);
-  }
   if (image === undefined || claim === undefined || mount === undefined)
     throw new UsageError("noImage", {}, "launch kubernetes needs --image, --claim and --mount: see --help.");
   if (!`${path}/`.startsWith(`${resolve(mount)}/`))
     throw new UsageError("notMounted", { path, mount }, `${path} is not below --mount ${mount}: the pods would not find the run.`);
-  const { method } = await describeRun({
-    registry,
-    config: runConfigOf(registry, options, run, await presentConfig(options, run)),
-    onNotice: say,
-  });
+  const config = runConfigOf(registry, options, run, await presentConfig(options, run));
+  const prepare = options.dryRun ? describeRun : prepareRun;
+  const { method } = await prepare({ registry, path, config, check: (one) => checkApart(one, config), onNotice: say });
   const units = method.units.map(({ name }) => name);
   printJson(
     kubernetesJob({ name: `dblocks-${run.model.name}`, path, model: run.model.name, units, args, image, claim, mount, cpus, memory, gpus }),
