@@ -25,7 +25,12 @@ export type TokenizerInfo =
 /** The format of Hugging Face's tokenizer.json, of which these parts are read here. */
 export interface TokenizerJson {
   /** Tokens with their numbers; of a Unigram model a list of [token, score]. */
-  readonly model: { readonly vocab: Readonly<Record<string, number>> | readonly (readonly [token: string, score: number])[] };
+  readonly model: {
+    readonly vocab: Readonly<Record<string, number>> | readonly (readonly [token: string, score: number])[];
+    /** The token for what is not in the vocabulary, or of a Unigram model its number. */
+    readonly unk_token?: string | null;
+    readonly unk_id?: number | null;
+  };
   readonly pre_tokenizer?: PreTokenizerJson | null;
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
 }
@@ -126,12 +131,15 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
   // Without the clean-up of spaces, which is for reading: what is decoded is the text that was encoded.
   const inner = new JsonTokenizer(withUnicodeWords(json), { clean_up_tokenization_spaces: false });
   const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
+  const unknown = unknownId(json);
   const encode = (text: string): Int32Array => {
-    const { ids } = inner.encode(text, { add_special_tokens: false });
-    const bad = ids.find((id: number) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (bad !== undefined || ids.includes(undefined as never))
-      throw new RangeError(`it writes ${bad} for a part of the text, which is no token`);
-    return Int32Array.from(ids);
+    // The library leaves words that a WordLevel model does not know without a number.
+    const { ids } = inner.encode(text, { add_special_tokens: false }) as { ids: readonly (number | undefined)[] };
+    return Int32Array.from(ids, (given) => {
+      const id = given ?? unknown;
+      if (id !== undefined && Number.isInteger(id) && id >= 0 && id < vocabSize) return id;
+      throw new RangeError(`it has no token for a part of the text, and no unk_token (it gives ${id})`);
+    });
   };
   return {
     name,
@@ -150,6 +158,13 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
     },
     decode: (tokens) => (tokens.length === 0 ? "" : inner.decode(Array.from(tokens), { skip_special_tokens: false })),
   };
+}
+
+/** The number of the token for what is not in the vocabulary; undefined if there is none. */
+function unknownId({ model: { vocab, unk_token: token, unk_id: id }, added_tokens: added }: TokenizerJson): number | undefined {
+  if (typeof token !== "string") return id ?? undefined;
+  const own = Array.isArray(vocab) || !Object.hasOwn(vocab, token) ? undefined : (vocab as Readonly<Record<string, number>>)[token];
+  return own ?? added?.find(({ content }) => content === token)?.id;
 }
 
 /** @throws {RangeError} if there are no tokens, or one has a number that is none or too large. */

@@ -22,6 +22,9 @@ export interface FeatureNetwork extends AsyncDisposable {
 
 const defaultBatch = 32;
 
+/** Numbers of a batch of images, at most: 512 of Inception-v3's fit. */
+const mostNumbers = 2 ** 28;
+
 /** What a feature network's file says of it. */
 interface FeatureFile {
   readonly graph: OnnxGraph;
@@ -59,6 +62,14 @@ export async function openFeatures(device: Device, bytes: Uint8Array, name: stri
   const width = output.shape[1]!;
   const batch = input.shape[0]! > 0 ? input.shape[0]! : defaultBatch;
   const [channels, size] = [input.shape[1]!, input.shape[2]!];
+  if (!(channels > 0 && batch * channels * size * size <= mostNumbers && width <= mostNumbers)) {
+    const sizes = `${batch} images of ${channels}×${size}×${size}, ${width} features`;
+    throw new UsageError(
+      "featuresTooLarge",
+      { name },
+      `${name}: ${sizes}; more than ${mostNumbers} numbers are no feature network. Export it anew.`,
+    );
+  }
   const program = {
     bytes,
     inputs: [{ ...input, shape: [batch, channels, size, size] }],

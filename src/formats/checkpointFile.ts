@@ -66,6 +66,8 @@ export async function decodeCheckpoint(file: Uint8Array): Promise<CheckpointCont
     throw new FormatError("checksum", {}, "The content of this checkpoint does not match its SHA-256: it is truncated or damaged.");
   const { metadata, tensors } = readSafetensors(file);
   const { unit = "", step = "", configHash = "", ...others } = metadata;
+  if (!/^\d{1,15}$/.test(step))
+    throw new FormatError("step", { step }, `This checkpoint is of step "${step.slice(0, 40)}", which is no whole number.`);
   const rest = Object.fromEntries(Object.entries(others).filter(([key]) => !checkpointKeys.includes(key)));
   const arrays = new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: asFloat32(tensor) }]));
   return { unit, step: Number(step), configHash, arrays, metadata: rest };

@@ -115,7 +115,8 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
 /**
  * Reads the events of a file. A record that is cut off at the end (its writer was killed) is left out.
  *
- * @throws {FormatError} `checksum` if a complete record does not have the CRC it carries, `wireType` for a field of unknown form.
+ * @throws {FormatError} `checksum` if a complete record does not have the CRC it carries, `wireType` for a field of unknown form,
+ *   `fieldLength` for one that reaches beyond its record.
  */
 export function decodeEvents(file: Uint8Array): TensorBoardEvent[] {
   const events: TensorBoardEvent[] = [];
@@ -177,13 +178,23 @@ function* wireFields(data: Uint8Array): Generator<WireField> {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const none = new Uint8Array(0);
   let at = 0;
+  const cutOff = (): never => {
+    throw new FormatError("fieldLength", { at }, "TensorBoard events: a field reaches beyond its record; the file is damaged.");
+  };
+  /** The place of the next `length` bytes. */
+  const need = (length: number): number => {
+    if (at + length > data.byteLength) cutOff();
+    at += length;
+    return at - length;
+  };
   const readVarint = (): number => {
     let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = view.getUint8(at++);
+    for (let scale = 1; scale < 2 ** 70; scale *= 128) {
+      const byte = view.getUint8(need(1));
       value += (byte & 127) * scale;
       if (byte < 128) return value;
     }
+    return cutOff();
   };
   while (at < data.byteLength) {
     const key = readVarint();
@@ -193,18 +204,16 @@ function* wireFields(data: Uint8Array): Generator<WireField> {
         yield { field, number: readVarint(), bytes: none };
         break;
       case 1:
-        yield { field, number: view.getFloat64(at, true), bytes: none };
-        at += 8;
+        yield { field, number: view.getFloat64(need(8), true), bytes: none };
         break;
       case 2: {
         const length = readVarint();
-        yield { field, number: length, bytes: data.subarray(at, at + length) };
-        at += length;
+        const start = need(length);
+        yield { field, number: length, bytes: data.subarray(start, start + length) };
         break;
       }
       case 5:
-        yield { field, number: view.getFloat32(at, true), bytes: none };
-        at += 4;
+        yield { field, number: view.getFloat32(need(4), true), bytes: none };
         break;
       default:
         throw new FormatError(

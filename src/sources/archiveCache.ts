@@ -45,16 +45,33 @@ export async function readDecoded(folder: string, archive: ArchiveIdentity): Pro
       .equals(file.subarray(magic.length, magic.length + checksumBytes))
   )
     return undefined;
+  try {
+    return decodedIn(rest, archive);
+  } catch {
+    return undefined; // whole, and yet none that this version writes
+  }
+}
+
+/** @throws if the file does not hold what its header says. */
+function decodedIn(rest: Buffer, archive: ArchiveIdentity): ImageDataset | undefined {
   const headerEnd = 4 + rest.readUInt32LE(0);
   const { identity, dataset, train, test } = JSON.parse(rest.toString("utf8", 4, headerEnd)) as Header;
   if (identity !== identityOf(archive)) return undefined;
   let at = headerEnd;
+  const part = (length: number): Buffer => {
+    if (!Number.isSafeInteger(length) || length < 0 || at + length > rest.length)
+      throw new RangeError(`internal: ${length} bytes at ${at}`);
+    at += length;
+    return rest.subarray(at - length, at);
+  };
   const split = (shape: SplitShape): ImageSplit => {
-    const labels = new Int32Array(rest.buffer.slice(rest.byteOffset + at, rest.byteOffset + at + 4 * shape.count));
-    at += 4 * shape.count;
-    const images = new Uint8Array(rest.buffer, rest.byteOffset + at, shape.count * shape.channels * shape.height * shape.width);
-    at += images.length;
-    return { images, labels, ...shape };
+    const labels = part(4 * shape.count);
+    const images = part(shape.count * shape.channels * shape.height * shape.width);
+    return {
+      labels: new Int32Array(labels.buffer.slice(labels.byteOffset, labels.byteOffset + labels.length)),
+      images: new Uint8Array(images.buffer, images.byteOffset, images.length),
+      ...shape,
+    };
   };
   return { ...dataset, train: split(train), test: split(test) };
 }

@@ -309,6 +309,14 @@ describe("text", () => {
     expect(() => tokenizerFromJson(json, "words")).toThrow(DataError);
   });
 
+  test("words that a WordLevel vocabulary does not have are its unk_token; without one they are refused", () => {
+    const parts = { added_tokens: [], normalizer: null, pre_tokenizer: { type: "Whitespace" }, post_processor: null, decoder: null };
+    const model = { type: "WordLevel", vocab: { hello: 0, world: 1, "<unk>": 2 }, unk_token: "<unk>" };
+    expect([...tokenizerFromJson({ ...parts, model }, "words").encode("hello there world")]).toEqual([0, 2, 1]);
+    const without = tokenizerFromJson({ ...parts, model: { ...model, unk_token: null, vocab: { hello: 0, "\n": 1 } } }, "words");
+    expect(() => without.encode("hello there")).toThrow(/words is no tokenizer\.json: it has no token for a part of the text/);
+  });
+
   test("a text without a place to be cut is cut all the same, between characters", () => {
     expect(cutAfter("x".repeat(1600), 100)).toBeUndefined();
     expect(cutAfter("x".repeat(1601), 100)).toBe(1600);
