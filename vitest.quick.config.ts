@@ -2,7 +2,11 @@ import { defineConfig, mergeConfig, type ViteUserConfig } from "vitest/config";
 import config from "./vitest.config.ts";
 
 /** The tests that train nothing and start no process: what `npm run check` runs in under a minute. */
-const slow = ["test/{browser,examples,fuzz,golden,independence,seam}.test.ts", "test/cli/**", "src/{baselines,blocks,sources,tasks}/**"];
+const slow = [
+  "test/{browser,examples,fuzz,golden,independence,seam}.test.ts",
+  "test/{cli,exchange}/**",
+  "src/{baselines,blocks,sources,tasks}/**",
+];
 const quick: ViteUserConfig = mergeConfig(
   config,
   defineConfig({

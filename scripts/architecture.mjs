@@ -12,7 +12,7 @@ const layers = [
   { title: "runs and studies", rooms: [], node: ["runs", "studies", "verify"] },
   { title: "all there is", rooms: ["registry"], node: [] },
   { title: "definitions", rooms: ["models", "methods", "tasks"], node: [] },
-  { title: "what these are", rooms: ["define", "measure", "report"], node: [] },
+  { title: "what these are", rooms: ["define", "measure", "exchange", "report"], node: [] },
   { title: "methods", rooms: ["blocks", "baselines"], node: [] },
   { title: "trained models", rooms: ["inference", "eval"], node: ["run", "sources"] },
   { title: "training", rooms: ["train", "data"], node: ["cluster"] },

@@ -137,6 +137,14 @@ export {
 export * from "./errors.ts";
 export type * from "./eval/index.ts";
 export { FeatureStatistics, fid, frechetDistance, mauveOfHistograms, openFeatures } from "./eval/index.ts";
+export {
+  type ExportOnnxOptions,
+  type ExportTrainingOptions,
+  exportOnnx,
+  exportTraining,
+  type OnnxFile,
+  type TrainingFile,
+} from "./exchange/index.ts";
 export type * from "./formats/index.ts";
 export {
   canonicalJson,

@@ -26,6 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   train: ["tensor", "onnx", "random", "nn", "optim", "runtime"],
   inference: ["tensor", "random", "nn", "diffusion", "data", "runtime", "train"],
   blocks: ["tensor", "random", "nn", "diffusion", "train", "inference"],
+  exchange: ["diffusion", "inference", "onnx", "random", "runtime", "tensor", "train"],
   baselines: ["tensor", "random", "nn", "train", "inference"], // never blocks, and blocks never baselines
   measure: ["tensor", "onnx", "nn", "optim", "runtime", "train"],
   verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
@@ -40,6 +41,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "define",
     "diffusion",
     "eval",
+    "exchange",
     "formats",
     "inference",
     "optim",
@@ -76,6 +78,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "define",
     "diffusion",
     "eval",
+    "exchange",
     "formats",
     "inference",
     "measure",

@@ -1,3 +1,4 @@
+import { exampleInput } from "../inference/index.ts";
 import {
   type ClassifierArchitecture,
   type ClassifierNetwork,
@@ -8,7 +9,7 @@ import {
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { crossEntropy, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
+import { add, crossEntropy, logSoftmax, mean, type Tensor } from "../tensor/index.ts";
 import { type Classifier, classAccuracy, independent, predictionProgram, standaloneUnit } from "../train/index.ts";
 
 /** Ordinary training: one unit, the gradient of the cross-entropy through all layers. */
@@ -46,6 +47,15 @@ function ensemble(name: string, architecture: ClassifierArchitecture, memberName
     );
     return { unit, network, program };
   });
+  const predict: Classifier["predict"] = async (call, input, _batchSize, _key, unit) => {
+    let sum: Float32Array | undefined;
+    for (const member of members) {
+      if (unit !== undefined && member.unit !== unit) continue;
+      const { scores } = await call(member.program, { input });
+      sum = sum?.map((x, i) => x + scores[i]!) ?? scores;
+    }
+    return sum!;
+  };
   return {
     name,
     inputType,
@@ -59,15 +69,20 @@ function ensemble(name: string, architecture: ClassifierArchitecture, memberName
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
     programs: members.map(({ program }) => program),
-    predict: async (call, input, _batchSize, _key, unit) => {
-      let sum: Float32Array | undefined;
-      for (const member of members) {
-        if (unit !== undefined && member.unit !== unit) continue;
-        const { scores } = await call(member.program, { input });
-        sum = sum?.map((x, i) => x + scores[i]!) ?? scores;
-      }
-      return sum!;
-    },
+    predict,
+    exported: async () => ({
+      blocks: [],
+      whole: predictionProgram(
+        "network",
+        (batchSize) => ({ input: inputType(batchSize) }),
+        (inputs, batchSize) => ({ logits: members.map(({ program }) => program.trace(inputs, batchSize).scores).reduce(add) }),
+      ),
+      about: { numClasses },
+      example: async (call, batchSize, key) => {
+        const input = exampleInput(inputType(batchSize), key);
+        return { count: batchSize, inputs: { input }, outputs: { logits: await predict(call, input, batchSize, key) } };
+      },
+    }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { cachedProgram, exactLikelihoods, KeyValueCache } from "../inference/index.ts";
+import { cachedProgram, exactLikelihoods, exampleInput, KeyValueCache, readLogits } from "../inference/index.ts";
 import {
   type Context,
   inChunks,
@@ -37,6 +37,21 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
       return { logits: head(throughLayers(layers, stem(before, context), context), context) };
     },
   );
+  const logits = predictionProgram(
+    "network",
+    (batchSize) => ({ tokens: int32(batchSize, length) }),
+    ({ tokens }) => ({
+      logits: head(throughLayers(layers, stem(precedingTokens(tokens, vocabSize), plainContext), plainContext), plainContext),
+    }),
+  );
+  const generate: LanguageModel["generate"] = (call, batchSize) => {
+    const cache = new KeyValueCache(next, batchSize);
+    let position = 0;
+    return {
+      groupSize: 1,
+      next: async (before) => (await cache.read(call, { before }, position++)).logits,
+    };
+  };
   return {
     name: "end-to-end",
     inputType: architecture.inputType,
@@ -49,14 +64,18 @@ export function nextToken(architecture: LanguageArchitecture): LanguageModel {
       metrics: {},
     }),
     programs: [whole, next.program],
-    generate: (call, batchSize) => {
-      const cache = new KeyValueCache(next, batchSize);
-      let position = 0;
-      return {
-        groupSize: 1,
-        next: async (before) => (await cache.read(call, { before }, position++)).logits,
-      };
-    },
+    generate,
+    exported: async () => ({
+      blocks: [],
+      whole: logits,
+      about: { vocabSize },
+      example: async (call, batchSize, key) => {
+        const tokens = exampleInput(architecture.inputType(batchSize), key, vocabSize) as Int32Array;
+        const keys = Array.from({ length: batchSize }, () => key);
+        const read = await readLogits({ generation: generate(call, batchSize, keys), tokens, keys, length, vocabSize });
+        return { count: batchSize, inputs: { tokens }, outputs: { logits: read } };
+      },
+    }),
     likelihoods: (call, batchSize, text) =>
       exactLikelihoods(text, { length, batchSize }, async (tokens) => ({ "next token": (await call(whole, { tokens })).nats })),
   };

@@ -1,6 +1,7 @@
 import { entryLevel, type Partition } from "../diffusion/index.ts";
 import type { ClassDenoiser, LevelName } from "../inference/answers.ts";
 import { type ClassSampling, classifyByDenoising, defaultClassSampling } from "../inference/classes.ts";
+import { exportedClasses } from "../inference/exportedClasses.ts";
 import {
   adaLN,
   type ClassifierArchitecture,
@@ -146,6 +147,7 @@ export function convert(architecture: ClassifierArchitecture, options: BlocksOpt
     },
     denoisingLoss,
     programs: [table, ...estimates],
+    exported: (chosen) => exportedClasses({ ...model, inputType: architecture.inputType }, sampling, chosen),
     predict: (call, input, batchSize, key, unit) => {
       const b = unit === undefined ? -1 : units.indexOf(unit);
       const alone = b < 0 ? {} : { levels: [entryLevel(partition.ranges[b]!, b)] };

@@ -1,5 +1,5 @@
 import type { Partition } from "../diffusion/index.ts";
-import type { ImageGenerator, LevelName } from "../inference/answers.ts";
+import { exportedImages, type ImageGenerator, type LevelName } from "../inference/index.ts";
 import {
   adaLNZero,
   bernoulliSampler,
@@ -74,15 +74,19 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
       ({ z, labels, ...levels }) => ({ denoised: block.denoise(z, labels, levels, plainContext) }),
     ),
   );
-  return {
-    name: "blocks",
-    inputType: architecture.inputType,
-    architecture,
+  const model: ImageGenerator = {
     numClasses,
     imageShape: architecture.inputType(1).shape.slice(1) as [number, number, number],
     partition,
-    blocks,
     estimates,
+  };
+  return {
+    ...model,
+    name: "blocks",
+    inputType: architecture.inputType,
+    architecture,
+    partition,
+    blocks,
     layersPerBlock: own.layersPerBlock,
     units,
     order,
@@ -104,6 +108,7 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
       };
     },
     programs: estimates,
+    exported: (chosen) => exportedImages(model, chosen),
   };
 }
 

@@ -1,5 +1,5 @@
 import { antitheticTimes, keptShare, type MaskingPartition, maskingWeight, type TimeRange } from "../diffusion/index.ts";
-import type { MaskedTextModel } from "../inference/answers.ts";
+import { exportedMaskedText, type MaskedTextModel } from "../inference/index.ts";
 import {
   adaLNZero,
   type Context,
@@ -117,15 +117,12 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
     ),
   );
 
+  const model: MaskedTextModel & { readonly partition: MaskingPartition } = { vocabSize, length, partition, estimates, bounds };
   return {
+    ...model,
     name: "blocks",
     inputType: architecture.inputType,
     architecture,
-    vocabSize,
-    length,
-    partition,
-    estimates,
-    bounds,
     layersPerBlock: own.layersPerBlock,
     units,
     order,
@@ -137,6 +134,7 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
       return { loss: mean(boundOf(b, tokens, masked, times, trainingContext(fold(key, "dropout")), checkpointing)), metrics: {} };
     },
     programs: units.flatMap((_, b) => [estimates[b]!, bounds[b]!]),
+    exported: (chosen) => exportedMaskedText(model, chosen),
   };
 }
 

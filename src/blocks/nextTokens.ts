@@ -4,6 +4,7 @@ import {
   BlockReader,
   blockLikelihood,
   denoisingLikelihoods,
+  exportedText,
   generate,
   type TokenDenoiser,
   type TokenSampling,
@@ -150,6 +151,12 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
     table,
   };
 
+  const entryNoise = (block: number): string => `entry ${block}`;
+  const generateText: LanguageModel["generate"] = (call, batchSize, keys) => {
+    const reader = new BlockReader({ programs: programs.map(({ next }) => next), partition, groupSize, width, call, batchSize });
+    return generate({ model, sampling, reader, call, batchSize, keys, entryNoise });
+  };
+
   return {
     ...model,
     name: "blocks",
@@ -183,10 +190,8 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
       return { loss: add(loss, mul(mean(nextToken), nextTokenWeight)), metrics: { ...metrics, nextToken: mean(nextToken) } };
     },
     programs: [table, ...programs.flatMap((block) => block.all)],
-    generate: (call, batchSize, keys) => {
-      const reader = new BlockReader({ programs: programs.map(({ next }) => next), partition, groupSize, width, call, batchSize });
-      return generate({ model, sampling, reader, call, batchSize, keys, entryNoise: (block) => `entry ${block}` });
-    },
+    generate: generateText,
+    exported: (chosen) => exportedText({ model, sampling, generate: generateText, entryNoise }, chosen),
     likelihoods: (call, batchSize, text, key, unit) => {
       const measure = { model, readout: sampling.readout, call, batchSize, text, key };
       return unit === undefined ? denoisingLikelihoods(measure) : blockLikelihood(measure, units.indexOf(unit));

@@ -2,6 +2,7 @@ import { entryLevel, type Partition, samplingLevels } from "../diffusion/index.t
 import {
   cachedProgram,
   denoisingLikelihoods,
+  exportedText,
   generate,
   type LevelName,
   type NoisyTextInput,
@@ -130,6 +131,22 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
     table,
   };
 
+  const entryNoise = (): string => "start";
+  const generateText: LanguageModel["generate"] = (call, batchSize, keys) => {
+    const isWalk = sampling.readout === "last";
+    const reader = new RecurrentReader({
+      program: next,
+      table,
+      levels: isWalk ? samplingLevels(sampling, partition) : [entryLevel(ranges[0]!, 0)],
+      rereads: isWalk,
+      noiseAt: (position) => placeNoise(keys, "start", { position, count: 1, batchSize, width }),
+      sigmaData: training.sigmaData,
+      call,
+      batchSize,
+    });
+    return generate({ model, sampling, reader, call, batchSize, keys, entryNoise });
+  };
+
   return {
     ...model,
     name: "blocks",
@@ -146,20 +163,8 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
       return { loss: weightedTokenMean(losses, levels, lossWeighting), metrics: { crossEntropy: mean(losses) } };
     },
     programs: [table, ...Object.values(block), next.program],
-    generate: (call, batchSize, keys) => {
-      const isWalk = sampling.readout === "last";
-      const reader = new RecurrentReader({
-        program: next,
-        table,
-        levels: isWalk ? samplingLevels(sampling, partition) : [entryLevel(ranges[0]!, 0)],
-        rereads: isWalk,
-        noiseAt: (position) => placeNoise(keys, "start", { position, count: 1, batchSize, width }),
-        sigmaData: training.sigmaData,
-        call,
-        batchSize,
-      });
-      return generate({ model, sampling, reader, call, batchSize, keys, entryNoise: () => "start" });
-    },
+    generate: generateText,
+    exported: (chosen) => exportedText({ model, sampling, generate: generateText, entryNoise, seesNoise: true }, chosen),
     likelihoods: (call, batchSize, text, key) => denoisingLikelihoods({ model, readout: sampling.readout, call, batchSize, text, key }),
   };
 }

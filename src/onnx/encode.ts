@@ -1,4 +1,6 @@
-import type { AttributeValue, DType, HostArray, Node, OnnxForm, Program, Shape, Tensor, TensorType } from "../tensor/index.ts";
+import type { DType, HostArray, Node, OnnxForm, Program, Shape, Tensor, TensorType } from "../tensor/index.ts";
+import { BatchSizes, type DynamicBatch } from "./batch.ts";
+import { encodeAttribute, plainNode } from "./node.ts";
 import * as schema from "./schema.ts";
 import { MessageWriter } from "./wire.ts";
 
@@ -24,21 +26,28 @@ export interface EncodeOptions {
   readonly hideShapes?: boolean;
   /** Values of inputs that are written into the file, by name, so that it takes the others only. */
   readonly weights?: ReadonlyMap<string, Float32Array>;
+  /** Leaves the number of items open: it is that of the first axis of the first input that has one. */
+  readonly batch?: DynamicBatch;
 }
 
 /**
  * Writes a program as an ONNX model: constants become initializers; nodes keep their order; outputs are named on the
  * node that makes them.
  */
-export function encodeModel(program: Program, { metadata = {}, hideShapes = false, weights = new Map() }: EncodeOptions = {}): OnnxModel {
+export function encodeModel(
+  program: Program,
+  { metadata = {}, hideShapes = false, weights = new Map(), batch }: EncodeOptions = {},
+): OnnxModel {
   const inputs = program.inputs
     .filter(({ name }) => !weights.has(name))
     .map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
   const outputs = program.outputs.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape }));
   const names = valueNames(program);
   const initializers = new Initializers(hideShapes);
+  const sizes = batch && new BatchSizes(program, batch, { add: (name, type, data) => initializers.add(name, type, data) });
   for (const tensor of program.constants) {
-    if (tensor.source?.kind === "constant") initializers.add(names.get(tensor)!, tensor, tensor.source.data);
+    if (tensor.source?.kind !== "constant" || sizes?.repeats(tensor, names.get(tensor)!)) continue;
+    initializers.add(names.get(tensor)!, tensor, tensor.source.data);
   }
   for (const { name, tensor } of program.inputs) if (weights.has(name)) initializers.add(name, tensor, weights.get(name)!);
   const versions = new Map<string, number>([["", schema.opsetVersion]]);
@@ -47,15 +56,15 @@ export function encodeModel(program: Program, { metadata = {}, hideShapes = fals
     const form = node.operator.onnx(node.attributes, node.inputs, node.outputs);
     const domain = form.domain ?? "";
     versions.set(domain, Math.max(versions.get(domain) ?? 1, form.since ?? 1));
-    const shapes = (form.constants ?? []).map((constant) => initializers.shared(constant));
+    const shapes = (form.constants ?? []).map((constant, k) => sizes?.constant(i, k) ?? initializers.shared(constant));
     nodes.push(encodeNode(node, form, `${node.operator.name}_${i}`, names, shapes));
   }
   const graph = new MessageWriter();
-  for (const node of [...initializers.hiding, ...nodes]) graph.message(schema.graph.node, node);
+  for (const node of [...initializers.hiding, ...(sizes?.nodes ?? []), ...nodes]) graph.message(schema.graph.node, node);
   graph.text(schema.graph.name, "diffusion-blocks");
   for (const initializer of initializers.all()) graph.message(schema.graph.initializer, initializer);
-  for (const spec of inputs) graph.message(schema.graph.input, encodeValueInfo(spec));
-  for (const spec of outputs) graph.message(schema.graph.output, encodeValueInfo(spec));
+  for (const spec of inputs) graph.message(schema.graph.input, encodeValueInfo(spec, sizes?.input(spec.name)));
+  for (const spec of outputs) graph.message(schema.graph.output, encodeValueInfo(spec, sizes?.output(spec.name)));
 
   const model = new MessageWriter().varint(schema.model.irVersion, schema.irVersion).text(schema.model.producerName, "diffusion-blocks");
   model.message(schema.model.graph, graph);
@@ -95,29 +104,17 @@ function encodeNode(
   return form.domain ? out.text(schema.node.domain, form.domain) : out;
 }
 
-function identityNode(input: string, output: string): MessageWriter {
-  return new MessageWriter()
-    .text(schema.node.input, input)
-    .text(schema.node.output, output)
-    .text(schema.node.name, `hide_${output}`)
-    .text(schema.node.opType, "Identity");
-}
-
-function encodeAttribute(name: string, value: AttributeValue, isFloat: boolean): MessageWriter {
-  const out = new MessageWriter().text(schema.attribute.name, name);
-  if (typeof value === "string") return out.text(schema.attribute.string, value).varint(schema.attribute.type, schema.attributeType.string);
-  if (typeof value === "number") {
-    return isFloat
-      ? out.float(schema.attribute.float, value).varint(schema.attribute.type, schema.attributeType.float)
-      : out.varint(schema.attribute.int, value).varint(schema.attribute.type, schema.attributeType.int);
-  }
-  for (const item of value) isFloat ? out.float(schema.attribute.floats, item) : out.varint(schema.attribute.ints, item);
-  return out.varint(schema.attribute.type, isFloat ? schema.attributeType.floats : schema.attributeType.ints);
-}
-
-function encodeValueInfo({ name, dtype, shape }: TensorSpec): MessageWriter {
+/** @param open names of the axes whose size is open, undefined for the others. */
+function encodeValueInfo({ name, dtype, shape }: TensorSpec, open: readonly (string | undefined)[] = []): MessageWriter {
   const dimensions = new MessageWriter();
-  for (const size of shape) dimensions.message(schema.tensorShape.dimension, new MessageWriter().varint(schema.dimension.value, size));
+  for (const [axis, size] of shape.entries()) {
+    const dimension = new MessageWriter();
+    const symbol = open[axis];
+    dimensions.message(
+      schema.tensorShape.dimension,
+      symbol === undefined ? dimension.varint(schema.dimension.value, size) : dimension.text(schema.dimension.parameter, symbol),
+    );
+  }
   const type = new MessageWriter()
     .varint(schema.tensorType.elementType, schema.dataType[dtype])
     .message(schema.tensorType.shape, dimensions);
@@ -155,7 +152,7 @@ class Initializers {
       this.known.set(key, name);
       const source = this.hideShapes ? `${name}_constant` : name;
       this.add(source, { dtype, shape }, dtype === "int64" ? BigInt64Array.from(data.map(BigInt)) : Float32Array.from(data));
-      if (this.hideShapes) this.hiding.push(identityNode(source, name));
+      if (this.hideShapes) this.hiding.push(plainNode("Identity", [source], name));
     }
     return name;
   }

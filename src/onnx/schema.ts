@@ -12,7 +12,7 @@ export const valueInfo = { name: 1, type: 2 } as const;
 export const typeProto = { tensorType: 1 } as const;
 export const tensorType = { elementType: 1, shape: 2 } as const;
 export const tensorShape = { dimension: 1 } as const;
-export const dimension = { value: 1 } as const;
+export const dimension = { value: 1, parameter: 2 } as const;
 export const stringEntry = { key: 1, value: 2 } as const;
 
 /** TensorProto.DataType */

@@ -109,6 +109,11 @@ export class RunFolder {
     return value === undefined ? undefined : runSchedule.parse(value);
   }
 
+  /** The content of evaluation.json: undefined where the run was not evaluated. */
+  readEvaluation(): Promise<unknown> {
+    return this.#readJson("evaluation.json");
+  }
+
   /** Writes report.html and returns its path. */
   async writeReport(html: string): Promise<string> {
     return this.writeFile("report.html", html);

@@ -1,6 +1,13 @@
 /** Runs on disk: what a command does beyond reading its options. */
 export { type Load, loadData, registerLoader } from "./data.ts";
 export { evaluateGeneration, type GenerationOptions, type GenerationQuality } from "./evaluateGeneration.ts";
+export {
+  type ExportRunOptions,
+  exportRunAsOnnx,
+  exportRunAsSafetensors,
+  exportRunForTraining,
+  type WrittenFile,
+} from "./exportRun.ts";
 export { type ImageFid, type ImageFidOptions, imageFid, readFeatures } from "./imageFid.ts";
 export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
 export { describeLaunch, type LaunchOptions, type LaunchScripts, launch } from "./launch.ts";

@@ -158,6 +158,7 @@ const cases: Readonly<Record<string, fc.Arbitrary<GradientCase>>> = {
   reduceMax: withAxis((x, axis) => T.reduceMax(apart(x), axis)),
   mean: one(T.mean),
   softmax: withAxis(T.softmax),
+  cumulativeSum: one(T.cumulativeSum),
   logSoftmax: withAxis(T.logSoftmax),
   reshape: one((x) => T.mul(T.reshape(x, [T.sizeOf(x.shape)]), 2)),
   transpose: one((x) =>

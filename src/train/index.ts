@@ -10,7 +10,7 @@ export * from "./order.ts";
 export * from "./program.ts";
 export * from "./runStore.ts";
 export { type ParameterState, UnitState } from "./state.ts";
-export { gradientProgram, parameterNames, traceStep } from "./step.ts";
+export { batchFeeds, gradientProgram, parameterNames, RandomFeeds, renamed, scalarOutputs, traceStep } from "./step.ts";
 export * from "./trainer.ts";
 export * from "./trainOptions.ts";
 export * from "./unit.ts";

@@ -56,6 +56,36 @@ export interface RangePartition {
   readonly trainingRanges: readonly (readonly [low: number, high: number])[];
 }
 
+/** Choices of the reverse process that an exported network holds; a network without one ignores them. */
+export interface ExportSampling {
+  /** Steps of the reverse process; the method's own by default. */
+  readonly numSteps?: number | undefined;
+  /** Classifier-free guidance of images; 1 by default. */
+  readonly guidance?: number | undefined;
+}
+
+/** A trained network as programs that other software can run. */
+export interface ExportedNetwork {
+  /** Of each block, its estimate; none where the network has no blocks. */
+  readonly blocks: readonly PredictionProgram[];
+  /** The answer of all blocks together, with the noise that it starts from as inputs. */
+  readonly whole: PredictionProgram;
+  /** σ_data of the noise, where the programs of the blocks take scaled noise levels. */
+  readonly sigmaData?: number;
+  /** What a reader of the files wants to know of the reverse process. JSON. */
+  readonly about: Readonly<Record<string, unknown>>;
+  /** Some inputs of `whole`, and the answer that prediction gives to them, by name: what an export is checked against. */
+  example(call: Call, batchSize: number, key: Key): Promise<ExportExample>;
+}
+
+/** Inputs and outputs of some items, by name. */
+export interface ExportExample {
+  /** Items, at most the batch size. */
+  readonly count: number;
+  readonly inputs: Readonly<Record<string, HostArray>>;
+  readonly outputs: Readonly<Record<string, HostArray>>;
+}
+
 /** A way of training a network. One loop trains them all; one meter measures them all. */
 export interface TrainingMethod {
   readonly name: string;
@@ -72,6 +102,8 @@ export interface TrainingMethod {
   prepare?(unit: Unit, batch: Batch, key: Key, call: Call): Promise<Readonly<Record<string, HostArray>>>;
   /** The programs that prediction runs: what is exported, planned and verified. */
   readonly programs: readonly PredictionProgram[];
+  /** The trained network for other software; undefined where its answer is no one program. */
+  exported?(sampling?: ExportSampling): Promise<ExportedNetwork>;
 }
 
 /** A method whose network answers with a class. */

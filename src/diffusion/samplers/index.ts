@@ -7,6 +7,7 @@ export { type Churn, withChurn } from "./churn.ts";
 export { dpmpp2m } from "./dpmSolver.ts";
 export { type EulerStepInput, euler, eulerStep, type GaussianSampler } from "./euler.ts";
 export { heun } from "./heun.ts";
+export { type PlannedSum, type PlannedValue, type PlanOptions, planReverse, type ReversePlan } from "./plan.ts";
 export {
   type Evaluation,
   type ReverseOptions,

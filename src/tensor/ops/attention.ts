@@ -1,7 +1,7 @@
 import type { Operator, Tensor } from "../tensor.ts";
 import { applyOne } from "../tensor.ts";
 import { add, mul, sub } from "./elementwise.ts";
-import { matmul } from "./linalg.ts";
+import { matmul, plainMatmul } from "./linalg.ts";
 import { reshape, transpose } from "./movement.ts";
 import { reduceSum, softmax } from "./reduce.ts";
 
@@ -70,6 +70,12 @@ export function attention(
   const scores = attentionScores(query, key, { numHeads, alpha });
   const weights = softmax(mask === undefined ? scores : add(scores, mask));
   return attentionSum(change?.(weights) ?? weights, value, query.shape[2]! / numHeads);
+}
+
+/** `attention` without a mask, without ONNX Runtime's fused operators. */
+export function plainAttention(query: Tensor, key: Tensor, value: Tensor, { numHeads, alpha }: AttentionAttributes): Tensor {
+  const [q, k, v] = [query, key, value].map((x) => splitHeads(x, numHeads)) as [Tensor, Tensor, Tensor];
+  return joinHeads(plainMatmul(softmax(plainMatmul(q, k, { transB: true, alpha })), v, {}));
 }
 
 /** alpha · q kᵀ in each head, [batch, heads, queries, keys]; see {@link attention}. */

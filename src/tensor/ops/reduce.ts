@@ -103,3 +103,19 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
     ({ outputs: [y], cotangents: [dy] }) => [sub(dy!, mul(exp(y!), reduceSum(dy!, axis, true)))],
   );
 }
+
+const cumulativeOperator: Operator<{ reverse: boolean }> = {
+  name: "cumulativeSum",
+  type: ([x], _, fail) => (x!.rank < 1 ? fail("needs an axis.") : x!),
+  onnx: ({ reverse }, [x]) => ({
+    opType: "CumSum",
+    attributes: { reverse: reverse ? 1 : 0 },
+    constants: [{ dtype: "int64", shape: [], data: [x!.rank - 1] }],
+  }),
+  vjp: ({ cotangents: [dy], attributes: { reverse } }) => [applyOne(cumulativeOperator, [dy!], { reverse: !reverse })],
+};
+
+/** Sums up to each place of the last axis, itself included: y[i] = x[0] + … + x[i]. Gradient: the sums from each place on. */
+export function cumulativeSum(x: Tensor): Tensor {
+  return applyOne(cumulativeOperator, [x], { reverse: false });
+}

@@ -1,0 +1,3 @@
+/** Trained networks for other software, and networks that other software trained. */
+export { type ExportOnnxOptions, exportOnnx, type OnnxFile } from "./exportOnnx.ts";
+export { type ExportTrainingOptions, exportTraining, type TrainingFile } from "./exportTraining.ts";
