@@ -1,3 +1,6 @@
+/** Characters of a message: names and values of a file stand in it, but not the file. */
+const longestMessage = 3000;
+
 /**
  * Every error that the library throws on purpose. `code` and `data` are for programs; the message is for people:
  * what was given, what was expected, what to do.
@@ -7,7 +10,7 @@ export class DiffusionBlocksError extends Error {
   readonly data: Readonly<Record<string, unknown>>;
 
   constructor(code: string, data: Readonly<Record<string, unknown>>, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(message.length > longestMessage ? `${message.slice(0, longestMessage)} … (${message.length} characters)` : message, options);
     this.code = code;
     this.data = data;
     this.name = new.target.name;

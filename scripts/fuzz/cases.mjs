@@ -7,7 +7,7 @@ import { mutated, mutations } from "./mutations.mjs";
 import { readers } from "./readers.mjs";
 
 /** Messages are for people: nothing of a file stands in them at length. */
-const longestMessage = 2000;
+const longestMessage = 3100;
 
 /**
  * Reads the files `first` to `first + count - 1` of a reader: those of its corpus as they are, then mutations of them. The same seed gives

@@ -6,6 +6,9 @@ import { coreOf, type OptionsSchema } from "./option.ts";
 /** Adds to a fault what is known of an option that is not there: who has it. */
 export type Elsewhere = (key: string, path: readonly string[]) => string;
 
+/** Faults that a message lists. */
+const mostFaults = 10;
+
 /**
  * Checks options against their schema and fills in defaults.
  *
@@ -26,6 +29,7 @@ export function checkOptions<Schema extends z.ZodType>(
       if (issue.code !== "unrecognized_keys")
         faults.push(`${issue.path.join(".") || "(whole)"}: ${describeIssue(issue, valueAt(value, issue.path))}`);
   if (parsed.success && faults.length === 0) return parsed.data;
+  if (faults.length > mostFaults) faults.splice(mostFaults, faults.length, `and ${faults.length - mostFaults} more`);
   const lines = faults.length === 1 ? ` ${faults[0]}` : faults.map((fault) => `\n  ${fault}`).join("");
   throw new UsageError("config", { where, faults }, `${where}:${lines}`, parsed.success ? undefined : { cause: parsed.error });
 }
@@ -38,7 +42,7 @@ function unknownKeys(value: unknown, schema: z.ZodType, path: readonly string[],
   const known = Object.keys(shape);
   return Object.entries(value).flatMap(([key, inner]) => {
     if (Object.hasOwn(shape, key)) return unknownKeys(inner, shape[key] as z.ZodType, [...path, key], elsewhere);
-    const place = [...path, key].join(".");
+    const place = short([...path, key].join("."));
     return [`there is no "${place}".${elsewhere?.(key, path) ?? ""}${nearest(key, known)} Known: ${known.join(", ")}.`];
   });
 }
@@ -46,8 +50,13 @@ function unknownKeys(value: unknown, schema: z.ZodType, path: readonly string[],
 function describeIssue(issue: z.core.$ZodIssue, given: unknown): string {
   if (given === undefined)
     return issue.code === "invalid_value" ? `missing; one of ${list(issue.values)}` : `missing (${lowerFirst(issue.message)})`;
-  if (issue.code === "invalid_value") return `${JSON.stringify(given)} is not one of ${list(issue.values)}`;
-  return `${JSON.stringify(given)} does not fit: ${lowerFirst(issue.message)}`;
+  if (issue.code === "invalid_value") return `${short(JSON.stringify(given))} is not one of ${list(issue.values)}`;
+  return `${short(JSON.stringify(given))} does not fit: ${lowerFirst(issue.message)}`;
+}
+
+/** A name or a value of any length, for a message. */
+function short(text: string): string {
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
 }
 
 function lowerFirst(text: string): string {

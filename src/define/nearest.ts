@@ -1,5 +1,6 @@
 /** ` Did you mean "width"?`, or nothing where no name is near. */
 export function nearest(given: string, known: Iterable<string>): string {
+  if (given.length > 100) return "";
   const [name, distance] = [...known]
     .map((one) => [one, editDistance(given.toLowerCase(), one.toLowerCase())] as const)
     .sort((one, other) => one[1] - other[1])[0] ?? ["", Number.POSITIVE_INFINITY];
