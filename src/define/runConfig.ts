@@ -31,6 +31,8 @@ export interface RunConfig {
     readonly path: string;
     /** The data set that was found at `path`; written when a run starts, so that it can be evaluated on data elsewhere. */
     readonly name?: string | undefined;
+    /** "validation": the result is measured on data that training does not see, and the test part is not read. */
+    readonly measuredOn?: "test" | "validation" | undefined;
     readonly [option: string]: unknown;
   };
   readonly training: TrainingOptions;
@@ -76,6 +78,11 @@ function dataSchema(task: AnyTask): OptionsSchema {
       task.defaultPath,
     ),
     name: z.string().optional(),
+    measuredOn: option(z.enum(["test", "validation"]), {
+      description: "part by which the result is measured; validation leaves the test part unread, for choosing options",
+      byDefault: "test",
+      advanced: true,
+    }).optional(),
     ...(task.schema as unknown as OptionsSchema).shape,
   }) as unknown as OptionsSchema;
 }

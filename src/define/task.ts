@@ -58,6 +58,13 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   readonly defaultPath: string;
   /** Options of the data besides their path. */
   readonly schema: z.ZodType<Options>;
+  /**
+   * The data with a validation part in place of the test part, which is not read: what options are chosen by. It is cut from the
+   * training part, where the data have none.
+   *
+   * @throws {UsageError} if a part would be empty.
+   */
+  validationOf(data: Data, options: Options): Data;
   /** The part of the data that is kept with a run. */
   infoOf(data: Data): Info;
   /** Sizes of common data, for plans and cuts before there are any: as much of their info as {@link shapeOf} reads. */

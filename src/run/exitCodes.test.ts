@@ -3,7 +3,7 @@ import { DataError, DeviceError, RunError, TrainingError, UsageError } from "../
 import { exitCodeOf, exitCodes } from "./exitCodes.ts";
 
 test("the numbers that job scripts rely on", () => {
-  expect(Object.values(exitCodes)).toEqual([0, 1, 2, 42, 75, 76, 129, 131, 143]);
+  expect(Object.values(exitCodes)).toEqual([0, 1, 2, 3, 42, 75, 76, 129, 131, 143]);
 });
 
 test.each([
@@ -12,7 +12,7 @@ test.each([
   [new RunError("fenced", {}, ""), 76],
   [new RunError("diskFull", {}, ""), 1],
   [new DeviceError("lost", {}, ""), 1],
-  [new TrainingError("nan", {}, ""), 1],
+  [new TrainingError("nan", {}, ""), 3],
   [new TypeError("a bug"), 1],
   ["no error at all", 1],
 ])("%s", (error, code) => {

@@ -1,4 +1,4 @@
-import { DataError, FormatError, PartitionError, RunError, ShapeError, UsageError } from "../errors.ts";
+import { DataError, FormatError, PartitionError, RunError, ShapeError, TrainingError, UsageError } from "../errors.ts";
 
 /**
  * The exit codes of a `dblocks` process, by which a job script or a cluster knows what to do next:
@@ -7,10 +7,12 @@ import { DataError, FormatError, PartitionError, RunError, ShapeError, UsageErro
 export interface ExitCodes {
   /** All that was asked for is done. */
   readonly done: 0;
-  /** Something failed that may work another time: a device, a disk, a loss that became NaN. */
+  /** Something failed that may work another time: a device, a disk. */
   readonly failed: 1;
   /** The command line or the configuration is wrong; nothing was started. */
   readonly wrongUsage: 2;
+  /** The loss or a gradient became NaN or infinite. */
+  readonly diverged: 3;
   /** Trying again cannot help: a shape, a partition, a data file. Kubernetes: `FailIndex` on this code. */
   readonly neverWorks: 42;
   /** Saved; please start the same command again (SIGUSR1: the time limit is near). */
@@ -29,6 +31,7 @@ export const exitCodes: ExitCodes = {
   done: 0,
   failed: 1,
   wrongUsage: 2,
+  diverged: 3,
   neverWorks: 42,
   requeue: 75,
   fenced: 76,
@@ -40,6 +43,7 @@ export const exitCodes: ExitCodes = {
 /** The exit code for a process that ends with `error`. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return exitCodes.wrongUsage;
+  if (error instanceof TrainingError) return exitCodes.diverged;
   if (error instanceof RunError && error.code === "fenced") return exitCodes.fenced;
   const hopeless = [DataError, PartitionError, ShapeError, FormatError].some((kind) => error instanceof kind);
   return hopeless ? exitCodes.neverWorks : exitCodes.failed;

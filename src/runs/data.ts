@@ -26,7 +26,7 @@ export function registerLoader<Data>(task: AnyTask, load: Load<Data>): void {
 }
 
 /**
- * The data of a run.
+ * The data of a run; where its configuration says `measuredOn: "validation"`, what stands for their test part is a validation part.
  *
  * @param path where they are, if not where the configuration says.
  * @throws {DataError} if they are missing or damaged. {UsageError} if nobody reads data of this task.
@@ -37,6 +37,9 @@ export async function loadData(
   { path = options.path, ...load }: LoadOptions & { readonly path?: string | undefined } = {},
 ): Promise<unknown> {
   const loader = loaders.get(task);
-  if (loader !== undefined) return loader(path, options, load);
+  if (loader !== undefined) {
+    const isValidation = options.measuredOn === "validation";
+    return loader(path, options, load).then((data) => (isValidation ? task.validationOf(data, options) : data));
+  }
   throw new UsageError("noLoader", { task: task.name }, `Nothing reads data of the task "${task.name}": call registerLoader.`);
 }

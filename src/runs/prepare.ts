@@ -76,6 +76,8 @@ export async function describeRun({
     readonly name: string;
   };
   onDetail?.(`${data.name}: ${task.amountOf(data)}, read in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  if (given.data.measuredOn === "validation")
+    onNotice?.("--measured-on validation: what is called test stands for a validation part; the test part is not read");
   const config: RunConfig = { ...given, $schema: "./config.schema.json", data: { ...given.data, name: data.name } };
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);

@@ -1,12 +1,12 @@
 import { open, stat } from "node:fs/promises";
 import { basename, posix } from "node:path";
 import { createGunzip } from "node:zlib";
-import { type ImageDataset, mayUnpackTo, type ReadLimits } from "../data/index.ts";
+import { heldOutShare, type ImageDataset, mayUnpackTo, type ReadLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { type ArchiveIdentity, readDecoded, writeDecoded } from "./archiveCache.ts";
 import { imageFileName, maxImageFileBytes } from "./decodeImage.ts";
 import { damaged, expandsTooMuch } from "./gzip.ts";
-import { collectImages, defaultValSplit, type ImageFile, splitNames } from "./imageCollection.ts";
+import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
 import type { FormatSource, ImageFormat } from "./imageFormat.ts";
 import { PassedOver } from "./passedOver.ts";
 import { tarEntries } from "./tar.ts";
@@ -35,7 +35,7 @@ async function loadImageArchive(path: string, source: FormatSource): Promise<Ima
     path,
     size,
     mtimeMs,
-    ...(valSplit !== defaultValSplit && { valSplit }),
+    ...(valSplit !== heldOutShare && { valSplit }),
     ...(imageSize !== undefined && { imageSize }),
   };
   const cached = await readDecoded(cacheFolder, identity);

@@ -1,5 +1,7 @@
 import {
   channelStatistics,
+  heldOut,
+  heldOutShare,
   type ImageDataset,
   type ImageShape,
   type ImageSplit,
@@ -29,9 +31,6 @@ export type Progress = (images: number, fraction: number) => void;
 /** Names of the test part, the first that is there being taken. */
 export const testNames: readonly string[] = ["test", "val", "validation"];
 
-/** Share of the images of each class that is held out where there is no test part. */
-export const defaultValSplit = 0.1;
-
 export const splitNames: readonly string[] = ["train", ...testNames];
 
 export interface CollectOptions {
@@ -59,7 +58,7 @@ export async function collectImages(
   name: string,
   root: string,
   files: AsyncIterable<ImageFile>,
-  { onProgress = () => {}, imageSize, valSplit = defaultValSplit, limits }: CollectOptions = {},
+  { onProgress = () => {}, imageSize, valSplit = heldOutShare, limits }: CollectOptions = {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
   const byPath = new Map<string, PlanarImage>();
@@ -109,23 +108,14 @@ function parts(root: string, items: readonly Item[], valSplit: number): readonly
   }
   const test = testNames.find((name) => items.some(({ file }) => file.split === name));
   if (test !== undefined) return [train, of(test)];
-  const isHeld = heldOut(train, valSplit);
-  const [kept, held] = [train.filter((item) => !isHeld.has(item)), train.filter((item) => isHeld.has(item))];
+  const isHeld = heldOut(
+    train.map(({ file }) => file.className),
+    valSplit,
+  );
+  const [kept, held] = [train.filter((_, i) => !isHeld[i]), train.filter((_, i) => isHeld[i])];
   if (kept.length > 0 && held.length > 0) return [kept, held];
   const message = `${root} has no test part, and --val-split ${valSplit} of the ${train.length} images leaves ${kept.length} for training and ${held.length} for tests. Choose another --val-split, or add test/CLASS/.`;
   throw new DataError("emptySplit", { root, split: "test", valSplit }, message);
-}
-
-/** Of the i-th image of each class, those where ⌊(i + 1) share⌋ > ⌊i share⌋. */
-function heldOut(items: readonly Item[], share: number): ReadonlySet<Item> {
-  const seen = new Map<string, number>();
-  const held = new Set<Item>();
-  for (const item of items) {
-    const i = seen.get(item.file.className) ?? 0;
-    seen.set(item.file.className, i + 1);
-    if (Math.floor((i + 1) * share) > Math.floor(i * share)) held.add(item);
-  }
-  return held;
 }
 
 function inOrder(items: readonly Item[]): Item[] {

@@ -1,10 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
-import { generateEmbedded, type ImageDataset, readLimits } from "../data/index.ts";
+import { generateEmbedded, heldOutShare, type ImageDataset, readLimits } from "../data/index.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { cifar10Format, cifar100Format } from "./cifar.ts";
 import { imageArchiveFormat } from "./imageArchive.ts";
-import { defaultValSplit } from "./imageCollection.ts";
 import { classFolderFormat, imageFolderFormat } from "./imageFolder.ts";
 import type { ImageFormat, LoadOptions } from "./imageFormat.ts";
 import { latentsFormat } from "./latents.ts";
@@ -35,7 +34,7 @@ export function addImageFormat(format: ImageFormat): void {
  */
 export async function loadImages(
   path: string,
-  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = defaultValSplit, limits, onNotice = () => {} }: LoadOptions = {},
+  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = heldOutShare, limits, onNotice = () => {} }: LoadOptions = {},
 ): Promise<ImageDataset> {
   if (path === "embedded") return generateEmbedded();
   const info = await stat(path).catch((cause: unknown) => {

@@ -1,6 +1,4 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runPool } from "../cluster/index.ts";
 import {
   type AnyTask,
   buildMethod,
@@ -8,22 +6,25 @@ import {
   buildSchedule,
   type ConfigPart,
   identityOf,
+  merge,
   parseRunConfig,
   partsFor,
   type Registry,
   type RunConfig,
 } from "../define/index.ts";
 import { equalLoss } from "../diffusion/index.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { RunError } from "../errors.ts";
 import { planUnits } from "../measure/index.ts";
 import { renderCsv, renderReport, renderTable } from "../report/index.ts";
 import { configHash, openRun, RunFolder } from "../run/index.ts";
-import { configSection, loadData, lossByNoise, openTrainedRun, readFeatures, type TrainRunResult, trainingCurves } from "../runs/index.ts";
+import { configSection, loadData, lossByNoise, openTrainedRun, readFeatures, trainingCurves } from "../runs/index.ts";
 import { type MetricRecord, parameterCount, type TrainingMethod } from "../train/index.ts";
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
+import { callAlone, type OwnProcesses, type OwnRun, readRow, trainAlone, writeRow } from "./ownProcess.ts";
+import { chosenPart, folderName, type TunedOption, type Tuning, type TuningTrial, tune, tuningSections } from "./tune.ts";
 
-export interface CompareOptions {
+export interface CompareOptions extends OwnProcesses {
   readonly registry: Registry;
   readonly path: string;
   readonly model: string;
@@ -38,18 +39,15 @@ export interface CompareOptions {
   readonly columns?: readonly ExtraColumn[];
   /** Heading of the report. */
   readonly title?: string | undefined;
-  /** The command line's script: every run is its `train` in a process of its own. */
-  readonly script: string;
-  /** More arguments of each process: plugins. */
-  readonly args?: readonly string[];
+  /** Options of training that are chosen for each system on a validation part, before anything is measured on test data. */
+  readonly tuned?: readonly TunedOption[] | undefined;
+  readonly onTrial?: (trial: TuningTrial, isNew: boolean) => void;
   readonly onRun?: (run: ComparedRun, isNew: boolean) => void;
-  /** Called with each line that a run writes while it trains. */
-  readonly onLine?: (name: string, line: string) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Comparison {
   readonly runs: readonly ComparedRun[];
+  readonly tuning?: Tuning;
   /** One row for each system, over its seeds. */
   readonly table: string;
   readonly reportPath: string;
@@ -72,18 +70,20 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const { task } = registry.model(options.model);
   const data = (await loadData(task, first.data)) as { readonly name: string };
   const folder = await openRun(path, { create: true });
+  const tuning = await tuneSystems(options, { task, data });
   const runs: ComparedRun[] = [];
   const records: MetricRecord[] = [];
   for (let seed = 0; seed < seeds && !signal?.aborted; seed++) {
     for (const system of systems) {
       if (signal?.aborted) break;
       const epochs = equalEvaluations ? { epochs: equalEpochs(options, system, data) } : {};
-      const config = await cutByLoss(options, system, { training: { seed: first.training.seed + seed, ...epochs } });
+      const { training: tuned } = chosenPart(tuning?.chosen ?? [], tunedAs(system));
+      const config = await cutByLoss(options, system, { training: { seed: first.training.seed + seed, ...epochs, ...tuned } });
       const name = runName(system.name, config);
       const own = await openRun(join(path, name), { create: true });
       const hash = configHash({ ...identityOf(registry, config, data.name), ...(fid && { fid }) });
-      const known = await readRow(own, hash);
-      const run = known ?? (await trainAlone(options, { system, name, config, hash, own, task, data }));
+      const known = await readRow<ComparedRun>(own, hash);
+      const run = known ?? (await trainAndMeasure(options, { system, name, config, hash, folder: own, task, data }));
       if (run === undefined) break;
       runs.push(run);
       if (seed === 0) records.push(...(await own.readMetrics()).map((record) => ({ ...record, unit: `${system.name} ${record.unit}` })));
@@ -93,12 +93,13 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   const names = systems.map(({ name }) => name);
   const table = comparisonTable(names, runs, columns);
   await folder.writeFile("compare.csv", renderCsv(runColumns, runs.map(runCells)));
-  await folder.writeFile("compare.json", `${JSON.stringify({ data: data.name, runs }, null, 2)}\n`);
+  await folder.writeFile("compare.json", `${JSON.stringify({ data: data.name, runs, ...tuning }, null, 2)}\n`);
   const html = renderReport({
     title: options.title ?? `${options.model} on ${data.name}: ${names.join(", ")}`,
     subtitle: `${new Set(runs.map(({ seed }) => seed)).size} of ${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
     sections: [
       { heading: "Result", table },
+      ...(tuning === undefined ? [] : tuningSections(tuning)),
       { heading: "Every run", isFolded: true, table: { columns: runColumns, rows: runs.map(runCells) } },
       { heading: "Training, first seed", charts: trainingCurves(task, records) },
       task.dataSection(data),
@@ -107,7 +108,13 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     footer: "diffusion-blocks",
   });
   const finished = runs.length === systems.length * seeds;
-  return { runs, table: renderTable(table.columns, table.rows), reportPath: await folder.writeReport(html), finished };
+  return {
+    runs,
+    ...(tuning && { tuning }),
+    table: renderTable(table.columns, table.rows),
+    reportPath: await folder.writeReport(html),
+    finished,
+  };
 }
 
 /** The configuration of one system: the common parts, then its own. */
@@ -116,7 +123,34 @@ function configOf({ registry, model, base }: CompareOptions, { method, overrides
 }
 
 function runName(system: string, { training: { seed } }: RunConfig): string {
-  return `${system.replace(/[^\w.-]+/g, "-")}-s${seed}`;
+  return `${folderName(system)}-s${seed}`;
+}
+
+/** The system whose chosen options a system takes: one that is cut by the losses of another has those of that one. */
+function tunedAs({ name, cutByLossOf }: ComparedSystem): string {
+  return cutByLossOf ?? name;
+}
+
+/** Chooses the options that are tuned for each system; undefined if none is, or after the signal. */
+async function tuneSystems(options: CompareOptions, { task, data }: Pick<OneRun, "task" | "data">): Promise<Tuning | undefined> {
+  const { tuned = [], systems, registry, path, equalEvaluations = false, signal } = options;
+  if (tuned.length === 0 || signal?.aborted) return undefined;
+  const measured = task.validationOf(data, configOf(options, systems[0]!).data) as { readonly name: string };
+  return await tune({
+    ...options,
+    options: tuned,
+    systems: [...new Set(systems.map(tunedAs))],
+    registry,
+    path: join(path, "tuning"),
+    task,
+    dataName: data.name,
+    configOf: (name, over) => {
+      const system = systems.find((one) => one.name === name)!;
+      const epochs = equalEvaluations ? equalEpochs(options, system, data) : configOf(options, system).training.epochs;
+      return configOf(options, system, merge({ training: { epochs } }, over));
+    },
+    layerEvaluationsOf: (config) => layerEvaluationsOf(options, config, task, measured),
+  });
 }
 
 /**
@@ -160,39 +194,25 @@ function methodOf({ registry }: Pick<CompareOptions, "registry">, config: RunCon
   return buildMethod(registry, config, task.shapeOf(task.infoOf(data), config.data), data);
 }
 
-interface OneRun {
+interface OneRun extends OwnRun {
   readonly system: ComparedSystem;
-  readonly name: string;
-  readonly config: RunConfig;
   readonly hash: string;
-  readonly own: RunFolder;
   readonly task: AnyTask;
   readonly data: { readonly name: string };
 }
 
-/** One run, trained and evaluated in processes of its own; undefined if it was stopped. */
-async function trainAlone(
-  options: CompareOptions,
-  { system, name, config, hash, own, task, data }: OneRun,
-): Promise<ComparedRun | undefined> {
-  const { script, args = [], onLine = () => {}, signal, fid } = options;
-  const isResumed = await own.hasConfig();
-  const file = await own.writeFile("options.json", `${JSON.stringify(config, null, 2)}\n`);
-  const call = async (words: readonly string[]): Promise<string | undefined> => {
-    const { code, output } = (await runPool({ script, tasks: [{ name, args: [...words, ...args] }], onLine, signal }))[name]!;
-    if (signal?.aborted) return undefined;
-    if (code === 0) return output;
-    const message = `${name} ended with exit code ${code}; the reason stands above. The other runs are kept: the same command resumes.`;
-    throw new RunError("runFailed", { name, code }, message);
-  };
-  const trained = await call(["train", config.model.name, "--method", config.method.name, "--config", file, "--run", own.path, "--json"]);
+/** One run, trained and measured in processes of its own; undefined if it was stopped. */
+async function trainAndMeasure(options: CompareOptions, own: OneRun): Promise<ComparedRun | undefined> {
+  const { system, name, config, hash, folder, task, data } = own;
+  const isResumed = await folder.hasConfig();
+  const trained = await trainAlone(options, own);
   if (trained === undefined) return undefined;
-  const { evaluation, cost } = JSON.parse(trained) as TrainRunResult;
+  const { evaluation, cost } = trained;
   let score = task.scoreOf(evaluation);
-  if (fid !== undefined) {
-    const { features, samples, guidance, steps } = fid;
+  if (options.fid !== undefined) {
+    const { features, samples, guidance, steps } = options.fid;
     const asked = ["--features", features, "--samples", `${samples}`, "--guidance", `${guidance}`, "--steps", `${steps}`];
-    const judged = await call(["evaluate", own.path, ...asked, "--json"]);
+    const judged = await callAlone(options, name, ["evaluate", folder.path, ...asked, "--json"]);
     if (judged === undefined) return undefined;
     const measured = (JSON.parse(judged) as { fid: { name: string; test: readonly number[] } }).fid;
     const value = measured.test.reduce((sum, one) => sum + one, 0) / measured.test.length;
@@ -204,36 +224,39 @@ async function trainAlone(
     score,
     ...(!isResumed && { seconds: cost.seconds }),
     ...(!isResumed && cost.peakBytes !== undefined && { trainingBytes: cost.peakBytes - cost.baseBytes! }),
+    learningRate: config.training.learningRate,
     ...sizesOf(options, config, task, data),
   };
-  await own.writeFile("row.json", `${JSON.stringify({ hash, run }, null, 2)}\n`);
+  await writeRow(folder, hash, run);
   return run;
 }
 
+/** Updates of each unit. */
+function updatesOf(config: RunConfig, task: AnyTask, data: { readonly name: string }): number {
+  return buildSchedule(config, task.batches(data, config.data, config.training).stepsPerEpoch).steps;
+}
+
+/** Samples times layers that a training goes through. */
+function layerEvaluationsOf(options: CompareOptions, config: RunConfig, task: AnyTask, data: { readonly name: string }): number {
+  const { batchSize, accumulate } = config.training;
+  const samples = updatesOf(config, task, data) * batchSize * accumulate;
+  return Math.round(methodOf(options, config, data).units.reduce((sum, unit) => sum + unit.layerEvaluations * samples, 0));
+}
+
+type Sizes = Pick<ComparedRun, "units" | "updates" | "samples" | "layerEvaluations" | "predictedBytes" | "gradientParameters">;
+
 /** Quantities of a run that follow from its configuration. */
-function sizesOf(
-  options: CompareOptions,
-  config: RunConfig,
-  task: AnyTask,
-  data: { readonly name: string },
-): Pick<ComparedRun, "layerEvaluations" | "predictedBytes" | "gradientParameters"> {
+function sizesOf(options: CompareOptions, config: RunConfig, task: AnyTask, data: { readonly name: string }): Sizes {
   const method = methodOf(options, config, data);
   const { batchSize, accumulate, checkpointing, emaDecay } = config.training;
-  const { steps } = buildSchedule(config, task.batches(data, config.data, config.training).stepsPerEpoch);
+  const updates = updatesOf(config, task, data);
   const planned = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
   return {
-    layerEvaluations: Math.round(method.units.reduce((sum, unit) => sum + unit.layerEvaluations * steps * batchSize * accumulate, 0)),
+    units: method.units.length,
+    updates,
+    samples: updates * batchSize * accumulate,
+    layerEvaluations: layerEvaluationsOf(options, config, task, data),
     predictedBytes: planUnits(method, planned).peak,
     gradientParameters: Math.max(...method.units.map(({ trainable }) => parameterCount(trainable))),
   };
-}
-
-/** The row that a finished run left. @throws {UsageError} if it belongs to another configuration. */
-async function readRow(own: RunFolder, hash: string): Promise<ComparedRun | undefined> {
-  const text = await readFile(join(own.path, "row.json"), "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  const row = JSON.parse(text) as { hash: string; run: ComparedRun };
-  if (row.hash === hash) return row.run;
-  const message = `${own.path} holds a run with another configuration. Choose another --run, or repeat the options it was made with.`;
-  throw new UsageError("otherConfig", { path: own.path }, message);
 }

@@ -31,6 +31,12 @@ export interface ComparedRun {
   readonly seed: number;
   /** On held-out data; of an image generator the FID of three evaluations on average. */
   readonly score: Score;
+  /** Of the training, at its peak. */
+  readonly learningRate: number;
+  /** Units that are trained, each with so many updates on so many samples. */
+  readonly units: number;
+  readonly updates: number;
+  readonly samples: number;
   /** Samples times layers that training went through. */
   readonly layerEvaluations: number;
   /** Of training; undefined for a run that was stopped and resumed. */

@@ -6,3 +6,11 @@ export { exportFeatures, type TrainFeaturesOptions, trainFeatures } from "./feat
 export { systemsNamed } from "./systems.ts";
 export { type Scale, type StudyTable, scales } from "./table.ts";
 export { studyTables } from "./tables/index.ts";
+export {
+  type ChosenValue,
+  type TunedOption,
+  type Tuning,
+  type TuningTrial,
+  tunedOptions,
+  validationTitle,
+} from "./tune.ts";

@@ -13,6 +13,7 @@ import {
   imageInfo,
   imagePath,
   imageShape,
+  imageValidationOf,
 } from "./imageData.ts";
 
 /** Images to classes: top-1 accuracy on test images. */
@@ -26,6 +27,7 @@ export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, Class
     pathDescription: imagePath,
     defaultPath: "embedded",
     schema: imageDataOptions,
+    validationOf: imageValidationOf,
     infoOf: (data) => imageInfo(data, data),
     commonInfo: commonImages,
     shapeOf: imageShape,

@@ -3,9 +3,11 @@ import {
   type Augmentation,
   augmentations,
   encodePngGrid,
+  heldOutShare,
   type ImageBatch,
   type ImageDataset,
   type ImageInfo,
+  imageValidation,
   type Normalisation,
   type PrefetchBatches,
   type ReadLimits,
@@ -30,7 +32,7 @@ export const imageDataOptions = z.strictObject({
     byDefault: "as they are",
   }).optional(),
   valSplit: option(share, {
-    description: "share of the images of each class that is held out where there is no test part",
+    description: "share of the images of each class that is held out where there is no test part, or for validation",
     byDefault: "0.1",
   }).optional(),
   maxImagePixels: bound("imagePixels", "pixels", "largest image that is decoded"),
@@ -62,6 +64,15 @@ export function imageInfo(data: ImageDataset, { mean, std }: Normalisation): Ima
   return { name, channels, height, width, numClasses, classNames, isLatent, mean, std };
 }
 
+/** A share of the training images of each class in place of the test part. */
+export function imageValidationOf(data: ImageDataset, { valSplit = heldOutShare }: ImageDataOptions): ImageDataset {
+  const held = imageValidation(data, valSplit);
+  if (held.test.count > 0 && held.train.count > 0) return held;
+  const { count } = data.train;
+  const message = `--val-split ${valSplit} of the ${count} training images leaves ${held.train.count} for training and ${held.test.count} for validation. Choose another --val-split.`;
+  throw new UsageError("emptyValidation", { valSplit, count }, message);
+}
+
 /** CIFAR-10's. */
 export const commonImages: Partial<ImageInfo> = { name: "the images", height: 32, width: 32, channels: 3, numClasses: 10 };
 
@@ -81,10 +92,10 @@ export function imageBatches(
   data: ImageDataset,
   { augmentation }: ImageDataOptions,
   { batchSize, seed, accumulate }: BatchOptions,
-  normalisation: Normalisation,
+  { mean, std }: Normalisation,
   prefetch?: PrefetchBatches,
 ): BatchSource & Partial<AsyncDisposable> {
-  const options = { batchSize, seed, augmentation, ...normalisation };
+  const options = { batchSize, seed, augmentation, mean, std };
   if (prefetch !== undefined) {
     const batches = prefetch(data.train, options);
     return {

@@ -13,6 +13,7 @@ import {
   imageInfo,
   imagePath,
   imageShape,
+  imageValidationOf,
 } from "./imageData.ts";
 
 /** Noisy images to images: the denoising loss on test images by noise level; images are drawn from it. */
@@ -26,6 +27,7 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     pathDescription: imagePath,
     defaultPath: "embedded",
     schema: imageDataOptions,
+    validationOf: imageValidationOf,
     infoOf: (data) => imageInfo(data, imageRange(data)),
     commonInfo: commonImages,
     shapeOf: imageShape,

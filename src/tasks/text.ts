@@ -28,6 +28,7 @@ export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluati
   pathDescription: "a file of UTF-8 text, a folder of .txt files, or JSON lines with a text each",
   defaultPath: "embedded",
   schema: textOptions,
+  validationOf: ({ name, tokenizer, train, validation }) => ({ name, tokenizer, train, validation, test: validation }),
   infoOf: ({ name, tokenizer }) => ({ name, vocabSize: tokenizer.vocabSize, tokenizer: tokenizer.info }),
   commonInfo: { vocabSize: 27 }, // a to z and the space: text8
   shapeOf: ({ vocabSize }, { length }) => ({ vocabSize, length }),

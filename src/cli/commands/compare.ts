@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { configSchema, type Flag, flagsOf, images, registry } from "../../index.ts";
 import { systemsNamed } from "../../node.ts";
-import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
+import { fidMeasure, runComparison, tunedOf, withFidOptions, withTuneOption } from "../comparison.ts";
 import type { CommandContext } from "../context.ts";
 import { type NamedRun, namedRun, partsOf, required, withRunOptions } from "../runOptions.ts";
 import { positiveNumber } from "../words.ts";
@@ -13,6 +13,7 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly seeds: number;
   readonly twin: boolean;
   readonly equalEvaluations?: boolean;
+  readonly tune?: string | true;
   readonly json?: boolean;
 }
 
@@ -30,6 +31,7 @@ export async function compareCommand({ words, pluginArgs }: CommandContext): Pro
     .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
     .option("--json", "print the result as JSON");
+  withTuneOption(command);
   return withRunOptions(run?.model.task === images ? withFidOptions(command) : command, registry, run).action(
     (_: string, options: CompareCommandOptions) => compareSystems(required(run, registry), options, pluginArgs),
   );
@@ -55,6 +57,7 @@ async function compareSystems(run: NamedRun, options: CompareCommandOptions, arg
       model: run.model.name,
       base: partsOf(options, run),
       systems: systemsNamed(registry, run.model, chosen),
+      tuned: tunedOf(options),
       ...fidMeasure(options),
       seeds: options.seeds,
       equalEvaluations: options.equalEvaluations ?? false,

@@ -1,7 +1,7 @@
 import { Argument, Command, Option } from "commander";
 import { images, registry, UsageError } from "../../index.ts";
 import { type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
-import { fidMeasure, runComparison, withFidOptions } from "../comparison.ts";
+import { fidMeasure, runComparison, tunedOf, withFidOptions, withTuneOption } from "../comparison.ts";
 import type { CommandContext } from "../context.ts";
 import { type NamedRun, partsOf, withRunOptions } from "../runOptions.ts";
 import { positiveNumber } from "../words.ts";
@@ -12,6 +12,7 @@ interface ReproduceOptions extends Readonly<Record<string, unknown>> {
   readonly only?: readonly string[];
   readonly seeds: number;
   readonly run?: string;
+  readonly tune?: string | true;
   readonly json?: boolean;
 }
 
@@ -42,6 +43,7 @@ export async function reproduceCommand({ words, pluginArgs }: CommandContext): P
       "where the runs and the report are kept; runs that are there are not repeated (default: runs/reproduce-TABLE)",
     )
     .option("--json", "print the result as JSON");
+  withTuneOption(command);
   return withRunOptions(run?.model.task === images ? withFidOptions(command) : command, registry, run).action(
     (_: string, options: ReproduceOptions) => reproduce(table!, run!, options, pluginArgs),
   );
@@ -59,6 +61,7 @@ async function reproduce(table: StudyTable, run: NamedRun, options: ReproduceOpt
       equalEvaluations,
       columns,
       title,
+      tuned: tunedOf(options),
       ...fidMeasure(options),
       path: options.run ?? `runs/reproduce-${name}`,
       args,
