@@ -2,4 +2,5 @@
 export { blocks } from "./blocks.ts";
 export { endToEnd, shallowTwinMethod, twinEnsembleMethod } from "./endToEnd.ts";
 export { contrastiveMethod, forwardForwardMethod, greedyMethod } from "./layerwise.ts";
+export { localUpdatesMethod } from "./localUpdates.ts";
 export { backprop, noPropCT, noPropDT, noPropFM } from "./noProp.ts";

@@ -53,21 +53,35 @@ export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number,
   const { dtype, shape } = method.inputType(batchSize);
   const batch = { input: input("input", shape, dtype), labels: input("labels", [batchSize], "int32") };
   const objective = method.objective(unit, batch, tracingKey, { checkpointing });
-  const trained = inOrderOfUse(objective.loss, unit.trainable);
-  const gradients = grad(
-    objective.loss,
-    trained.map(([, tensor]) => tensor),
-  );
-  return { objective, gradients: new Map(trained.map(([path], i) => [path, gradients[i]!])) };
+  const gradients = grad(objective.loss, [...unit.trainable.values()]);
+  const traced = [...unit.trainable].map(([path, parameter], i) => ({ path, parameter, gradient: gradients[i]! }));
+  return { objective, gradients: new Map(inOrderOfUse(objective.loss, traced).map(({ path, gradient }) => [path, gradient])) };
+}
+
+interface TracedGradient {
+  readonly path: string;
+  readonly parameter: Tensor;
+  readonly gradient: Tensor;
 }
 
 /**
- * Parameters in the order in which the forward pass first uses them: then every activation dies as early as it can (see `createProgram`).
+ * Gradients in the order in which the forward pass first uses their parameters: then every activation dies as early as it can (see
+ * `createProgram`). Where seams stop gradients, those of the last block come first in the list and are computed last: the activations of
+ * a block are gone before the next one is run.
  */
-function inOrderOfUse(loss: Tensor, parameters: ReadonlyMap<string, Tensor>): readonly (readonly [path: string, tensor: Tensor])[] {
+function inOrderOfUse(loss: Tensor, traced: readonly TracedGradient[]): readonly TracedGradient[] {
   const used = new Map<Tensor, number>();
   for (const [i, { inputs }] of ancestors([loss]).entries()) for (const tensor of inputs) if (!used.has(tensor)) used.set(tensor, i);
-  return [...parameters].sort(([, a], [, b]) => (used.get(a) ?? 0) - (used.get(b) ?? 0));
+  // The last parameter in the order of the forward pass on which a value depends: a gradient that no seam stops depends on the last of all.
+  const isParameter = new Set(traced.map(({ parameter }) => parameter));
+  const reach = new Map<Tensor, number>();
+  const reachOf = (tensor: Tensor): number => (isParameter.has(tensor) ? used.get(tensor)! : (reach.get(tensor) ?? -1));
+  for (const { inputs, outputs } of ancestors(traced.map(({ gradient }) => gradient))) {
+    const last = Math.max(-1, ...inputs.map(reachOf));
+    for (const output of outputs) reach.set(output, last);
+  }
+  const use = ({ parameter }: TracedGradient): number => used.get(parameter) ?? 0;
+  return [...traced].sort((a, b) => reachOf(b.gradient) - reachOf(a.gradient) || use(a) - use(b));
 }
 
 /** Parameter names for programs. */
