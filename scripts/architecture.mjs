@@ -9,7 +9,7 @@ const [width, left, top, rowHeight, boxHeight] = [1020, 150, 58, 74, 46];
 const layers = [
   { title: "users of the doors", rooms: [], node: ["cli"] },
   { title: "doors", rooms: ["index"], node: ["node"] },
-  { title: "runs and studies", rooms: [], node: ["runs", "studies", "verify"] },
+  { title: "runs and studies", rooms: [], node: ["runs", "studies", "studio", "verify"] },
   { title: "all there is", rooms: ["registry"], node: [] },
   { title: "definitions", rooms: ["models", "methods", "tasks"], node: [] },
   { title: "what these are", rooms: ["define", "measure", "exchange", "report"], node: [] },

@@ -97,6 +97,7 @@ export {
   blockOfSigma,
   blockOfTime,
   classNoise,
+  cumulative,
   denoisedEstimate,
   dpmpp2m,
   edmNoise,
@@ -128,6 +129,7 @@ export {
   samplers,
   sampleSigmas,
   samplingLevels,
+  sigmaQuantile,
   softmaxOf,
   startState,
   uniformLogSigma,
@@ -258,7 +260,7 @@ export {
 export { decodeModel, encodeModel, type OnnxGraph, type OnnxModel } from "./onnx/index.ts";
 export type * from "./optim/index.ts";
 export { adamW, schedule, sgd } from "./optim/index.ts";
-export { fold, type Key, key } from "./random.ts";
+export { fold, type Key, key, normals } from "./random.ts";
 export { registry } from "./registry/index.ts";
 export { availableBackends, type Device, openDevice } from "./runtime/index.ts";
 export { classes, imageDataOptions, images, text } from "./tasks/index.ts";
@@ -276,6 +278,7 @@ export {
   interleaved,
   memoryStore,
   ownedParameters,
+  parameterCount,
   predictionProgram,
   predictionValues,
   restoreUnit,

@@ -71,6 +71,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "train",
   ],
+  studio: [],
   index: [
     "baselines",
     "blocks",
@@ -93,7 +94,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "train",
   ],
-  node: ["cluster", "formats", "measure", "report", "run", "runs", "runtime", "sources", "studies", "verify"],
+  node: ["cluster", "formats", "measure", "report", "run", "runs", "runtime", "sources", "studies", "studio", "verify"],
   cli: ["index", "node"], // the command line is a user of the package's doors
 };
 

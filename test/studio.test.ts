@@ -1,0 +1,171 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { packTar, unpackTar } from "modern-tar";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { registry } from "../src/registry/index.ts";
+import { evaluateRun, openTrainedRun, trainRun } from "../src/runs/index.ts";
+import { type StudioServer, serveStudio } from "../src/studio/index.ts";
+
+/** The studio as it is built, in a browser: what `dblocks studio` shows. */
+const root = fileURLToPath(new URL("..", import.meta.url));
+const built = join(root, "dist/studio/page");
+const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  (path) => path !== undefined && existsSync(path),
+);
+const folder = mkdtempSync(join(tmpdir(), "dblocks-studio-"));
+/** Small enough for a loaded machine: one layer for each block. */
+const link = "model=vit&numLayers=3&width=32&batchSize=16&steps=50&learningRate=0.003";
+
+let server: StudioServer;
+beforeAll(async () => {
+  if (!existsSync(join(built, "index.html"))) await command("npx", ["vite", "build", "-c", "web/vite.config.ts"]);
+  server = await serveStudio({ port: 0, page: built });
+}, 120_000);
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function command(name: string, words: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    spawn(name, words, { cwd: root, stdio: "ignore" }).on("exit", (code) =>
+      code === 0 ? resolve() : reject(new Error(`${name} ${words.join(" ")}: ${code}`)),
+    );
+  });
+}
+
+test("the code of the page is less than 300 KB compressed, the runtime apart", () => {
+  const assets = join(built, "assets");
+  const sizes = readdirSync(assets).map((name) => gzipSync(readFileSync(join(assets, name))).length);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(300_000);
+});
+
+describe.skipIf(executablePath === undefined)("in Chromium; skipped where there is none", () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  const faults: string[] = [];
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: executablePath!, args: ["--no-sandbox"] });
+    context = await browser.newContext({ acceptDownloads: true });
+  });
+  afterAll(async () => browser.close());
+
+  async function openPage(hash: string): Promise<Page> {
+    const page = await context.newPage();
+    page.setDefaultTimeout(100_000);
+    page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+    page.on("pageerror", (error) => faults.push(error.message));
+    await page.goto(`${server.url}#${hash}`);
+    return page;
+  }
+  const press = (page: Page, name: string): Promise<void> => page.getByRole("button", { name, exact: true }).first().click();
+  const state = (page: Page, wanted: string): Promise<unknown> => page.waitForSelector(`[data-state="${wanted}"]`);
+
+  /** The files of a kept run, as an export has them. */
+  async function exported(page: Page, run: string): Promise<ReadonlyMap<string, Buffer>> {
+    await page.getByRole("link", { name: "Runs", exact: true }).click();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("row", { name: run, exact: false }).first().getByRole("button", { name: "Export" }).click(),
+    ]);
+    const path = join(folder, `${run}.tar`);
+    await download.saveAs(path);
+    const entries = await unpackTar(readFileSync(path));
+    return new Map(entries.map(({ header, data }) => [header.name.slice(run.length + 1), Buffer.from(data!)]));
+  }
+
+  test("trains on WASM with the loss falling; paused and reloaded it ends as if it had not been; Node evaluates it alike and trains one that goes on here", {
+    timeout: 240_000,
+  }, async () => {
+    // A run that nothing disturbs.
+    const page = await openPage(`train?${link}`);
+    await press(page, "Start");
+    await state(page, "finished");
+    await press(page, "Evaluate");
+    const score = Number(await page.locator("[data-score]").getAttribute("data-score"));
+    const whole = await exported(page, "vit-blocks");
+    const losses = whole
+      .get("metrics.jsonl")!
+      .toString()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { unit: string; loss?: number })
+      .filter(({ loss }) => loss !== undefined);
+    for (const unit of ["block-0", "block-1", "block-2"]) {
+      const own = losses.filter((record) => record.unit === unit).map(({ loss }) => loss!);
+      const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+      expect(own.length).toBe(10);
+      expect(mean(own.slice(-3))).toBeLessThan(mean(own.slice(0, 3)));
+    }
+
+    // The same, paused after some steps, and the page loaded anew.
+    await page.getByRole("link", { name: "Train", exact: true }).click();
+    await press(page, "New run");
+    await press(page, "Start");
+    await page.waitForFunction(() => /\b[1-9]\d*\/50/.test(document.querySelector("[data-run]")?.textContent ?? ""));
+    await press(page, "Pause");
+    await state(page, "paused");
+    await page.reload();
+    await state(page, "paused");
+    await press(page, "One step");
+    await state(page, "paused");
+    await press(page, "Go on");
+    await state(page, "finished");
+    const resumed = await exported(page, "vit-blocks-2");
+    for (const unit of ["block-0", "block-1", "block-2"]) {
+      const name = `${unit}/step-000050.safetensors`;
+      expect(Buffer.compare(resumed.get(name)!, whole.get(name)!)).toBe(0);
+    }
+
+    // Node evaluates what the browser trained.
+    const copy = join(folder, "runs/vit");
+    for (const [name, bytes] of whole) {
+      mkdirSync(dirname(join(copy, name)), { recursive: true });
+      writeFileSync(join(copy, name), bytes);
+    }
+    const run = await openTrainedRun(registry, copy);
+    const evaluation = (await evaluateRun(run, { device: "wasm", seeds: 1 })) as { readonly mean: number };
+    expect(Math.abs(100 * evaluation.mean - score)).toBeLessThan(0.25); // two of a thousand pictures
+
+    // What Node began goes on here.
+    const begun = join(folder, "runs/begun");
+    const stop = new AbortController();
+    let made = 0;
+    const onStep = (): void => {
+      if (++made === 9) stop.abort();
+    };
+    await trainRun({
+      path: begun,
+      config: { ...run.config, training: { ...run.config.training, maxSteps: 20 } },
+      signal: stop.signal,
+      onStep,
+    });
+    const files = readdirSync(begun, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(begun, name)).isFile());
+    const bodies = files.map((name) => [name, readFileSync(join(begun, name))] as const);
+    const archive = await packTar(bodies.map(([name, body]) => ({ header: { name: `begun/${name}`, size: body.length }, body })));
+    await page.setInputFiles("input[type=file]", { name: "begun.tar", mimeType: "application/x-tar", buffer: Buffer.from(archive) });
+    await page.getByText("begun.tar is kept as begun.").waitFor();
+    await page.getByRole("row", { name: "begun" }).getByRole("button", { name: "Open" }).click();
+    await state(page, "paused");
+    expect(await page.locator(".unit .number").allTextContents()).toEqual(["3/20", "3/20", "3/20"]);
+    await press(page, "Go on");
+    await state(page, "finished");
+
+    // A file that is no run says so, and changes nothing.
+    await page.getByRole("link", { name: "Runs", exact: true }).click();
+    await page.setInputFiles("input[type=file]", {
+      name: "broken.tar",
+      mimeType: "application/x-tar",
+      buffer: Buffer.from("not a tar archive"),
+    });
+    await page.getByRole("alert").getByText("broken.tar").waitFor();
+    expect(await page.getByRole("row").count()).toBe(3);
+    expect(faults).toEqual([]);
+    await page.close();
+  });
+});

@@ -1,0 +1,120 @@
+import type { MetricRecord, RunConfig, StepReport } from "diffusion-blocks";
+
+/** Where the worker computes. */
+export type Backend = "wasm" | "webgpu";
+
+/** Predicted memory of one unit's step, in bytes. */
+export interface UnitMemory {
+  readonly unit: string;
+  readonly parameters: number;
+  readonly gradients: number;
+  readonly optimizer: number;
+  readonly activations: number;
+}
+
+/** What is known of a method before it is trained. */
+export interface Description {
+  readonly units: readonly string[];
+  /** Of each unit, its noise levels where it learns and where it answers; empty for methods without. */
+  readonly ranges: readonly (readonly [low: number, high: number])[];
+  readonly trainingRanges: readonly (readonly [low: number, high: number])[];
+  readonly layersPerBlock: readonly number[];
+  readonly memory: readonly UnitMemory[];
+  readonly parameters: number;
+}
+
+export interface Opened extends Description {
+  readonly config: RunConfig;
+  readonly classNames: readonly string[];
+  readonly lossUnit: string;
+  /** Updates of each unit. */
+  readonly steps: number;
+  /** Updates that are saved. */
+  readonly done: Readonly<Record<string, number>>;
+  readonly records: readonly MetricRecord[];
+  readonly device: string;
+  readonly threads: number;
+}
+
+/** One step of one unit, as the page shows it. */
+export interface StepEvent extends Pick<StepReport, "step" | "loss" | "gradientNorm" | "learningRate" | "stepMs" | "metrics"> {
+  readonly unit: string;
+}
+
+export interface Stopped {
+  readonly finished: boolean;
+  readonly done: Readonly<Record<string, number>>;
+}
+
+export interface Evaluated {
+  readonly title: string;
+  readonly value: number;
+  readonly digits: number;
+  readonly text: string;
+}
+
+export interface LossAtLevel {
+  readonly sigma: number;
+  readonly loss: number;
+  readonly block: number;
+}
+
+/** A picture as bytes, planar RGB or grey. */
+export interface Picture {
+  readonly bytes: Uint8Array;
+  readonly channels: number;
+  readonly size: number;
+}
+
+/** What one unit, or all of them together, says of a picture. */
+export interface Answer {
+  readonly name: string;
+  readonly probabilities: readonly number[];
+}
+
+export interface Answers {
+  readonly picture: Picture;
+  readonly label: number;
+  readonly answers: readonly Answer[];
+}
+
+/** A moment of drawing pictures. */
+export interface WalkFrame {
+  readonly sigma: number;
+  readonly block: number;
+  readonly pictures: readonly Picture[];
+}
+
+/** What a worker can be asked for, each with its argument and its answer. */
+export interface Requests {
+  describe: { readonly ask: { readonly config: RunConfig }; readonly answer: Description };
+  open: {
+    readonly ask: { readonly run: string; readonly config?: RunConfig; readonly backend: Backend; readonly threads: number };
+    readonly answer: Opened;
+  };
+  train: { readonly ask: { readonly once: boolean }; readonly answer: Stopped };
+  pause: { readonly ask: object; readonly answer: null };
+  rate: { readonly ask: { readonly learningRate: number }; readonly answer: RunConfig };
+  evaluate: { readonly ask: object; readonly answer: Evaluated };
+  lossByNoise: { readonly ask: object; readonly answer: readonly LossAtLevel[] };
+  pictures: { readonly ask: { readonly count: number }; readonly answer: readonly Picture[] };
+  classify: { readonly ask: { readonly index: number }; readonly answer: Answers };
+  draw: {
+    readonly ask: { readonly count: number; readonly label?: number; readonly seed: number; readonly steps: number };
+    readonly answer: readonly WalkFrame[];
+  };
+}
+
+export type RequestName = keyof Requests;
+
+export interface Request {
+  readonly id: number;
+  readonly name: RequestName;
+  readonly ask: unknown;
+}
+
+/** What a worker says: answers, errors, and what happens while it trains. */
+export type Message =
+  | { readonly id: number; readonly answer: unknown }
+  | { readonly id: number; readonly error: string; readonly code: string }
+  | { readonly steps: readonly StepEvent[] };

@@ -1,0 +1,348 @@
+import {
+  type AnyTask,
+  blockOfSigma,
+  buildMethod,
+  buildOptimizer,
+  buildSchedule,
+  type ConfigPart,
+  checkpointName,
+  type Device,
+  encodeCheckpoint,
+  evaluationInterval,
+  generateEmbedded,
+  type ImageDataset,
+  type ImageInfo,
+  identityOf,
+  isNoisePartition,
+  openDevice,
+  type ParameterValues,
+  parameterCount,
+  parseMetrics,
+  parseRunConfig,
+  partitionFile,
+  planUnit,
+  predictionValues,
+  type RunConfig,
+  registry,
+  resolveConfig,
+  sigmaQuantile,
+  type TrainedClassifier,
+  type TrainedImageModel,
+  type TrainingMethod,
+  train,
+  UsageError,
+  z,
+} from "diffusion-blocks";
+import { browserStore, hashOf, newestState, readText, runFolder, writeFile } from "./browserRun.ts";
+import type {
+  Answers,
+  Description,
+  LossAtLevel,
+  Message,
+  Opened,
+  Picture,
+  Request,
+  RequestName,
+  Requests,
+  StepEvent,
+  WalkFrame,
+} from "./protocol.ts";
+
+z.config({ jitless: true }); // the page's policy forbids code that is made from text
+
+const port = globalThis as unknown as {
+  postMessage(message: Message, transfer?: Transferable[]): void;
+  onmessage: (event: MessageEvent<Request>) => void;
+};
+
+/** One run, open in this worker. */
+interface Run {
+  readonly name: string;
+  config: RunConfig;
+  readonly folder: FileSystemDirectoryHandle;
+  readonly task: AnyTask;
+  readonly data: ImageDataset;
+  readonly info: ImageInfo;
+  readonly method: TrainingMethod;
+  readonly device: Device;
+}
+
+let run: Run | undefined;
+let training: { readonly abort: AbortController; readonly ended: Promise<unknown> } | undefined;
+
+function current(): Run {
+  if (run !== undefined) return run;
+  throw new UsageError("noRun", {}, "There is no run yet. Start one on the page Train.");
+}
+
+/** How a method cuts its network and what its steps will need; it is traced, and nothing is computed. */
+function describe(config: RunConfig, method: TrainingMethod): Description {
+  const { batchSize, checkpointing, emaDecay } = config.training;
+  const options = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
+  const { partition } = method;
+  const noisy = partition !== undefined && isNoisePartition(partition) ? partition : undefined;
+  return {
+    units: method.units.map(({ name }) => name),
+    ranges: noisy?.ranges ?? [],
+    trainingRanges: noisy?.trainingRanges ?? [],
+    layersPerBlock: method.layersPerBlock ?? [],
+    memory: method.units.map((unit) => {
+      const { parameters, gradients, optimizer, activations } = planUnit(method, unit, options);
+      return { unit: unit.name, parameters, gradients, optimizer, activations };
+    }),
+    parameters: method.units.reduce((sum, { trainable }) => sum + parameterCount(trainable), 0),
+  };
+}
+
+async function open({ run: name, config: given, backend, threads }: Requests["open"]["ask"]): Promise<Opened> {
+  const folder = await runFolder(name, { create: given !== undefined });
+  const text = await readText(folder, "config.json");
+  const asked = text === undefined ? given : parseRunConfig(registry, [JSON.parse(text)], `${name}/config.json`);
+  if (asked === undefined) throw new UsageError("noRun", { name }, `This browser keeps no run "${name}".`);
+  if (asked.data.path !== "embedded") {
+    const message = `This run learns from ${asked.data.path}; a page has the embedded pictures only. Train it further with dblocks train.`;
+    throw new UsageError("otherData", { path: asked.data.path }, message);
+  }
+  const { task } = resolveConfig(registry, asked);
+  if (task.samples !== "images")
+    throw new UsageError("otherTask", { task: task.name }, `The studio trains models of images; ${asked.model.name} is one of text.`);
+  const data = generateEmbedded();
+  const config: RunConfig = { ...asked, data: { ...asked.data, name: data.name } };
+  const info = task.infoOf(data) as ImageInfo;
+  const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
+  const { steps } = scheduleOf(config, task, data);
+  if (text === undefined) {
+    await writeFile(folder, "config.json", `${JSON.stringify(config, null, 2)}\n`);
+    await writeFile(folder, "data.json", `${JSON.stringify(info)}\n`);
+    const partition = partitionFile(method);
+    if (partition !== undefined) await writeFile(folder, "partition.json", `${JSON.stringify(partition, null, 2)}\n`);
+  }
+  const device = await openDevice(backend, { threads });
+  run = { name, config, folder, task, data, info, method, device };
+  return {
+    ...describe(config, method),
+    config,
+    classNames: info.classNames,
+    lossUnit: task.lossUnit,
+    steps,
+    done: await savedSteps(run),
+    records: parseMetrics((await readText(folder, "metrics.jsonl")) ?? ""),
+    device: device.name,
+    threads: device.threads,
+  };
+}
+
+function scheduleOf(config: RunConfig, task: AnyTask, data: ImageDataset) {
+  const batches = task.batches(data, config.data, config.training);
+  return { batches, ...buildSchedule(config, batches.stepsPerEpoch) };
+}
+
+async function savedSteps({ folder, method }: Run): Promise<Record<string, number>> {
+  const done: Record<string, number> = {};
+  for (const { name } of method.units) done[name] = (await newestState(folder, name))?.step ?? 0;
+  return done;
+}
+
+/** Trains until all steps are made, or until a pause, which saves every unit: resuming is starting from what was saved. */
+async function trainRun({ once }: Requests["train"]["ask"]): Promise<Requests["train"]["answer"]> {
+  const { config, folder, task, data, method, device } = current();
+  if (training !== undefined) throw new UsageError("busy", {}, "This run is in training already.");
+  const abort = new AbortController();
+  const events = stepEvents();
+  const work = async () => {
+    const hash = await hashOf(identityOf(registry, config, data.name));
+    const { batches, steps, learningRate } = scheduleOf(config, task, data);
+    const { batchSize, seed, accumulate, checkpointing, clipNorm, emaDecay } = config.training;
+    return train(method, {
+      device,
+      batches,
+      batchSize,
+      steps,
+      schedule: config.execution.schedule === "interleaved" ? "interleaved" : "sequential",
+      optimizer: buildOptimizer(config),
+      learningRate,
+      seed,
+      checkpointing,
+      clipNorm,
+      emaDecay,
+      accumulate,
+      signal: abort.signal,
+      store: browserStore(folder, hash),
+      keepValues: false,
+      logEvery: config.execution.logEvery,
+      saveEvery: config.execution.saveEvery,
+      onStep: (unit, { step, loss, metrics, gradientNorm, learningRate: rate, stepMs }) => {
+        events.add({ unit: unit.name, step, loss, metrics, gradientNorm, learningRate: rate, stepMs });
+        if (once) abort.abort();
+      },
+      evaluate: (unit, values) => task.evaluateUnit(method, unit, data, { device, values, batchSize }),
+      evaluateEvery: evaluationInterval(config, batches.stepsPerEpoch),
+    });
+  };
+  const ended = work();
+  training = { abort, ended: ended.catch(() => {}) };
+  try {
+    const { finished } = await ended;
+    return { finished, done: await savedSteps(current()) };
+  } finally {
+    events.flush();
+    training = undefined;
+  }
+}
+
+/** Steps are told to the page some times a second, however many there are. */
+function stepEvents(): { add(event: StepEvent): void; flush(): void } {
+  let waiting: StepEvent[] = [];
+  let last = 0;
+  const flush = (): void => {
+    if (waiting.length > 0) port.postMessage({ steps: waiting });
+    waiting = [];
+    last = performance.now();
+  };
+  return {
+    add: (event) => {
+      waiting.push(event);
+      if (performance.now() - last > 150) flush();
+    },
+    flush,
+  };
+}
+
+async function pause(): Promise<null> {
+  training?.abort.abort();
+  await training?.ended;
+  return null;
+}
+
+/** Another peak learning rate from here on: the run keeps its weights, and its checkpoints carry the new configuration. */
+async function changeRate({ learningRate }: Requests["rate"]["ask"]): Promise<RunConfig> {
+  const open = current();
+  const config = parseRunConfig(registry, [open.config as ConfigPart, { training: { learningRate } }]);
+  const configHash = await hashOf(identityOf(registry, config, open.data.name));
+  for (const { name } of open.method.units) {
+    const state = await newestState(open.folder, name);
+    if (state === undefined) continue;
+    const { step, arrays, metadata } = state;
+    const unitFolder = await open.folder.getDirectoryHandle(name);
+    await writeFile(unitFolder, checkpointName(step), await encodeCheckpoint({ unit: name, step, configHash, arrays, metadata }));
+  }
+  await writeFile(open.folder, "config.json", `${JSON.stringify(config, null, 2)}\n`);
+  open.config = config;
+  return config;
+}
+
+/** The parameters of all units as they were saved last; of a unit that was never saved, those that it starts from. */
+async function savedValues({ folder, method }: Run): Promise<ParameterValues> {
+  const values = new Map<string, Float32Array>();
+  for (const unit of method.units) {
+    const state = await newestState(folder, unit.name);
+    if (state === undefined)
+      throw new UsageError("untrained", { unit: unit.name }, `${unit.name} has made no step yet. Train all blocks for a while first.`);
+    for (const [path, value] of predictionValues(unit, state)) values.set(path, value);
+  }
+  return (path) => values.get(path)!;
+}
+
+async function evaluate(): Promise<Requests["evaluate"]["answer"]> {
+  const { task, method, data, device, config } = current();
+  const values = await savedValues(current());
+  const evaluation = await task.evaluate(method, data, { device, values, batchSize: config.training.batchSize, seeds: 1 });
+  return { ...task.scoreOf(evaluation), text: task.textOf(evaluation) };
+}
+
+/** Levels at which a loss is measured, each in the middle of an equal share of the training noise. */
+const numLevels = 12;
+
+async function lossByNoise(): Promise<readonly LossAtLevel[]> {
+  const { task, method, data, device } = current();
+  const values = await savedValues(current());
+  await using measure = task.lossByLevel(method, data, { device, values, batchSize: 16 });
+  if (measure === undefined) return [];
+  const { partition } = method;
+  const levels: LossAtLevel[] = [];
+  for (let i = 0; i < numLevels; i++) {
+    const sigma = sigmaQuantile(measure.noise, (i + 0.5) / numLevels);
+    const block = partition !== undefined && isNoisePartition(partition) ? blockOfSigma(partition, sigma) : 0;
+    levels.push({ sigma, block, loss: await measure.lossAt(sigma, i) });
+  }
+  return levels;
+}
+
+function testPicture({ data, info }: Run, index: number): Picture {
+  const { channels, height: size } = info;
+  const pixels = channels * size * size;
+  return { bytes: (data.test.images as Uint8Array).slice(index * pixels, (index + 1) * pixels), channels, size };
+}
+
+/** What each block says of a test picture alone, from nothing but the picture, and what all say together. */
+async function classify({ index }: Requests["classify"]["ask"]): Promise<Answers> {
+  const open = current();
+  const { task, method, info, device, data } = open;
+  const picture = testPicture(open, index);
+  await using model = task.trained(method, info, { device, values: await savedValues(open), batchSize: 1 }) as TrainedClassifier;
+  const probabilitiesOf = async (one: Pick<TrainedClassifier, "predict">) => Array.from((await one.predict(picture.bytes)).probabilities);
+  const answers = [];
+  const isOne = method.units.length === 1;
+  if (!isOne)
+    for (const [i, { name, answersAlone = true }] of method.units.entries())
+      if (answersAlone) answers.push({ name, probabilities: await probabilitiesOf(model.block(i)) });
+  answers.push({ name: isOne ? "network" : "together", probabilities: await probabilitiesOf(model) });
+  return { picture, label: data.test.labels[index]!, answers };
+}
+
+/** Pictures walking from noise, after each step of the reverse process: what the block at work takes them for. */
+async function draw({ count, label, seed, steps }: Requests["draw"]["ask"]): Promise<readonly WalkFrame[]> {
+  const { task, method, info, device } = current();
+  const values = await savedValues(current());
+  await using model = task.trained(method, info, { device, values, batchSize: count }) as TrainedImageModel;
+  const { channels, height: size } = info;
+  const pixels = channels * size * size;
+  const picturesOf = (images: Float32Array): Picture[] =>
+    Array.from({ length: count }, (_, i) => ({
+      bytes: Uint8Array.from(images.subarray(i * pixels, (i + 1) * pixels), (x) => Math.min(255, Math.max(0, Math.round(127.5 * (x + 1))))),
+      channels,
+      size,
+    }));
+  const frames: WalkFrame[] = [];
+  await model.sample({
+    count,
+    label,
+    seed,
+    numSteps: steps,
+    onStep: ({ sigma, block, denoised }) => void frames.push({ sigma, block, pictures: picturesOf(denoised) }),
+  });
+  return frames;
+}
+
+/** Pauses training for as long as something else is done with what is saved. */
+async function between<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  await pause();
+  return work();
+}
+
+const answers: {
+  readonly [Name in RequestName]: (ask: Requests[Name]["ask"]) => Promise<Requests[Name]["answer"]> | Requests[Name]["answer"];
+} = {
+  describe: ({ config }) => {
+    const { task } = resolveConfig(registry, config);
+    return describe(config, buildMethod(registry, config, task.shapeOf(task.commonInfo, config.data)));
+  },
+  open,
+  train: trainRun,
+  pause,
+  rate: (ask) => between(() => changeRate(ask)),
+  evaluate: () => between(evaluate),
+  lossByNoise: () => between(lossByNoise),
+  pictures: ({ count }) => Array.from({ length: count }, (_, i) => testPicture(current(), i)),
+  classify: (ask) => between(() => classify(ask)),
+  draw: (ask) => between(() => draw(ask)),
+};
+
+port.onmessage = async ({ data: { id, name, ask } }) => {
+  try {
+    port.postMessage({ id, answer: await (answers[name] as (ask: unknown) => unknown)(ask) });
+  } catch (error) {
+    const { message, code } = error instanceof Error ? (error as Error & { code?: string }) : { message: String(error), code: "unknown" };
+    port.postMessage({ id, error: message, code: String(code ?? "internal") });
+  }
+};
