@@ -166,9 +166,9 @@ function useDark(): boolean {
 }
 
 /** Values by step, as means of at most `bins` parts of [0, last]: a curve of any length is drawn at the same cost. */
-export function binned(curves: readonly { readonly steps: readonly number[]; readonly values: readonly number[] }[], bins = 120) {
+export function binned(curves: readonly { readonly steps: readonly number[]; readonly values: readonly number[] }[], bins = 60) {
   const last = Math.max(1, ...curves.map(({ steps }) => steps.at(-1) ?? 0));
-  const size = Math.max(1, Math.ceil(last / bins));
+  const size = Math.max(last > 20 ? 2 : 1, Math.ceil(last / bins));
   const count = Math.ceil(last / size);
   const x = Array.from({ length: count }, (_, i) => (i + 0.5) * size + 0.5);
   const lines = curves.map(({ steps, values }) => {

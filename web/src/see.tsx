@@ -58,7 +58,9 @@ function Classes({ lane }: { readonly lane: Lane }) {
   }, [lane]);
   return (
     <article class="card">
-      <h3>{methodTitles[lane.method] ?? lane.method}: what each block says of a test picture</h3>
+      <h3>
+        {methodTitles[lane.method] ?? lane.method}: what {lane.opened!.units.length > 1 ? "each block" : "it"} says of a test picture
+      </h3>
       <div class="strip choose">
         {pictures.map((picture, i) => (
           <button key={i} type="button" aria-pressed={i === chosen && answers !== undefined} disabled={busy} onClick={() => look(i)}>
