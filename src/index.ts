@@ -138,7 +138,18 @@ export {
 } from "./diffusion/index.ts";
 export * from "./errors.ts";
 export type * from "./eval/index.ts";
-export { FeatureStatistics, fid, frechetDistance, mauveOfHistograms, openFeatures } from "./eval/index.ts";
+export {
+  ClassQualityMeter,
+  distinct,
+  FeatureStatistics,
+  fid,
+  frechetDistance,
+  kid,
+  mauve,
+  mauveFromHistograms,
+  openFeatures,
+  selfBleu,
+} from "./eval/index.ts";
 export {
   type ExportOnnxOptions,
   type ExportTrainingOptions,

@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   models: ["tensor", "nn", "define", "tasks", "diffusion"], // a network knows neither blocks nor training: held below
   optim: ["tensor"],
   run: ["formats", "train"],
-  eval: ["onnx", "runtime"],
+  eval: ["onnx", "random", "runtime"],
   report: [],
   train: ["tensor", "onnx", "random", "nn", "optim", "runtime"],
   inference: ["tensor", "random", "nn", "diffusion", "data", "runtime", "train"],
@@ -31,7 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   measure: ["tensor", "onnx", "nn", "optim", "runtime", "train"],
   verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
   define: ["nn", "optim", "train", "data", "diffusion", "inference", "report", "runtime"],
-  tasks: ["define", "data", "diffusion", "random", "report", "train", "blocks", "inference"],
+  tasks: ["define", "data", "diffusion", "eval", "random", "report", "train", "blocks", "inference"],
   methods: ["define", "blocks", "baselines", "data", "diffusion", "random"],
   registry: ["define", "models", "methods"],
   cluster: [],

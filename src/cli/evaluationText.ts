@@ -1,12 +1,13 @@
 import type { GenerationQuality, ImageFid } from "../node.ts";
 
 /** All evaluations, their mean and their least. */
-export function fidText({ name, samples, train, test }: ImageFid): string {
+export function fidText({ name, samples, train, test, kernel }: ImageFid): string {
   const line = (to: string, values: readonly number[]): string => {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     return `${name} to the ${to} images: ${values.map((value) => value.toFixed(3)).join(", ")}; mean ${mean.toFixed(3)}, least ${Math.min(...values).toFixed(3)}`;
   };
-  return `${line("training", train)}\n${line("test", test)}\n${samples} images in each of ${train.length} evaluations`;
+  const kernels = kernel.map(({ mean, std }) => `${mean.toFixed(4)} ± ${std.toFixed(4)}`).join(", ");
+  return `${line("training", train)}\n${line("test", test)}\n${name.replace("FID", "KID")} to the test images: ${kernels}\n${samples} images in each of ${train.length} evaluations`;
 }
 
 /** Continuations of a language model beside the true ones. */
@@ -14,14 +15,15 @@ export function generationText({
   texts,
   promptTokens,
   tokens,
-  distinct2,
+  distinctShares,
+  selfBleu,
   generativePerplexity,
   millisecondsPerToken,
 }: GenerationQuality): string {
   const both = ({ drawn, real }: { drawn: number; real: number }, digits: number): string =>
     `${drawn.toFixed(digits)} (the true ones ${real.toFixed(digits)})`;
   return [
-    `${texts} continuations of ${promptTokens} tokens by ${tokens}: distinct-2 ${both(distinct2, 3)}`,
+    `${texts} continuations of ${promptTokens} tokens by ${tokens}: ${distinctShares.map((one, n) => `distinct-${n + 1} ${both(one, 3)}`).join(", ")}; self-BLEU ${both(selfBleu, 3)}`,
     ...(generativePerplexity ? [`perplexity under the teacher ${both(generativePerplexity, 2)}`] : []),
     `${millisecondsPerToken.toFixed(2)} ms a token`,
   ].join("\n");

@@ -1,8 +1,11 @@
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import { UsageError } from "../errors.ts";
+import { choleskyOf, gramOfProduct, symmetricEigenvalues } from "./symmetric.ts";
 
 /** Features of many images: [count, width], one row for each. */
 export type FeatureRows = ArrayLike<ArrayLike<number>>;
+
+/** Rows whose products are added at once: each row of the matrix then crosses the cache once for all of them. */
+const rowsAtOnce = 32;
 
 /** Mean and covariance of features, gathered row by row in float64. */
 export class FeatureStatistics {
@@ -12,12 +15,16 @@ export class FeatureStatistics {
   readonly #shift: Float64Array;
   readonly #sum: Float64Array;
   readonly #products: Float64Array;
+  /** Rows that wait, around the shift. */
+  readonly #waiting: Float64Array;
+  #numWaiting = 0;
 
   constructor(width: number) {
     this.width = width;
     this.#shift = new Float64Array(width);
     this.#sum = new Float64Array(width);
     this.#products = new Float64Array(width * width);
+    this.#waiting = new Float64Array(rowsAtOnce * width);
   }
 
   /** @throws {UsageError} if the row has another width, or holds what is not a number. */
@@ -27,40 +34,55 @@ export class FeatureStatistics {
       const message = `FID: features are ${width} wide, a row has ${row.length} values. Both sets must come from one network.`;
       throw new UsageError("featureWidth", { width, given: row.length }, message);
     }
+    for (let i = 0; i < width; i++)
+      if (!Number.isFinite(row[i])) throw new UsageError("featureValue", {}, "FID: a feature is not a finite number.");
     // Sums are taken around the first row: far from zero they would lose what the variance is made of.
     if (this.count++ === 0) this.#shift.set(row);
-    const centred = Float64Array.from(row, (x, i) => x - this.#shift[i]!);
-    if (!centred.every(Number.isFinite)) throw new UsageError("featureValue", {}, "FID: a feature is not a finite number.");
+    const start = this.#numWaiting * width;
     for (let i = 0; i < width; i++) {
-      const x = centred[i]!;
-      this.#sum[i]! += x;
-      for (let j = 0; j <= i; j++) this.#products[i * width + j]! += x * centred[j]!;
+      const centred = row[i]! - this.#shift[i]!;
+      this.#waiting[start + i] = centred;
+      this.#sum[i]! += centred;
     }
+    this.#numWaiting++;
+    if (this.#numWaiting === rowsAtOnce) this.#addProducts();
+  }
+
+  #addProducts(): void {
+    const { width } = this;
+    const [products, rows] = [this.#products, this.#waiting];
+    rows.fill(0, this.#numWaiting * width);
+    for (let i = 0; i < width; i++) {
+      const to = i * width;
+      for (let row = 0; row < this.#numWaiting; row += 4) {
+        const [r0, r1, r2, r3] = [row * width, (row + 1) * width, (row + 2) * width, (row + 3) * width];
+        const [a, b, c, d] = [rows[r0 + i]!, rows[r1 + i]!, rows[r2 + i]!, rows[r3 + i]!];
+        for (let j = 0; j <= i; j++) products[to + j]! += a * rows[r0 + j]! + b * rows[r1 + j]! + (c * rows[r2 + j]! + d * rows[r3 + j]!);
+      }
+    }
+    this.#numWaiting = 0;
   }
 
   mean(): Float64Array {
     return this.#sum.map((x, i) => this.#shift[i]! + x / this.count);
   }
 
-  /** Unbiased, divided by count − 1. */
-  covariance(): Matrix {
+  /** Unbiased, divided by count − 1: flat, [width · width], the lower half. */
+  covariance(): Float64Array {
+    this.#addProducts();
     const { width, count } = this;
-    const out = new Matrix(width, width);
-    for (let i = 0; i < width; i++) {
-      for (let j = 0; j <= i; j++) {
-        const value = (this.#products[i * width + j]! - (this.#sum[i]! * this.#sum[j]!) / count) / (count - 1);
-        out.set(i, j, value);
-        out.set(j, i, value);
-      }
-    }
+    const out = new Float64Array(width * width);
+    for (let i = 0; i < width; i++)
+      for (let j = 0; j <= i; j++)
+        out[i * width + j] = (this.#products[i * width + j]! - (this.#sum[i]! * this.#sum[j]!) / count) / (count - 1);
     return out;
   }
 }
 
 /**
  * The Fréchet distance between two sets of features taken as normal distributions, ‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2
- * (Σ₁Σ₂)^½) (Heusel et al. 2017), with unbiased covariances. The root is taken from symmetric eigenproblems alone: Tr
- * (Σ₁Σ₂)^½ = Σᵢ √λᵢ(Σ₁^½ Σ₂ Σ₁^½), negative eigenvalues counting as 0. With fewer rows than columns a covariance is
+ * (Σ₁Σ₂)^½) (Heusel et al. 2017), with unbiased covariances. With Σ₁ = K Kᵀ and Σ₂ = M Mᵀ the trace of the root is that of
+ * the symmetric (Kᵀ M)(Kᵀ M)ᵀ, Σᵢ √λᵢ, negative eigenvalues counting as 0. With fewer rows than columns a covariance is
  * singular; the value is defined, and biased upward.
  *
  * @throws {UsageError} if the widths differ, a set has fewer than two rows, or a value is not finite.
@@ -86,20 +108,15 @@ export function frechetDistance(a: FeatureStatistics, b: FeatureStatistics): num
     throw new UsageError("tooFewFeatures", { counts }, `FID: the sets have ${counts.join(" and ")} rows; each needs at least two.`);
   const [meanA, meanB] = [a.mean(), b.mean()];
   const shift = meanA.reduce((sum, x, i) => sum + (x - meanB[i]!) ** 2, 0);
+  const { width } = a;
   const [first, second] = [a.covariance(), b.covariance()];
-  const root = symmetricRoot(first);
-  const product = root.mmul(second).mmul(root);
-  const overlap = eigenvaluesOf(product).reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0);
-  return shift + first.trace() + second.trace() - 2 * overlap;
+  const eigenvalues = symmetricEigenvalues(gramOfProduct(choleskyOf(first, width), choleskyOf(second, width), width), width);
+  const overlap = eigenvalues.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0);
+  return shift + traceOf(first, width) + traceOf(second, width) - 2 * overlap;
 }
 
-function symmetricRoot(matrix: Matrix): Matrix {
-  const { eigenvectorMatrix: vectors, realEigenvalues } = new EigenvalueDecomposition(matrix, { assumeSymmetric: true });
-  const roots = Matrix.diag(realEigenvalues.map((value) => Math.sqrt(Math.max(0, value))));
-  return vectors.mmul(roots).mmul(vectors.transpose());
-}
-
-function eigenvaluesOf(matrix: Matrix): readonly number[] {
-  const symmetric = Matrix.add(matrix, matrix.transpose()).mul(0.5);
-  return new EigenvalueDecomposition(symmetric, { assumeSymmetric: true }).realEigenvalues;
+function traceOf(matrix: Float64Array, n: number): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += matrix[i * n + i]!;
+  return sum;
 }

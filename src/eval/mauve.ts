@@ -26,7 +26,7 @@ export interface Mauve {
  *
  * @throws {UsageError} if the histograms differ in length, are empty, or hold what is not a count.
  */
-export function mauveOfHistograms(p: ArrayLike<number>, q: ArrayLike<number>, { scaling = 5, points = 25 }: MauveOptions = {}): Mauve {
+export function mauveFromHistograms(p: ArrayLike<number>, q: ArrayLike<number>, { scaling = 5, points = 25 }: MauveOptions = {}): Mauve {
   const [from, to] = [normalised(p, q.length), normalised(q, p.length)];
   const curve: [number, number][] = [[0, 1]];
   for (let i = 0; i < points; i++) {

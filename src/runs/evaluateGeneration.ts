@@ -1,6 +1,6 @@
 import { type TextDataset, type TextInfo, tokenizerOf } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
-import { distinct } from "../eval/index.ts";
+import { distinct, selfBleu } from "../eval/index.ts";
 import { checkDraw, continueTexts, isLanguageModel, type TokenDraw } from "../inference/index.ts";
 import { fold, integer, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
@@ -18,15 +18,23 @@ export interface GenerationOptions extends DeviceChoice {
   readonly seed?: number;
 }
 
+/** A measure of what was drawn, and of the true continuations of the same prompts. */
+export interface DrawnAndReal {
+  readonly drawn: number;
+  readonly real: number;
+}
+
 /** The quality of continuations of held-out text, beside the true ones. */
 export interface GenerationQuality {
   readonly texts: number;
   readonly promptTokens: number;
   readonly tokens: number;
-  /** Share of different pairs of tokens; of the true continuations too. */
-  readonly distinct2: { readonly drawn: number; readonly real: number };
+  /** Shares of different tokens, pairs and triples. */
+  readonly distinctShares: readonly DrawnAndReal[];
+  /** How much the continuations repeat each other: see {@link selfBleu}. */
+  readonly selfBleu: DrawnAndReal;
   /** exp of the teacher's mean −ln p over the continuations' tokens, given the prompts. */
-  readonly generativePerplexity?: { readonly drawn: number; readonly real: number };
+  readonly generativePerplexity?: DrawnAndReal;
   readonly millisecondsPerToken: number;
 }
 
@@ -56,12 +64,17 @@ export async function evaluateGeneration(
   const drawn = await continuations(own, device, { prompts: real.map((text) => text.subarray(0, promptTokens)), length, sampling, seed });
   const millisecondsPerToken = (performance.now() - started) / (texts * length);
   const ends = (all: readonly Int32Array[]): Int32Array[] => all.map((text) => text.subarray(promptTokens));
+  const ofBoth = (measure: (texts: readonly Int32Array[]) => number): DrawnAndReal => ({
+    drawn: measure(ends(drawn)),
+    real: measure(ends(real)),
+  });
   const perplexityOf = async (all: readonly Int32Array[]): Promise<number> => Math.exp(await natsUnder(judge!, device, all, promptTokens));
   return {
     texts,
     promptTokens,
     tokens: length - promptTokens,
-    distinct2: { drawn: distinct(ends(drawn)), real: distinct(ends(real)) },
+    distinctShares: [1, 2, 3].map((n) => ofBoth((all) => distinct(all, n))),
+    selfBleu: ofBoth(selfBleu),
     ...(judge && { generativePerplexity: { drawn: await perplexityOf(drawn), real: await perplexityOf(real) } }),
     millisecondsPerToken,
   };

@@ -1,8 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { type ImageDataset, type ImageSplit, testBatches } from "../data/index.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { type FeatureNetwork, FeatureStatistics, frechetDistance, openFeatures, readFeatureFile } from "../eval/index.ts";
+import {
+  type FeatureNetwork,
+  FeatureStatistics,
+  frechetDistance,
+  type KernelDistance,
+  kid,
+  openFeatures,
+  readFeatureFile,
+} from "../eval/index.ts";
 import type { ImageSampleOptions, SampledImages } from "../inference/index.ts";
+import { fold, key, uniformAt } from "../random.ts";
 import { images as imagesTask } from "../tasks/index.ts";
 import { trainedModelOf } from "./loadRun.ts";
 import { type DeviceChoice, deviceOf, evaluationData, type TrainedRun } from "./trainedRun.ts";
@@ -30,6 +39,8 @@ export interface ImageFid {
   readonly width: number;
   readonly train: readonly number[];
   readonly test: readonly number[];
+  /** Kernel distances to the test images, one for each evaluation: not biased by few images. */
+  readonly kernel: readonly KernelDistance[];
 }
 
 /**
@@ -53,18 +64,31 @@ export async function imageFid(
   const data = given ?? ((await evaluationData(run)) as ImageDataset);
   await using device = await deviceOf(run, { ...options, device: options.device ?? "auto" });
   await using network = await openFeatures(device, bytes, features);
-  const [train, test] = [await statisticsOfSplit(network, data, data.train), await statisticsOfSplit(network, data, data.test)];
-  const result: { train: number[]; test: number[] } = { train: [], test: [] };
+  const [train, test] = [new FeatureStatistics(network.width), new FeatureStatistics(network.width)];
+  const real: Float32Array[] = [];
+  await extractSplit(network, data, data.train, (row) => train.add(row));
+  await extractSplit(network, data, data.test, (row) => {
+    test.add(row);
+    if (real.length < mostKernelRows) real.push(row.slice());
+  });
+  const result: { train: number[]; test: number[]; kernel: KernelDistance[] } = { train: [], test: [], kernel: [] };
   if (Math.min(samples, test.count) <= network.width)
     onNotice?.(
       `${Math.min(samples, test.count)} images for ${network.width} features: a covariance is singular, the distance is too large. More --samples help.`,
     );
   for (let seed = 0; seed < evaluations && !options.signal?.aborted; seed++) {
     const statistics = new FeatureStatistics(network.width);
-    const onImages = (drawn: SampledImages): Promise<void> => network.extract(drawn.images, drawn, (row) => statistics.add(row));
+    const rows: Float32Array[] = [];
+    const onImages = (drawn: SampledImages): Promise<void> =>
+      network.extract(drawn.images, drawn, (row) => {
+        statistics.add(row);
+        if (rows.length < mostKernelRows) rows.push(row.slice());
+      });
     await model.sample({ ...options.sampling, count: samples, seed, signal: options.signal, onImages });
     result.train.push(frechetDistance(statistics, train));
     result.test.push(frechetDistance(statistics, test));
+    let draws = 0;
+    result.kernel.push(kid(rows, real, { subsets: 10, uniform: () => uniformAt(fold(key("KID"), seed), draws++) }));
   }
   return { name: `FID[${network.name}]`, samples, width: network.width, ...result };
 }
@@ -83,10 +107,17 @@ export async function readFeatures(path: string): Promise<Uint8Array> {
   return bytes;
 }
 
-async function statisticsOfSplit(network: FeatureNetwork, { mean }: ImageDataset, split: ImageSplit): Promise<FeatureStatistics> {
-  const statistics = new FeatureStatistics(network.width);
+/** Rows that kernel distances are taken of, at most. */
+const mostKernelRows = 5000;
+
+/** Hands the features of each image of a split to `sink`, which must copy what it keeps. */
+async function extractSplit(
+  network: FeatureNetwork,
+  { mean }: ImageDataset,
+  split: ImageSplit,
+  sink: (row: Float32Array) => void,
+): Promise<void> {
   const half = mean.map(() => 0.5);
   for (const { images, count } of testBatches(split, { batchSize: 64, mean: half, std: half, reuse: true }))
-    await network.extract(images, { count, channels: split.channels, size: split.width }, (row) => statistics.add(row));
-  return statistics;
+    await network.extract(images, { count, channels: split.channels, size: split.width }, sink);
 }

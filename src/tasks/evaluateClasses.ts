@@ -1,10 +1,11 @@
 import { type ImageDataset, testBatches } from "../data/index.ts";
 import type { EvaluationOptions, LossByLevel } from "../define/index.ts";
+import { softmaxOf } from "../diffusion/index.ts";
+import { type ClassQuality, ClassQualityMeter } from "../eval/index.ts";
 import {
   accuracyOf,
-  type ClassCounts,
   type ClassDenoiser,
-  classCounts,
+  type ClassifyOptions,
   createPredictor,
   type LabelledBatch,
   type Predictor,
@@ -24,6 +25,11 @@ export interface ClassEvaluation {
   readonly units: Readonly<Record<string, number>>;
   /** Of the images of each class, over all seeds. */
   readonly classes: Readonly<Record<string, number>>;
+  /**
+   * Of the whole method (`together`, over all seeds) and of each unit alone: top-5, F1, calibration and confusion. Probabilities are
+   * the softmax of the scores.
+   */
+  readonly qualities: Readonly<Record<string, ClassQuality>>;
   /** At fixed noise levels, the highest first; empty for methods without noise. */
   readonly crossEntropy: readonly LevelCrossEntropy[];
 }
@@ -55,31 +61,58 @@ export async function evaluateClasses(
   await using predictor = createPredictor(method, { device, values, batchSize });
   const inputs = (): Generator<LabelledBatch> => testInputs(data, batchSize);
   const isNoisy = isDenoising(method);
-  const counts: ClassCounts[] = [];
+  const { numClasses } = method;
+  const together = new ClassQualityMeter({ numClasses });
+  const accuracies: number[] = [];
   for (let seed = 0; seed < (isNoisy ? Math.max(1, seeds) : 1); seed++) {
-    counts.push(await classCounts(predictor, inputs(), { seed }));
+    const own = new ClassQualityMeter({ numClasses });
+    await classifyAll(predictor, inputs(), [together, own], { seed });
+    accuracies.push(own.result().top1);
   }
-  const accuracies = counts.map(({ hits, totals }) => sum(hits) / sum(totals));
-  const ofClass = (k: number): number => sum(counts.map(({ hits }) => hits[k]!)) / sum(counts.map(({ totals }) => totals[k]!));
+  const quality = together.result();
+  const ofClass = (k: number): number => quality.confusion[k]![k]! / sum(quality.confusion[k]!);
+  const ofUnits = await unitQualities(method, predictor, inputs);
   return {
     accuracies,
     ...meanAndDeviation(accuracies),
-    units: await unitAccuracies(method, predictor, inputs),
+    units: Object.fromEntries(Object.entries(ofUnits).map(([name, { top1 }]) => [name, top1])),
+    qualities: { together: quality, ...ofUnits },
     classes: Object.fromEntries(data.classNames.map((name, k) => [name, ofClass(k)] as const).filter(([, share]) => !Number.isNaN(share))),
     crossEntropy: isDenoising(method) ? await crossEntropies(method, predictor.call, inputs) : [],
   };
 }
 
-async function unitAccuracies(
+/** Hands the prediction of each item to the meters. */
+async function classifyAll(
+  predictor: Predictor,
+  batches: Iterable<LabelledBatch>,
+  meters: readonly ClassQualityMeter[],
+  { seed = 0, unit }: ClassifyOptions,
+): Promise<void> {
+  const { numClasses } = predictor.method;
+  let batch = 0;
+  for (const { input, labels, count } of batches) {
+    const scores = await predictor.predict(input, fold(fold(key(seed), "evaluation"), batch++), unit);
+    for (let i = 0; i < count; i++) {
+      const probabilities = softmaxOf(scores.subarray(i * numClasses, (i + 1) * numClasses));
+      for (const meter of meters) meter.add(probabilities, labels[i]!);
+    }
+  }
+}
+
+async function unitQualities(
   method: Classifier,
   predictor: Predictor,
   inputs: () => Iterable<LabelledBatch>,
-): Promise<Record<string, number>> {
-  const accuracies: Record<string, number> = {};
-  if (method.units.length === 1) return accuracies;
-  for (const unit of method.units.filter(({ answersAlone = true }) => answersAlone))
-    accuracies[unit.name] = await accuracyOf(predictor, inputs(), { unit });
-  return accuracies;
+): Promise<Record<string, ClassQuality>> {
+  const qualities: Record<string, ClassQuality> = {};
+  if (method.units.length === 1) return qualities;
+  for (const unit of method.units.filter(({ answersAlone = true }) => answersAlone)) {
+    const meter = new ClassQualityMeter({ numClasses: method.numClasses });
+    await classifyAll(predictor, inputs(), [meter], { unit });
+    qualities[unit.name] = meter.result();
+  }
+  return qualities;
 }
 
 async function crossEntropies(method: Denoising, call: Call, inputs: () => Iterable<LabelledBatch>): Promise<LevelCrossEntropy[]> {
