@@ -65,10 +65,12 @@ async function fuzz(name) {
     const run = await work(name, at, end - at, report);
     accepted += run.accepted;
     slowestMs = Math.max(slowestMs, run.slowestMs);
-    if (run.heavy !== undefined) {
-      // Garbage of many files, or this one? Alone it shows.
-      const alone = await work(name, run.heavy, 1, () => {});
-      if (alone.peakBytes > mostBytes) report(run.heavy, `${Math.round(alone.peakBytes / 1e6)} MB beyond the file`);
+    const suspect = run.slow ?? run.heavy;
+    if (suspect !== undefined) {
+      // Garbage of many files, a busy machine, or this file? Alone it shows.
+      const alone = await work(name, suspect, 1, () => {});
+      if (alone.slow !== undefined) report(suspect, `no answer for ${longestMs} ms, twice`);
+      if (alone.peakBytes > mostBytes) report(suspect, `${Math.round(alone.peakBytes / 1e6)} MB beyond the file`);
       peakBytes = Math.max(peakBytes, alone.peakBytes);
     } else peakBytes = Math.max(peakBytes, run.peakBytes);
     at = run.next;
@@ -87,7 +89,7 @@ async function work(name, first, count, report) {
     workerData: { name, seed, first, count, shared },
     resourceLimits,
   });
-  let [slowestMs, peakBytes, baseline, isDone, heavy] = [0, 0, undefined, false, undefined];
+  let [slowestMs, peakBytes, baseline, isDone, heavy, slow] = [0, 0, undefined, false, undefined, undefined];
   const stop = () => void worker.terminate();
   const watch = setInterval(() => {
     const i = Atomics.load(index, 0);
@@ -98,7 +100,8 @@ async function work(name, first, count, report) {
     const ms = Date.now() - since[0];
     if (ms > slowestMs) slowestMs = ms;
     if (ms > longestMs) {
-      report(i, `no answer for ${longestMs} ms`);
+      slow = i;
+      clearInterval(watch);
       stop();
     } else if (rss - baseline > mostBytes && heavy === undefined) {
       heavy = i;
@@ -115,5 +118,5 @@ async function work(name, first, count, report) {
   });
   await end;
   clearInterval(watch);
-  return { accepted: accepted[0], slowestMs, peakBytes, heavy, next: isDone ? first + count : Math.max(first, index[0]) + 1 };
+  return { accepted: accepted[0], slowestMs, peakBytes, heavy, slow, next: isDone ? first + count : Math.max(first, index[0]) + 1 };
 }

@@ -58,9 +58,9 @@ export async function encodeCheckpoint({ unit, step, configHash, arrays, metadat
 export async function decodeCheckpoint(file: Uint8Array): Promise<CheckpointContent> {
   const end = checksum.at + checksum.length;
   const start = new TextDecoder("latin1").decode(file.subarray(8, end));
-  if (!start.startsWith(checksum.opening))
+  if (file.length < end || !start.startsWith(checksum.opening))
     throw new FormatError("noChecksum", {}, "This is no checkpoint of this library: it does not start with a SHA-256 of its content.");
-  const copy = file.slice();
+  const copy = new Uint8Array(file); // not file.slice(): that of a Node Buffer is no copy
   copy.set(new TextEncoder().encode(checksum.none), checksum.at);
   if ((await sha256(copy)) !== start.slice(checksum.opening.length))
     throw new FormatError("checksum", {}, "The content of this checkpoint does not match its SHA-256: it is truncated or damaged.");
