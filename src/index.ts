@@ -207,6 +207,8 @@ export {
   planReport,
   planUnit,
   planUnits,
+  type TradeOff,
+  tradeOffs,
 } from "./measure/index.ts";
 export type * from "./models/index.ts";
 export {

@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { Optimizer } from "../optim/index.ts";
-import { bytesOf, memoryProfile, sizeOf, type Tensor } from "../tensor/index.ts";
+import { bytesOf, memoryProfile, programFlops, sizeOf, type Tensor } from "../tensor/index.ts";
 import { gradientProgram, type TrainingMethod, type Unit } from "../train/index.ts";
 
 /** Predicted memory of one unit's training step on the CPU, in bytes. */
@@ -12,6 +12,8 @@ export interface MemoryPlan {
   readonly optimizer: number;
   /** The largest sum of intermediate values alive at once, and the inputs of the step. */
   readonly activations: number;
+  /** Multiplications and additions of the step's products and convolutions. */
+  readonly flops: number;
   /** All of these, the copies that the binding makes of each gradient, and what a session needs besides. */
   readonly peak: number;
 }
@@ -52,6 +54,7 @@ export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimi
     gradients,
     optimizer: optimizerBytes,
     activations: intermediates + inputs,
+    flops: programFlops(program),
     peak: Math.round(parameters + 2 * gradients + optimizerBytes + inputs + 2 * constants + arenaShare * intermediates + session),
   };
 }
@@ -107,6 +110,48 @@ export function planReport(whole: TrainingMethod, dblocks: TrainingMethod, optio
 function planBlocks(dblocks: TrainingMethod, options: PlanOptions): BlocksPlan {
   const perBlock = dblocks.units.map((unit) => planUnit(dblocks, unit, options));
   return { peak: Math.max(...perBlock.map(({ peak }) => peak)), perBlock };
+}
+
+/** A way to train a network in so much memory and so many operations. */
+export interface TradeOff {
+  readonly numBlocks: number;
+  readonly checkpointing: boolean;
+  /** Batches of `batchSize` for each update. */
+  readonly accumulate: number;
+  readonly batchSize: number;
+  /** Of one process that trains one block after another. */
+  readonly peak: number;
+  /** Of an update of every block, and of the largest block alone, which is what an update takes where each has a machine. */
+  readonly flops: number;
+  readonly flopsOfBlock: number;
+}
+
+/**
+ * Every number of blocks that divides the layers, plain and with checkpointing, with the batch whole and in four parts: memory against
+ * operations. One block is the whole network.
+ */
+export function tradeOffs(
+  numLayers: number,
+  methodWith: (numBlocks: number) => TrainingMethod,
+  options: Omit<PlanOptions, "checkpointing">,
+): readonly TradeOff[] {
+  const rows: TradeOff[] = [];
+  for (let numBlocks = 1; numBlocks <= numLayers; numBlocks++) {
+    if (numLayers % numBlocks !== 0) continue;
+    const method = methodWith(numBlocks);
+    for (const accumulate of options.batchSize % 4 === 0 ? [1, 4] : [1]) {
+      for (const checkpointing of [false, true]) {
+        const batchSize = options.batchSize / accumulate;
+        const { perBlock } = planBlocks(method, { ...options, batchSize, checkpointing });
+        // The sum of the gradients of several batches is kept beside them.
+        const peak = Math.max(...perBlock.map((block) => block.peak + (accumulate > 1 ? block.gradients : 0)));
+        const flops = perBlock.map((block) => accumulate * block.flops);
+        const total = flops.reduce((sum, one) => sum + one, 0);
+        rows.push({ numBlocks, checkpointing, accumulate, batchSize, peak, flops: total, flopsOfBlock: Math.max(...flops) });
+      }
+    }
+  }
+  return rows;
 }
 
 export interface BudgetFit {

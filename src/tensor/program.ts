@@ -53,6 +53,11 @@ export function createProgram(
   };
 }
 
+/** Multiplications and additions of a program's products and convolutions. */
+export function programFlops({ nodes }: Program): number {
+  return nodes.reduce((sum, { operator, inputs, outputs, attributes }) => sum + (operator.flops?.(inputs, outputs, attributes) ?? 0), 0);
+}
+
 function orderForScheduler(nodes: readonly Node[], outputs: readonly NamedTensor[]): Node[] {
   const consumed = new Set(nodes.flatMap((node) => node.inputs));
   const last = [...new Set(outputs.map(({ tensor }) => tensor.producer!))].filter((node) =>

@@ -99,6 +99,8 @@ export interface Operator<A> {
   type(inputs: readonly Tensor[], attributes: A, fail: (problem: string) => never): TensorType | readonly TensorType[];
   readonly onnx: (attributes: A, inputs: readonly Tensor[], outputs: readonly Tensor[]) => OnnxForm;
   readonly vjp?: (args: VjpArguments<A>) => Cotangents;
+  /** Multiplications and additions, of products and convolutions: all else is one cheap pass over memory. */
+  readonly flops?: (inputs: readonly Tensor[], outputs: readonly Tensor[], attributes: A) => number;
   /** The output shares the memory of input 0 (Reshape). */
   readonly alias?: boolean;
   /**

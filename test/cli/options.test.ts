@@ -117,6 +117,11 @@ describe("other commands", () => {
     expect(report.endToEndCheckpointing.activations).toBeLessThan(0.5 * report.endToEnd.activations);
     const { fit } = JSON.parse((await dblocks(...args, "--budget", `${report.blocks.peak + 1}`)).stdout);
     expect(fit.peak).toBeLessThanOrEqual(report.blocks.peak + 1);
+    const timed = await dblocks(...args.slice(0, -1), "--budget", `${report.blocks.peak + 1}`, "--flops", "50G");
+    expect(timed.stdout).toMatch(
+      /blocks +checkpointing +batch +peak of a process +GFLOP an update +one machine +a machine for each block +fits/,
+    );
+    expect(timed.stdout).toMatch(/^ +3 +64 +\S+ MB +\S+ +\S+ s +\S+ s +yes$/m);
     expect((await dblocks(...args, "--budget", "1MB")).code).toBe(2);
   });
 

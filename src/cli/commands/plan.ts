@@ -10,7 +10,9 @@ import {
   planUnits,
   type RunConfig,
   registry,
+  type TradeOff,
   type TrainingMethod,
+  tradeOffs,
   UsageError,
 } from "../../index.ts";
 import { loadData, renderTable } from "../../node.ts";
@@ -21,6 +23,7 @@ import { positiveNumber } from "../words.ts";
 import { modelArgument } from "./train.ts";
 
 interface PlanCommandOptions extends Readonly<Record<string, unknown>> {
+  readonly flops?: number;
   readonly budget?: number;
   readonly data?: string;
   readonly json?: boolean;
@@ -32,6 +35,7 @@ export async function planCommand({ words }: CommandContext): Promise<Command> {
     .description("predict the memory of training without running anything: end to end and in blocks, or of any --method")
     .addArgument(modelArgument())
     .option("--budget <size>", "find the smallest number of blocks that fits, e.g. 500MB, 2GB", budgetBytes)
+    .option("--flops <rate>", "operations a second that the device sustains, e.g. 300T: predicts the time of an update", flopsRate)
     .option("--image <pixels>", "side of the images (default: that of --data, or 32)", positiveNumber)
     .option("--channels <n>", "channels of the images (default: those of --data, or 3)", positiveNumber)
     .option("--classes <n>", "classes (default: those of --data, or 10)", positiveNumber)
@@ -46,6 +50,14 @@ function budgetBytes(text: string): number {
   const factors: Record<string, number> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
   const value = Number(amount) * (factors[(unit ?? "B").toUpperCase()] ?? Number.NaN);
   if (!(value > 0)) throw new UsageError("budget", { text }, `--budget ${text}: expected is a size such as 500MB or 2GB.`);
+  return value;
+}
+
+/** "300T" -> 3e14; G, T, P or a plain number. */
+function flopsRate(text: string): number {
+  const [, amount, unit = ""] = /^([\d.]+)\s*([GTP]?)$/i.exec(text) ?? [];
+  const value = Number(amount) * { "": 1, G: 1e9, T: 1e12, P: 1e15 }[unit.toUpperCase() as "" | "G" | "T" | "P"];
+  if (!(value > 0)) throw new UsageError("flops", { text }, `--flops ${text}: expected are operations a second, such as 50G or 300T.`);
   return value;
 }
 
@@ -78,8 +90,9 @@ async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
   const { budget } = options;
   const { layersPerBlock: _, ...blocks } = config.method;
   const numLayers = (method.layersPerBlock ?? []).reduce((sum, layers) => sum + layers, 0);
+  const rows = options.flops || budget ? tradeOffs(numLayers, (wanted) => methodWith({ ...blocks, numBlocks: wanted }), settings) : [];
   const fit = budget && fitBudget(numLayers, budget, (wanted) => methodWith({ ...blocks, numBlocks: wanted }), settings);
-  if (options.json) return printJson({ ...report, ...(fit && { fit: { budget, ...fit } }) });
+  if (options.json) return printJson({ ...report, ...(rows.length > 0 && { tradeOffs: rows }), ...(fit && { fit: { budget, ...fit } }) });
   print(
     renderTable(columns, [
       row("end-to-end", report.endToEnd),
@@ -88,6 +101,7 @@ async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
       ...report.blocksCheckpointing.perBlock.map((one) => row(`${one.unit}, checkpointing`, one)),
     ]),
   );
+  if (rows.length > 0) print(`\n${tradeOffTable(rows, options)}`);
   if (fit)
     print(
       `fits ${bytes(budget!)}: ${fit.numBlocks} ${fit.numBlocks === 1 ? "block" : "blocks"}${fit.checkpointing ? " with --checkpointing" : ""}, peak ${bytes(fit.peak)}`,
@@ -108,6 +122,27 @@ async function shapeOf({ data }: RunConfig, { model: { task } }: NamedRun, optio
     ([, value]) => value !== undefined,
   );
   return task.shapeOf({ ...task.commonInfo, ...known, ...Object.fromEntries(given) }, data) as object;
+}
+
+/** Memory against operations, with the time where it is known how fast the device is, and what fits where there is a budget. */
+function tradeOffTable(rows: readonly TradeOff[], { flops, budget }: PlanCommandOptions): string {
+  const right = (title: string) => ({ title, align: "right" }) as const;
+  const seconds = (count: number): string => `${(count / flops!).toPrecision(3)} s`;
+  const shown = [right("blocks"), "checkpointing", right("batch"), right("peak of a process"), right("GFLOP an update")];
+  if (flops !== undefined) shown.push(right("one machine"), right("a machine for each block"));
+  if (budget !== undefined) shown.push("fits");
+  return renderTable(
+    shown,
+    rows.map(({ numBlocks, checkpointing, batchSize, accumulate, peak, flops: all, flopsOfBlock }) => [
+      String(numBlocks),
+      checkpointing ? "yes" : "",
+      accumulate === 1 ? String(batchSize) : `${accumulate} × ${batchSize}`,
+      { text: bytes(peak), value: peak },
+      (all / 1e9).toFixed(1),
+      ...(flops === undefined ? [] : [seconds(all), seconds(flopsOfBlock)]),
+      ...(budget === undefined ? [] : [peak <= budget ? "yes" : ""]),
+    ]),
+  );
 }
 
 const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({

@@ -1,4 +1,4 @@
-import { broadcastShapes, showShape } from "../shape.ts";
+import { broadcastShapes, showShape, sizeOf } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
 import { applyOne } from "../tensor.ts";
 import { mul } from "./elementwise.ts";
@@ -29,8 +29,14 @@ function productDimensions(a: Tensor, b: Tensor, { transA, transB }: ProductAttr
   return ka === kb ? { rows: m, columns: n } : undefined;
 }
 
+/** 2·m·k·n, for each product of a batch. */
+function productFlops([a]: readonly Tensor[], [out]: readonly Tensor[], { transA }: ProductAttributes): number {
+  return 2 * sizeOf(out!.shape) * a!.shape.at(transA ? -2 : -1)!;
+}
+
 const gemmOperator: Operator<ProductAttributes> = {
   name: "gemm",
+  flops: productFlops,
   type: ([a, b, c], attributes, fail) => {
     if (a!.rank !== 2 || b!.rank !== 2) return fail("takes matrices.");
     const size = productDimensions(a!, b!, attributes);
@@ -70,6 +76,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
 
 const matmulOperator: Operator<ProductAttributes> = {
   name: "matmul",
+  flops: productFlops,
   type: ([a, b], attributes, fail) => {
     if (a!.rank < 2 || b!.rank < 2) return fail("takes at least two axes on either side.");
     const size = productDimensions(a!, b!, attributes);
@@ -128,6 +135,7 @@ function convAttributes({ strides, dilations, pads }: ConvAttributes): {
 
 const convOperator: Operator<ConvAttributes> = {
   name: "conv2d",
+  flops: ([, w], [out]) => 2 * sizeOf(out!.shape) * sizeOf(w!.shape.slice(1)),
   type: ([x, w], { strides, dilations, pads }, fail) => {
     if (x!.rank !== 4 || w!.rank !== 4)
       return fail("takes an image [batch, channels, height, width] and a kernel [out, channels, height, width].");
@@ -147,6 +155,7 @@ const convOperator: Operator<ConvAttributes> = {
 
 const convTransposeOperator: Operator<ConvAttributes & { readonly size: readonly [number, number] }> = {
   name: "convTranspose2d",
+  flops: ([y, w]) => 2 * sizeOf(y!.shape) * sizeOf(w!.shape.slice(1)),
   type: ([y, w], { size }) => ({ dtype: "float32", shape: [y!.shape[0]!, w!.shape[1]!, ...size] }),
   onnx: (attributes, [y, w]) => {
     const covered = [0, 1].map(
