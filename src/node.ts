@@ -37,5 +37,5 @@ export {
   loadText,
 } from "./sources/index.ts";
 export * from "./studies/index.ts";
-export { type ServeOptions, type StudioServer, serveStudio } from "./studio/index.ts";
+export { type LiveRun, type LiveRunDetails, LiveRuns, type ServeOptions, type StudioServer, serveStudio } from "./studio/index.ts";
 export { type Check, type ReferenceComparison, referenceTolerance, verifyReferenceFile, verifyRun } from "./verify/index.ts";

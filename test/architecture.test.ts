@@ -71,7 +71,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "tensor",
     "train",
   ],
-  studio: [],
+  studio: ["define", "registry", "run", "runs", "train"],
   index: [
     "baselines",
     "blocks",

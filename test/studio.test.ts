@@ -181,4 +181,37 @@ describe.skipIf(executablePath === undefined)("in Chromium; skipped where there 
     expect(faults).toEqual([]);
     await page.close();
   });
+
+  test("the live view follows a run that another process trains, and stops it", { timeout: 120_000 }, async () => {
+    const runs = join(folder, "live");
+    mkdirSync(runs);
+    const live = await serveStudio({ port: 0, page: built, runs, control: true });
+    const words =
+      "train vit --width 16 --heads 2 --layers 3 --patch 16 --batch 8 --max-steps 100000 --epochs 1000 --device wasm --threads 1";
+    const cli = join(root, "dist/cli/main.js");
+    const child = spawn(process.execPath, [cli, ...words.split(" "), "--schedule", "interleaved", "--run", join(runs, "vit")], {
+      stdio: "ignore",
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    try {
+      const page = await context.newPage();
+      page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+      page.on("pageerror", (error) => faults.push(error.message));
+      page.setDefaultTimeout(60_000);
+      await page.goto(`${live.url}#live`);
+      await page.locator(".state.running").waitFor();
+      const step = async (): Promise<number> => Number.parseInt((await page.locator(".unit .number").first().textContent()) ?? "", 10);
+      const first = await step();
+      await expect.poll(step, { timeout: 30_000 }).toBeGreaterThan(first);
+      await page.locator("figure .uplot").waitFor();
+      await press(page, "Stop");
+      expect(await ended).toBe(143);
+      await page.locator(".state.stopped").waitFor();
+      expect(faults).toEqual([]);
+      await page.close();
+    } finally {
+      child.kill("SIGKILL");
+      await live.close();
+    }
+  });
 });

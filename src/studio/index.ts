@@ -1,1 +1,2 @@
+export { type LiveRun, type LiveRunDetails, LiveRuns } from "./liveRuns.ts";
 export { type ServeOptions, type StudioServer, serveStudio } from "./serve.ts";

@@ -1,12 +1,22 @@
-import { createReadStream, existsSync, readdirSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, sep } from "node:path";
 import { pipeline } from "node:stream";
 import { fileURLToPath } from "node:url";
+import type { Registry } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
+import { registry as builtIn } from "../registry/index.ts";
+import { type Live, liveView } from "./live.ts";
+import { LiveRuns } from "./liveRuns.ts";
 
 export interface ServeOptions {
+  /** A folder of runs to be looked at while they train. */
+  readonly runs?: string | undefined;
+  /** Whether the page may stop runs. Without it nothing can be changed. */
+  readonly control?: boolean;
+  /** Models and methods; those of the package by default. */
+  readonly registry?: Registry;
   /** 0 takes any that is free. */
   readonly port: number;
   /** The built page; the package's own by default. */
@@ -53,18 +63,29 @@ const runtimeFile = /^(ort\.(wasm|webgpu)\.bundle\.min\.mjs|ort-wasm-simd-thread
  */
 export async function serveStudio({
   port,
+  runs,
+  control = false,
+  registry = builtIn,
   page = fileURLToPath(new URL("../studio/page/", import.meta.url)),
 }: ServeOptions): Promise<StudioServer> {
   const files = filesOfPage(page);
-  const server = createServer((request, response) => answer(files, request, response));
+  const live = runs === undefined ? undefined : liveView(new LiveRuns(runs, registry), control);
+  const index = readFileSync(join(page, "index.html"), "utf8").replace(
+    "</title>",
+    `</title>${live ? '<meta name="live" content="live/">' : ""}`,
+  );
+  const server = createServer((request, response) => void answer({ files, index, live }, request, response));
+  server.maxConnections = 64;
   server.headersTimeout = 10_000;
   server.requestTimeout = 10_000;
+  server.keepAliveTimeout = 5_000;
   await listen(server, port);
   const { port: taken } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${taken}/`,
     close: () =>
       new Promise((resolve) => {
+        live?.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),
@@ -92,26 +113,39 @@ function filesOfPage(page: string): ReadonlyMap<string, string> {
     const path = join(page, name);
     if (statSync(path).isFile()) files.set(`/${name.split(sep).join("/")}`, path);
   }
-  files.set("/", join(page, "index.html"));
+  files.delete("/index.html");
   const runtime = fileURLToPath(new URL("./", import.meta.resolve("onnxruntime-web/wasm")));
   for (const name of readdirSync(runtime)) if (runtimeFile.test(name)) files.set(`/ort/${name}`, join(runtime, name));
   return files;
 }
 
-function answer(files: ReadonlyMap<string, string>, request: IncomingMessage, response: ServerResponse): void {
+interface Site {
+  readonly files: ReadonlyMap<string, string>;
+  readonly index: string;
+  readonly live: Live | undefined;
+}
+
+async function answer({ files, index, live }: Site, request: IncomingMessage, response: ServerResponse): Promise<void> {
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  const path = files.get((request.url ?? "/").split(/[?#]/)[0]!);
+  const address = (request.url ?? "/").split(/[?#]/)[0]!;
+  const path = files.get(address);
   const reading = request.method === "GET" || request.method === "HEAD";
   // A name that someone else's page resolves to this address must not make it read this one.
   if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(request.headers.host ?? ""))
-    refuse(response, 421, "This server answers to 127.0.0.1 and localhost only.");
-  else if (!reading) refuse(response.setHeader("Allow", "GET, HEAD"), 405, "This server is for reading only.");
-  else if (path === undefined) refuse(response, 404, "There is no such file.");
-  else {
-    response.setHeader("Content-Type", types[extname(path)] ?? "application/octet-stream");
-    if (request.method === "HEAD") response.end();
-    else pipeline(createReadStream(path), response, () => {});
+    return refuse(response, 421, "This server answers to 127.0.0.1 and localhost only.");
+  if (live !== undefined && address.startsWith("/live/")) {
+    const refusal = await live.answer(request, response);
+    return refusal && refuse(response, ...refusal);
   }
+  if (!reading) return refuse(response.setHeader("Allow", "GET, HEAD"), 405, "This server is for reading only.");
+  if (address === "/" || address === "/index.html") {
+    response.setHeader("Content-Type", types[".html"]!).end(request.method === "HEAD" ? undefined : index);
+    return;
+  }
+  if (path === undefined) return refuse(response, 404, "There is no such file.");
+  response.setHeader("Content-Type", types[extname(path)] ?? "application/octet-stream");
+  if (request.method === "HEAD") response.end();
+  else pipeline(createReadStream(path), response, () => {});
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {

@@ -2,6 +2,7 @@ import { z } from "diffusion-blocks";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Explain } from "./explain.tsx";
+import { Live, liveAddress } from "./live.tsx";
 import { Runs } from "./runs.tsx";
 import { See } from "./see.tsx";
 import { toQuery } from "./settings.ts";
@@ -16,6 +17,7 @@ const pages = [
   { name: "train", title: "Train", Page: Train },
   { name: "see", title: "See", Page: See },
   { name: "runs", title: "Runs", Page: Runs },
+  ...(liveAddress === undefined ? [] : [{ name: "live", title: "Live", Page: Live }]),
 ] as const;
 
 function App({ studio }: { readonly studio: Studio }) {

@@ -71,7 +71,14 @@ export function configOf(settings: Settings, method: string): RunConfig {
     model: { name: model, numLayers, width, patchSize },
     method: { name: method, ...options[method] },
     data: { path: "embedded", augmentation: "none" },
-    training: { batchSize, learningRate, seed, maxSteps: steps, epochs: Math.ceil((steps * batchSize) / 3000) },
+    training: {
+      batchSize,
+      learningRate,
+      seed,
+      maxSteps: steps,
+      epochs: Math.ceil((steps * batchSize) / 3000),
+      ...(model === "dit" && { emaDecay: Math.min(0.999, Math.max(0.9, 1 - 20 / steps)) }), // a mean over the last steps, however few
+    },
     execution: { schedule: order, saveEvery: 50, logEvery: 5, evaluateEvery: 0 },
   };
   return parseRunConfig(registry, [part], "the settings");
