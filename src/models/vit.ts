@@ -33,6 +33,12 @@ export const vitOptions = z.strictObject({
     value: "place",
     description: "the noisy label as a token of its own (the paper, Appendix B), or in place of the class token (the official code)",
   }).default("separate"),
+  extraTokens: option(count, {
+    value: "n",
+    description: "further learned tokens behind the class token: DeiT's distillation token, registers",
+    byDefault: "none",
+    advanced: true,
+  }).optional(),
   initialization: option(z.enum(["normal", "fan-in"]), {
     description: "initial weights N(0, 0.02²) as published, or uniform in ±1/√in, which learns faster where training is short",
     advanced: true,
@@ -53,7 +59,7 @@ type VitConfig = Resolved<z.output<typeof vitOptions>> & ImageData;
  */
 export function vit(options: VitOptions): ClassifierArchitecture {
   const { sizes, config: own } = splitOptions("vit", vitOptions, options);
-  const config: VitConfig = { ...own, ...sizes, mlpWidth: own.mlpWidth ?? 4 * own.width };
+  const config: VitConfig = { ...own, ...sizes, mlpWidth: own.mlpWidth ?? 4 * own.width, extraTokens: own.extraTokens ?? 0 };
   const { imageSize, channels, patchSize, width, numHeads } = config;
   if (imageSize % patchSize !== 0)
     throw new UsageError("patchSize", { imageSize, patchSize }, `vit: patches of ${patchSize} do not divide an image of ${imageSize}.`);
@@ -81,14 +87,18 @@ function vitStem(config: VitConfig, { targetWidth }: Conditioning): ClassifierNe
   const takesTarget = targetWidth !== undefined;
   const ownClassToken = !takesTarget || config.labelToken === "separate";
   const classToken = ownClassToken ? parameter([1, 1, width], initializers.normal(0.02)) : undefined;
-  const numTokens = (imageSize / patchSize) ** 2 + (ownClassToken ? 1 : 0) + (takesTarget ? 1 : 0);
+  const extra = config.extraTokens;
+  const extraTokens = extra > 0 ? parameter([1, extra, width], initializers.normal(0.02)) : undefined;
+  const numTokens = (imageSize / patchSize) ** 2 + (ownClassToken ? 1 : 0) + (takesTarget ? 1 : 0) + extra;
   const positions = parameter([1, numTokens, width], initializers.normal(0.02));
   const patches = patchEmbedding({ ...config, init: weights(config) });
-  return defineModule({ patches, classToken, positions }, (images: Tensor, target: Tensor | undefined, context: Context) => {
+  return defineModule({ patches, classToken, extraTokens, positions }, (images: Tensor, target: Tensor | undefined, context: Context) => {
     const batch = images.shape[0]!;
-    const lead = [classToken && expand(classToken, [batch, 1, width]), target && reshape(target, [batch, 1, width])].filter(
-      (token) => token !== undefined,
-    );
+    const lead = [
+      classToken && expand(classToken, [batch, 1, width]),
+      target && reshape(target, [batch, 1, width]),
+      extraTokens && expand(extraTokens, [batch, extra, width]),
+    ].filter((token) => token !== undefined);
     return dropout(add(concat([...lead, patches(images)], 1), positions), config.dropout, context);
   });
 }

@@ -10,6 +10,7 @@ export {
 } from "./exportRun.ts";
 export { type ImageFid, type ImageFidOptions, imageFid, readFeatures } from "./imageFid.ts";
 export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
+export { type ImportedRun, type ImportRunOptions, importRun } from "./importRun.ts";
 export { describeLaunch, type LaunchOptions, type LaunchScripts, launch } from "./launch.ts";
 export { type LoadRunOptions, loadRun, type TrainedModelOptions, trainedModelOf } from "./loadRun.ts";
 export { type LossByNoise, lossByNoise } from "./lossByNoise.ts";

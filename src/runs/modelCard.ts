@@ -43,5 +43,10 @@ export function modelCard({ config, method, info }: TrainedRun, { parameters, ev
     "",
     ...(evaluation === undefined ? ["None was made."] : evaluation.split("\n").map((line) => `    ${line}`)),
     "",
+    "## Use",
+    "",
+    "    npx dblocks import . --out runs/imported",
+    "    npx dblocks evaluate runs/imported --data PATH",
+    "",
   ].join("\n");
 }

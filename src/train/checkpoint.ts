@@ -1,4 +1,5 @@
 import { FormatError } from "../errors.ts";
+import type { Optimizer } from "../optim/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import type { Unit } from "./method.ts";
 import type { SavedState, StateArray, UnitStore } from "./runStore.ts";
@@ -26,6 +27,29 @@ function* stateArrays({ unit, state }: Trainer): Generator<readonly [name: strin
   }
   for (const [path, { shape }] of [...unit.trainable, ...unit.frozen]) {
     for (const [name, data] of Object.entries(state.arraysOf(path))) yield [`${name}/${path}`, { shape, data }];
+  }
+}
+
+/** What training keeps beside the parameters. */
+export interface KeptState {
+  readonly optimizer: Pick<Optimizer, "slots">;
+  /** Whether averages of the parameters are kept. */
+  readonly ema: boolean;
+}
+
+/** The state of a unit before its first step, with parameters from elsewhere, as {@link saveUnit} saves it. */
+export function* startArrays(
+  { constants, trainable, frozen }: Unit,
+  values: (path: string) => Float32Array,
+  { optimizer, ema }: KeptState,
+): Generator<readonly [name: string, array: StateArray]> {
+  for (const [name, { source, shape }] of constants)
+    if (source?.kind === "constant") yield [`constant/${name}`, { shape, data: source.data as Float32Array }];
+  for (const [path, { shape }] of [...trainable, ...frozen]) {
+    yield [`value/${path}`, { shape, data: values(path) }];
+    if (!trainable.has(path)) continue;
+    for (const slot of optimizer.slots) yield [`${slot}/${path}`, { shape, data: new Float32Array(sizeOf(shape)) }];
+    if (ema) yield [`ema/${path}`, { shape, data: values(path) }];
   }
 }
 
