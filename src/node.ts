@@ -17,6 +17,8 @@ export {
   bestCheckpoint,
   type CheckpointEntry,
   CheckpointStore,
+  type Difference,
+  differences,
   exitCodeOf,
   exitCodes,
   folderStore,

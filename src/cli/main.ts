@@ -27,11 +27,23 @@ const commands: Readonly<Record<string, (context: CommandContext) => Promise<Com
   config: async () => (await import("./commands/config.ts")).configCommand(),
   launch: async (context) => (await import("./commands/launch.ts")).launchCommand(context),
   status: async () => (await import("./commands/status.ts")).statusCommand(),
+  watch: async () => (await import("./commands/watch.ts")).watchCommand(),
+  runs: async () => (await import("./commands/runs.ts")).runsCommand(),
   merge: async () => (await import("./commands/merge.ts")).mergeCommand(),
   verify: async () => (await import("./commands/verify.ts")).verifyCommand(),
   bench: async () => (await import("./commands/bench.ts")).benchCommand(),
   doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(),
+  completion: async () => (await import("./commands/completion.ts")).completionCommand(() => loaded(others("completion"))),
 };
+
+function others(name: string): readonly string[] {
+  return Object.keys(commands).filter((one) => one !== name);
+}
+
+/** Commands as they are without words behind them. */
+async function loaded(names: readonly string[]): Promise<readonly Command[]> {
+  return Promise.all(names.map((name) => commands[name]!({ words: [], pluginArgs: [] })));
+}
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
 const words = process.argv.slice(2);

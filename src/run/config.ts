@@ -6,12 +6,25 @@ export function configHash(config: unknown): string {
   return createHash("sha256").update(canonicalJson(config)).digest("hex");
 }
 
-/** The keys, as paths like "model.depth", in which two configurations differ. */
-export function differingKeys(a: unknown, b: unknown, path = ""): string[] {
+/** An option in which two configurations differ; undefined where one of them has none. */
+export interface Difference {
+  /** "model.width" */
+  readonly key: string;
+  readonly a: unknown;
+  readonly b: unknown;
+}
+
+/** The options in which two configurations differ. */
+export function differences(a: unknown, b: unknown, path = ""): readonly Difference[] {
   if (canonicalJson(a) === canonicalJson(b)) return [];
-  if (!isRecord(a) || !isRecord(b)) return [path || "(whole)"];
+  if (!isRecord(a) || !isRecord(b)) return [{ key: path || "(whole)", a, b }];
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].flatMap((key) => differingKeys(a[key], b[key], path === "" ? key : `${path}.${key}`));
+  return [...keys].flatMap((key) => differences(a[key], b[key], path === "" ? key : `${path}.${key}`));
+}
+
+/** Their keys alone, as paths like "model.depth". */
+export function differingKeys(a: unknown, b: unknown, path = ""): string[] {
+  return differences(a, b, path).map(({ key }) => key);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

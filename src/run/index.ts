@@ -9,7 +9,7 @@ export {
   keepBest,
   keepEvery,
 } from "./checkpoint.ts";
-export { configHash, differingKeys } from "./config.ts";
+export { configHash, type Difference, differences, differingKeys } from "./config.ts";
 export { type ExitCodes, exitCodeOf, exitCodes } from "./exitCodes.ts";
 export type { FileSystem, OpenFile } from "./fileSystem.ts";
 export { type FolderStoreOptions, folderStore, savedState } from "./folderStore.ts";

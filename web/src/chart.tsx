@@ -108,7 +108,7 @@ function optionsOf(latest: { readonly current: ChartProps }, width: number, heig
         size: 34,
         ...(logX && { values: (_: uPlot, ticks: number[]) => ticks.map((v) => (/^1|^0\.0*1$/.test(String(v)) ? shortNumber(v) : "")) }),
       },
-      { ...axis, label: yTitle, size: 48 },
+      { ...axis, label: yTitle, size: 58 },
     ],
     series: [
       { label: xTitle, value: (_, value) => (value == null ? "–" : shortNumber(value)) },

@@ -68,8 +68,8 @@ export function Explain({ studio }: { readonly studio: Studio }) {
           value={settings.model}
           disabled={studio.lanes.length > 0}
           choices={[
-            { value: "dit", title: "pictures, by a diffusion transformer" },
-            { value: "vit", title: "class embeddings, by a vision transformer" },
+            { value: "dit", title: "pictures" },
+            { value: "vit", title: "embeddings of classes" },
           ]}
           onChange={(model) => studio.set(starts[model as "dit" | "vit"])}
         />

@@ -74,7 +74,7 @@ export function Runs({ studio }: { readonly studio: Studio }) {
                   <tr key={run}>
                     <th scope="row">{run}</th>
                     <td class="soft">{shown === undefined ? "" : "open"}</td>
-                    <td class="right">
+                    <td class="actions">
                       <button type="button" disabled={studio.isTraining} onClick={() => attempt(() => open(run))}>
                         Open
                       </button>{" "}

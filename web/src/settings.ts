@@ -36,7 +36,18 @@ const common = {
 /** Where each model starts: small enough to learn something within a minute in a tab. */
 export const starts: Readonly<Record<Settings["model"], Settings>> = {
   vit: { ...common, model: "vit", methods: ["blocks"], width: 48, learningRate: 1.5e-3, pMean: classNoise.pMean, pStd: classNoise.pStd },
-  dit: { ...common, model: "dit", methods: ["blocks"], width: 64, learningRate: 3e-3, pMean: edmNoise.pMean, pStd: edmNoise.pStd },
+  dit: {
+    ...common,
+    model: "dit",
+    methods: ["blocks"],
+    numLayers: 3,
+    patchSize: 4,
+    steps: 1200,
+    width: 64,
+    learningRate: 3e-3,
+    pMean: edmNoise.pMean,
+    pStd: edmNoise.pStd,
+  },
 };
 
 export interface Choice {
