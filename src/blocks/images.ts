@@ -17,7 +17,7 @@ import { add, constant, mean, mul, random, reduceMean, reshape, square, sub, typ
 import { int32, predictionProgram, type TracedBatch, type TrainingMethod } from "../train/index.ts";
 import { type Block, type CutOptions, cut } from "./cut.ts";
 import { type BatchLevels, drawnLevels, levelInputs } from "./levels.ts";
-import { type LossWeighting, weightedMean } from "./objective.ts";
+import { type LossWeighting, meanOf, weightedMean } from "./objective.ts";
 import type { OwnedLayers } from "./sharing.ts";
 
 export interface ImageDenoiserOptions extends CutOptions {
@@ -30,6 +30,8 @@ export interface ImageDenoiserOptions extends CutOptions {
   readonly labelDropout?: number;
   /** Gate of the residual branches at initialisation: 0 makes each layer the identity (DiT), 1 the plain layer. */
   readonly initialGate?: 0 | 1;
+  /** Blocks that are trained on the same range answer together, by the mean of their estimates. */
+  readonly together?: boolean;
 }
 
 /** Some of a network's layers as a denoiser of images, D(z, σ; label). */
@@ -54,7 +56,7 @@ export interface ImageDenoiser extends TrainingMethod, ImageGenerator {
  * @see DiffusionBlocks (arXiv 2506.14202), Section 5.2.
  */
 export function convertImages(architecture: ImageArchitecture, options: ImageDenoiserOptions): ImageDenoiser {
-  const { partition, layersPerBlock, shared, lossWeighting = "edm", labelDropout = 0.1, initialGate = 0 } = options;
+  const { partition, layersPerBlock, shared, lossWeighting = "edm", labelDropout = 0.1, initialGate = 0, together = false } = options;
   const { numLayers, numClasses, condWidth, epsilon } = architecture;
   const { units, order, ...own } = cut({
     numLayers,
@@ -67,11 +69,13 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
     },
   });
   const blocks = own.blocks.map(imageBlock);
-  const estimates = blocks.map((block, b) =>
+  const estimates = blocks.map((alone, b) =>
     predictionProgram<"z" | "labels" | LevelName, "denoised">(
       units[b]!.name,
       (batchSize) => ({ z: architecture.inputType(batchSize), labels: int32(batchSize), ...levelInputs(batchSize) }),
-      ({ z, labels, ...levels }) => ({ denoised: block.denoise(z, labels, levels, plainContext) }),
+      ({ z, labels, ...levels }) => ({
+        denoised: meanOf((together ? blocks : [alone]).map((block) => block.denoise(z, labels, levels, plainContext))),
+      }),
     ),
   );
   const model: ImageGenerator = {

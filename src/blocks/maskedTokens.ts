@@ -29,6 +29,7 @@ import {
 } from "../tensor/index.ts";
 import { float32, forwardCost, int32, predictionProgram, type TrainingMethod } from "../train/index.ts";
 import { type Block, type CutOptions, cut } from "./cut.ts";
+import { meanOf } from "./objective.ts";
 
 export interface MaskedTextOptions extends CutOptions {
   readonly partition: MaskingPartition;
@@ -39,6 +40,8 @@ export interface MaskedTextOptions extends CutOptions {
    * it, which are evaluated at the nearest times that they know; the last one has all layers.
    */
   readonly context?: "own" | "stacked";
+  /** Blocks that are trained on the same range answer together, by the mean of their logits. */
+  readonly together?: boolean;
 }
 
 /** A masked diffusion model in blocks. With one block of all times it is the one that is trained end to end. */
@@ -65,7 +68,7 @@ interface Times {
  * @see DiffusionBlocks (arXiv 2506.14202), Appendix D.
  */
 export function convertMasked(architecture: TokenArchitecture, options: MaskedTextOptions): MaskedText {
-  const { partition, layersPerBlock, shared, initialGate = 0, context = "own" } = options;
+  const { partition, layersPerBlock, shared, initialGate = 0, context = "own", together = false } = options;
   const { numLayers, length, vocabSize, condWidth, epsilon } = architecture;
   const { trainingRanges } = partition;
   const isStacked = context === "stacked";
@@ -91,9 +94,12 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
   };
   const logitsOf = (b: number, tokens: Tensor, t: Tensor, base: Context, checkpointing = false): Tensor =>
     blocks[b]!.head.head(stateOf(b, tokens, t, base, checkpointing), at(blocks[b]!, t, base));
-  const boundOf = (b: number, tokens: Tensor, masked: Tensor, { t, weight }: Times, base: Context, checkpointing = false): Tensor => {
+  /** Logits of the blocks that answer at the times of block b. */
+  const answerOf = (b: number, tokens: Tensor, t: Tensor): Tensor =>
+    meanOf((together ? [...units.keys()] : [b]).map((one) => logitsOf(one, tokens, t, plainContext)));
+  const boundOf = (tokens: Tensor, masked: Tensor, { t, weight }: Times, logits: (shown: Tensor, t: Tensor) => Tensor): Tensor => {
     const shown = where(masked, constant([vocabSize], [], "int32"), tokens);
-    const losses = mul(crossEntropy(logitsOf(b, shown, t, base, checkpointing), tokens), cast(masked, "float32"));
+    const losses = mul(crossEntropy(logits(shown, t), tokens), cast(masked, "float32"));
     return mul(reshape(weight, [tokens.shape[0]!]), mul(reduceSum(losses, -1), 1 / length));
   };
 
@@ -101,7 +107,7 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
     predictionProgram<"tokens" | "t", "logits">(
       name,
       (batchSize) => ({ tokens: int32(batchSize, length), t: float32(batchSize, 1) }),
-      ({ tokens, t }) => ({ logits: logitsOf(b, tokens, t, plainContext) }),
+      ({ tokens, t }) => ({ logits: answerOf(b, tokens, t) }),
     ),
   );
   const bounds = units.map(({ name }, b) =>
@@ -113,7 +119,7 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
         t: float32(batchSize, 1),
         weight: float32(batchSize, 1),
       }),
-      ({ tokens, masked, ...times }) => ({ bound: boundOf(b, tokens, masked, times, plainContext) }),
+      ({ tokens, masked, ...times }) => ({ bound: boundOf(tokens, masked, times, (shown, t) => answerOf(b, shown, t)) }),
     ),
   );
 
@@ -131,7 +137,8 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
       const { kept, ...times } = drawnTimes(fold(key, "times"), partition, trainingRanges[b]!, tokens.shape[0]!);
       const coin = random(fold(key, "hidden"), standardUniform, tokens.shape);
       const masked = greater(coin, kept);
-      return { loss: mean(boundOf(b, tokens, masked, times, trainingContext(fold(key, "dropout")), checkpointing)), metrics: {} };
+      const context = trainingContext(fold(key, "dropout"));
+      return { loss: mean(boundOf(tokens, masked, times, (shown, t) => logitsOf(b, shown, t, context, checkpointing))), metrics: {} };
     },
     programs: units.flatMap((_, b) => [estimates[b]!, bounds[b]!]),
     exported: (chosen) => exportedMaskedText(model, chosen),

@@ -1,4 +1,4 @@
-import { mean, mul, type Tensor } from "../tensor/index.ts";
+import { add, mean, mul, type Tensor } from "../tensor/index.ts";
 
 /** Weights of samples: EDM's w(σ) for each sample, none, or the batch mean of w(σ) as the official code in effect does. */
 export type LossWeighting = "edm" | "none" | "batch-mean";
@@ -10,4 +10,9 @@ export type LossWeighting = "edm" | "none" | "batch-mean";
 export function weightedMean(losses: Tensor, weights: Tensor, weighting: LossWeighting): Tensor {
   if (weighting === "none") return mean(losses);
   return weighting === "edm" ? mean(mul(losses, weights)) : mul(mean(losses), mean(weights));
+}
+
+/** The mean of tensors of one shape. */
+export function meanOf(all: readonly Tensor[]): Tensor {
+  return all.length === 1 ? all[0]! : mul(all.reduce(add), 1 / all.length);
 }

@@ -58,7 +58,7 @@ function takesValue(word: string, registry: Registry): boolean {
   return word.startsWith("--") && !word.includes("=") && !isSwitch(word.slice(2), registry);
 }
 
-const switches = ["json", "quiet", "verbose", "dry-run", "help", "all", "debug", "equal-evaluations", "no-twin"];
+const switches = ["json", "quiet", "verbose", "dry-run", "help", "all", "debug", "equal-evaluations", "no-controls"];
 
 /** An option without a value. */
 function isSwitch(flag: string, registry: Registry): boolean {

@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { convert, convertImages, convertLanguage, convertMasked, convertRecurrent, type SharedPolicy } from "../blocks/index.ts";
+import {
+  convert,
+  convertImages,
+  convertLanguage,
+  convertMasked,
+  convertRecurrent,
+  type ImageDenoiser,
+  type MaskedText,
+  type SharedPolicy,
+} from "../blocks/index.ts";
 import {
   classifierKind,
   count,
@@ -15,7 +24,7 @@ import {
   recurrentDepthKind,
   share,
 } from "../define/index.ts";
-import { classNoise, edmNoise, maskingPartition, samplerNames } from "../diffusion/index.ts";
+import { classNoise, edmNoise, type MaskingPartition, maskingPartition, type Partition, samplerNames } from "../diffusion/index.ts";
 import { cutOptions, noiseOptions, partitionOf, partitionOptions, wholeRange } from "./noiseOptions.ts";
 
 const gate = option(z.literal([0, 1]), {
@@ -208,27 +217,58 @@ function policyOf(text: string): SharedPolicy {
   return every === undefined ? (text as Exclude<SharedPolicy, object>) : { averageEvery: Number(every) };
 }
 
+/** Options of networks that each denoise at all noise levels. */
+export const imageNetworkOptions = imageOptions
+  .pick({
+    pMean: true,
+    pStd: true,
+    sigmaMin: true,
+    sigmaMax: true,
+    sigmaData: true,
+    lossWeighting: true,
+    initialGate: true,
+    labelDropout: true,
+  })
+  .strict();
+
+/** A diffusion network's layers as so many networks that each denoise at all noise levels, and answer together. */
+export function imageNetworks(
+  architecture: ImageDenoiser["architecture"],
+  options: z.output<typeof imageNetworkOptions>,
+  count: number,
+): ImageDenoiser {
+  return convertImages(architecture, { ...options, partition: repeated(wholeRange(options), count), together: true });
+}
+
+export const maskedNetworkOptions = maskedOptions.pick({ masking: true, initialGate: true }).strict();
+
+/** A masked network's layers as so many networks that each know all times, and answer together. */
+export function maskedNetworks(
+  architecture: MaskedText["architecture"],
+  { masking, initialGate }: z.output<typeof maskedNetworkOptions>,
+  count: number,
+): MaskedText {
+  const partition = repeated(maskingPartition({ numBlocks: 1, schedule: masking, overlap: 0 }), count);
+  return convertMasked(architecture, { initialGate, partition, together: true });
+}
+
+/** The whole range, once for each network. */
+function repeated<Whole extends Partition | MaskingPartition>(whole: Whole, count: number): Whole {
+  const times = <Range>([range]: readonly Range[]): readonly Range[] => Array.from({ length: count }, () => range!);
+  return {
+    ...whole,
+    ranges: times<Whole["ranges"][number]>(whole.ranges),
+    trainingRanges: times<Whole["trainingRanges"][number]>(whole.trainingRanges),
+  };
+}
+
 /** One network for all noise levels: the diffusion models that are trained end to end. */
 export const endToEndImages = on(imageDenoiserKind, {
-  schema: imageOptions
-    .pick({
-      pMean: true,
-      pStd: true,
-      sigmaMin: true,
-      sigmaMax: true,
-      sigmaData: true,
-      lossWeighting: true,
-      initialGate: true,
-      labelDropout: true,
-    })
-    .strict(),
-  build: ({ network }, options) => ({ ...convertImages(network(), { ...options, partition: wholeRange(options) }), name: "end-to-end" }),
+  schema: imageNetworkOptions,
+  build: ({ network }, options) => ({ ...imageNetworks(network(), options, 1), name: "end-to-end" }),
 });
 
 export const endToEndMasked = on(maskedTokensKind, {
-  schema: maskedOptions.pick({ masking: true, initialGate: true }).strict(),
-  build: ({ network }, { masking, initialGate }) => ({
-    ...convertMasked(network(), { initialGate, partition: maskingPartition({ numBlocks: 1, schedule: masking, overlap: 0 }) }),
-    name: "end-to-end",
-  }),
+  schema: maskedNetworkOptions,
+  build: ({ network }, options) => ({ ...maskedNetworks(network(), options, 1), name: "end-to-end" }),
 });

@@ -22,6 +22,7 @@ import { type MetricRecord, parameterCount, type TrainingMethod } from "../train
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
 import { callAlone, type OwnProcesses, type OwnRun, readRow, trainAlone, writeRow } from "./ownProcess.ts";
+import type { AbsentRow } from "./systems.ts";
 import { chosenPart, folderName, type TunedOption, type Tuning, type TuningTrial, tune, tuningSections } from "./tune.ts";
 
 export interface CompareOptions extends OwnProcesses {
@@ -34,9 +35,11 @@ export interface CompareOptions extends OwnProcesses {
   readonly seeds: number;
   /** For models that make images. */
   readonly fid?: FidMeasure;
-  /** Give each system but the shallow twin as many epochs as it takes to make the layer evaluations that the first makes. */
+  /** Give each system that says nothing of its own as many epochs as it takes to make the layer evaluations that the first makes. */
   readonly equalEvaluations?: boolean;
   readonly columns?: readonly ExtraColumn[];
+  /** Controls that have no row, and why. */
+  readonly absent?: readonly AbsentRow[];
   /** Heading of the report. */
   readonly title?: string | undefined;
   /** Options of training that are chosen for each system on a validation part, before anything is measured on test data. */
@@ -64,7 +67,7 @@ export interface Comparison {
  * @throws {RunError} if a run fails; those before it stay.
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
-  const { registry, path, systems, seeds, fid, equalEvaluations = false, columns = [], onRun, signal } = options;
+  const { registry, path, systems, seeds, fid, columns = [], absent = [], onRun, signal } = options;
   if (fid !== undefined) await readFeatures(fid.features); // hours later is too late
   const first = configOf(options, systems[0]!);
   const { task } = registry.model(options.model);
@@ -76,9 +79,9 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   for (let seed = 0; seed < seeds && !signal?.aborted; seed++) {
     for (const system of systems) {
       if (signal?.aborted) break;
-      const epochs = equalEvaluations ? { epochs: equalEpochs(options, system, data) } : {};
-      const { training: tuned } = chosenPart(tuning?.chosen ?? [], tunedAs(system));
-      const config = await cutByLoss(options, system, { training: { seed: first.training.seed + seed, ...epochs, ...tuned } });
+      const epochs = epochsOf(options, system, data);
+      const { training: tuned } = chosenPart(tuning?.chosen ?? [], tunedAs(options, system));
+      const config = await cutByLoss(options, system, { training: { seed: first.training.seed + seed, epochs, ...tuned } });
       const name = runName(system.name, config);
       const own = await openRun(join(path, name), { create: true });
       const hash = configHash({ ...identityOf(registry, config, data.name), ...(fid && { fid }) });
@@ -98,7 +101,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     title: options.title ?? `${options.model} on ${data.name}: ${names.join(", ")}`,
     subtitle: `${new Set(runs.map(({ seed }) => seed)).size} of ${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
     sections: [
-      { heading: "Result", table },
+      { heading: "Result", table, paragraphs: absenceNote(absent) },
       ...(tuning === undefined ? [] : tuningSections(tuning)),
       { heading: "Every run", isFolded: true, table: { columns: runColumns, rows: runs.map(runCells) } },
       { heading: "Training, first seed", charts: trainingCurves(task, records) },
@@ -111,7 +114,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   return {
     runs,
     ...(tuning && { tuning }),
-    table: renderTable(table.columns, table.rows),
+    table: [renderTable(table.columns, table.rows), ...absenceNote(absent)].join("\n\n"),
     reportPath: await folder.writeReport(html),
     finished,
   };
@@ -126,28 +129,32 @@ function runName(system: string, { training: { seed } }: RunConfig): string {
   return `${folderName(system)}-s${seed}`;
 }
 
-/** The system whose chosen options a system takes: one that is cut by the losses of another has those of that one. */
-function tunedAs({ name, cutByLossOf }: ComparedSystem): string {
-  return cutByLossOf ?? name;
+/** Which controls have no row, and why. */
+function absenceNote(absent: readonly AbsentRow[]): readonly string[] {
+  return absent.length === 0 ? [] : [`Without a row: ${absent.map(({ name, why }) => `${name} (${why})`).join(", ")}.`];
+}
+
+/** The system whose chosen options a system takes. */
+function tunedAs({ systems }: CompareOptions, { name, cutByLossOf, tunedAs: other = cutByLossOf }: ComparedSystem): string {
+  return systems.some((one) => one.name === other) ? other! : name;
 }
 
 /** Chooses the options that are tuned for each system; undefined if none is, or after the signal. */
 async function tuneSystems(options: CompareOptions, { task, data }: Pick<OneRun, "task" | "data">): Promise<Tuning | undefined> {
-  const { tuned = [], systems, registry, path, equalEvaluations = false, signal } = options;
+  const { tuned = [], systems, registry, path, signal } = options;
   if (tuned.length === 0 || signal?.aborted) return undefined;
   const measured = task.validationOf(data, configOf(options, systems[0]!).data) as { readonly name: string };
   return await tune({
     ...options,
     options: tuned,
-    systems: [...new Set(systems.map(tunedAs))],
+    systems: [...new Set(systems.map((system) => tunedAs(options, system)))],
     registry,
     path: join(path, "tuning"),
     task,
     dataName: data.name,
     configOf: (name, over) => {
       const system = systems.find((one) => one.name === name)!;
-      const epochs = equalEvaluations ? equalEpochs(options, system, data) : configOf(options, system).training.epochs;
-      return configOf(options, system, merge({ training: { epochs } }, over));
+      return configOf(options, system, merge({ training: { epochs: epochsOf(options, system, data) } }, over));
     },
     layerEvaluationsOf: (config) => layerEvaluationsOf(options, config, task, measured),
   });
@@ -176,17 +183,14 @@ async function cutByLoss(options: CompareOptions, system: ComparedSystem, over: 
   );
 }
 
-/**
- * Epochs in which a system makes about as many layer evaluations as the first does in those of the common parts; the
- * shallow twin stays as it is.
- */
-function equalEpochs(options: CompareOptions, system: ComparedSystem, data: { readonly name: string }): number {
-  const [first] = options.systems;
-  const { epochs } = configOf(options, first!).training;
-  if (system.method === "shallow-twin") return epochs;
+/** Epochs of a system: those of the common parts, or as many as make the layer evaluations that the first makes in them. */
+function epochsOf(options: CompareOptions, system: ComparedSystem, data: { readonly name: string }): number {
+  const { budget = options.equalEvaluations ? "evaluations" : "updates" } = system;
+  if (budget === "updates") return configOf(options, system).training.epochs;
+  const first = options.systems[0]!;
   const ofEpoch = (one: ComparedSystem): number =>
     methodOf(options, configOf(options, one), data).units.reduce((sum, { layerEvaluations }) => sum + layerEvaluations, 0);
-  return Math.max(1, Math.round((epochs * ofEpoch(first!)) / ofEpoch(system)));
+  return Number(((configOf(options, first).training.epochs * ofEpoch(first)) / ofEpoch(system)).toPrecision(6));
 }
 
 function methodOf({ registry }: Pick<CompareOptions, "registry">, config: RunConfig, data: { readonly name: string }): TrainingMethod {

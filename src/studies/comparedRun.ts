@@ -5,6 +5,13 @@ export interface ComparedSystem {
   readonly name: string;
   readonly method: string;
   readonly overrides: ConfigPart;
+  /**
+   * `updates`: it trains as many epochs as the common options say; `evaluations`: as many as make the layer evaluations of the first row. By
+   * default what the comparison says.
+   */
+  readonly budget?: "updates" | "evaluations";
+  /** The row whose tuned options it takes, where both learn the same or this one follows from that. */
+  readonly tunedAs?: string;
   /** The row before it by whose loss at each noise level, with the same seed, its noise range is cut. */
   readonly cutByLossOf?: string;
 }

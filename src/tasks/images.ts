@@ -33,9 +33,10 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     shapeOf: imageShape,
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, imageRange(data), prefetch),
-    evaluateUnit: async (method, unit, data, options) => ({
-      loss: (await evaluateImages(method, data, imageRange(data), { ...options, unit })).loss,
-    }),
+    evaluateUnit: async (method, unit, data, options) => {
+      const { levels, loss } = await evaluateImages(method, data, imageRange(data), { ...options, unit });
+      return levels.length === 0 ? {} : { loss };
+    },
     evaluate: (method, data, options) => evaluateImages(method, data, imageRange(data), options),
     lossByLevel: (method, data, options) => lossByImageLevel(method, data, imageRange(data), options),
     scoreOf: ({ loss }) => ({ title: "denoising loss", value: loss, best: "min", digits: 4 }),

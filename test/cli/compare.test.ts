@@ -11,20 +11,30 @@ describe("compare", () => {
     readonly score: { readonly title: string; readonly value: number };
     readonly seconds: number;
     readonly layerEvaluations: number;
+    readonly units: number;
+    readonly updates: number;
+    readonly samples: number;
     readonly gradientParameters: number;
   }
 
   test("trains every system in a process of its own, takes what is there, and writes table, CSV, JSON and report", async () => {
     const first = await compare("compared", "--methods", "end-to-end,greedy", "--json");
     const { runs } = JSON.parse(first.stdout) as { runs: Row[] };
-    expect(runs.map(({ method }) => method)).toEqual(["end-to-end", "greedy", "shallow-twin"]);
+    const controls = ["checkpointing", "shallow-twin", "shallow-twin-equal-evaluations", "twin-ensemble"];
+    expect(runs.map(({ method }) => method)).toEqual(["end-to-end", "greedy", ...controls]);
     expect(runs.every(({ score, seconds }) => score.title === "test accuracy %" && score.value >= 0 && seconds > 0)).toBe(true);
-    // 10 steps of 20 images: through 3 layers; through 1 each, and forward through those before; through 1.
-    expect(runs.map(({ layerEvaluations }) => layerEvaluations)).toEqual([600, 800, 200]);
+    // 10 steps of 20 images: through 3 layers; through 1 each, and forward through those before; as end to end; through 1; thrice as long; 3 of them.
+    expect(runs.map(({ layerEvaluations }) => layerEvaluations)).toEqual([600, 800, 600, 200, 600, 600]);
+    expect(runs.map(({ units, updates, samples }) => [units, updates, samples])).toEqual(
+      [1, 3, 1, 1, 1, 3].map((units, i) => [units, i === 4 ? 30 : 10, i === 4 ? 600 : 200]),
+    );
     expect(runs[1]!.gradientParameters).toBeLessThan(runs[0]!.gradientParameters);
-    const again = await compare("compared", "--methods", "end-to-end,greedy,blocks", "--no-twin", "--json");
+    const again = await compare("compared", "--methods", "end-to-end,greedy,blocks", "--no-controls", "--json");
     expect(again.stderr.match(/was there/g)).toHaveLength(2);
     expect((JSON.parse(again.stdout) as { runs: Row[] }).runs.slice(0, 2)).toEqual(runs.slice(0, 2));
+    expect(readFileSync(join(folder, "compared", "report.html"), "utf8")).toMatch(
+      /Without a row: checkpointing \(by --no-controls\), shallow-twin/,
+    );
     expect(readdirSync(join(folder, "compared"))).toEqual(expect.arrayContaining(["compare.csv", "compare.json", "report.html"]));
     expect(
       readFileSync(join(folder, "compared", "compare.csv"), "utf8")
@@ -44,13 +54,16 @@ describe("compare", () => {
       "--run",
       join(folder, "mlps"),
     );
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/forward-forward.*\n.*shallow-twin/)]);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/forward-forward.*\n.*checkpointing.*\n.*shallow-twin.*\n.*equal-evaluations.*\n.*twin-ensemble/),
+    ]);
     const alone = await dblocks("train", "vit", ...small, "--method", "greedy", "--block", "1", "--run", join(folder, "greedy-alone"));
     expect([alone.code, alone.stderr]).toEqual([2, expect.stringMatching(/on finished units before it.*Leave --block out/)]);
   });
 
   test("--equal-evaluations gives each system the layer evaluations of the first", async () => {
-    const methods = ["--methods", "end-to-end,twin-ensemble,blocks", "--no-twin", "--equal-evaluations", "--set", "model.numLayers=6"];
+    const methods = ["--methods", "end-to-end,twin-ensemble,blocks", "--no-controls", "--equal-evaluations", "--set", "model.numLayers=6"];
     const { stdout } = await compare("equal", ...methods, "--epochs", "2", "--json");
     const { runs } = JSON.parse(stdout) as { runs: Row[] };
     expect(new Set(runs.map(({ layerEvaluations }) => layerEvaluations)).size).toBe(1);

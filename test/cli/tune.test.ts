@@ -36,7 +36,7 @@ writeFileSync(data, "");
 
 const compare = (...more: string[]): Promise<Outcome> =>
   dblocks(
-    ...["--plugin", plugin, "compare", "mlp", "--data", data, "--methods", "end-to-end", "--no-twin", "--seeds", "1"],
+    ...["--plugin", plugin, "compare", "mlp", "--data", data, "--methods", "end-to-end", "--no-controls", "--seeds", "1"],
     ...["--width", "8", "--batch", "20", "--epochs", "4", "--threads", "1", "--run", join(folder, "tuned"), ...more],
   );
 

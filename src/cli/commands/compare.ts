@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { configSchema, type Flag, flagsOf, images, registry } from "../../index.ts";
-import { systemsNamed } from "../../node.ts";
+import { absentControls, controlsOf, systemsNamed } from "../../node.ts";
 import { fidMeasure, runComparison, tunedOf, withFidOptions, withTuneOption } from "../comparison.ts";
 import type { CommandContext } from "../context.ts";
 import { type NamedRun, namedRun, partsOf, required, withRunOptions } from "../runOptions.ts";
@@ -11,7 +11,7 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
   readonly methods?: string;
   readonly seeds: number;
-  readonly twin: boolean;
+  readonly controls: boolean;
   readonly equalEvaluations?: boolean;
   readonly tune?: string | true;
   readonly json?: boolean;
@@ -28,7 +28,10 @@ export async function compareCommand({ words, pluginArgs }: CommandContext): Pro
     )
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option("--equal-evaluations", "give each system as many epochs as it takes to make the layer evaluations of the first in --epochs")
-    .option("--no-twin", "leave out the shallow twin: end-to-end training of the layers of one block")
+    .option(
+      "--no-controls",
+      "leave out the rows by which the others are judged: end to end, with checkpointing, shallow twins, their ensemble",
+    )
     .option("--run <folder>", "where the runs and the report are kept; runs that are there are not repeated (default: runs/compare)")
     .option("--json", "print the result as JSON");
   withTuneOption(command);
@@ -49,14 +52,17 @@ export async function comparedRun(words: readonly string[], model?: string): Pro
 
 async function compareSystems(run: NamedRun, options: CompareCommandOptions, args: readonly string[]): Promise<void> {
   const names = options.methods?.split(",").map((name) => name.trim()) ?? run.model.compared;
-  const chosen = options.twin ? withTwin(names, run) : names.filter((name) => name !== "shallow-twin");
+  const { model } = run;
+  const rows = options.controls ? [...new Set([...names, ...controlsOf(registry, model)])] : names;
+  const systems = systemsNamed(registry, model, rows);
   await runComparison(
     {
       registry,
       path: options.run ?? "runs/compare",
-      model: run.model.name,
+      model: model.name,
       base: partsOf(options, run),
-      systems: systemsNamed(registry, run.model, chosen),
+      systems,
+      absent: absentControls(registry, model, systems, "by --no-controls"),
       tuned: tunedOf(options),
       ...fidMeasure(options),
       seeds: options.seeds,
@@ -65,10 +71,4 @@ async function compareSystems(run: NamedRun, options: CompareCommandOptions, arg
     },
     options.json ?? false,
   );
-}
-
-/** The shallow twin stands in every comparison of models that it can be made of. */
-function withTwin(names: readonly string[], { model }: NamedRun): readonly string[] {
-  const hasTwin = registry.methodsFor(model).some(({ name }) => name === "shallow-twin");
-  return hasTwin && !names.includes("shallow-twin") ? [...names, "shallow-twin"] : names;
 }

@@ -1,6 +1,6 @@
 import { Argument, Command, Option } from "commander";
 import { images, registry, UsageError } from "../../index.ts";
-import { type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
+import { absentControls, type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
 import { fidMeasure, runComparison, tunedOf, withFidOptions, withTuneOption } from "../comparison.ts";
 import type { CommandContext } from "../context.ts";
 import { type NamedRun, partsOf, withRunOptions } from "../runOptions.ts";
@@ -51,12 +51,14 @@ export async function reproduceCommand({ words, pluginArgs }: CommandContext): P
 
 async function reproduce(table: StudyTable, run: NamedRun, options: ReproduceOptions, args: readonly string[]): Promise<void> {
   const { name, title, model, systems, equalEvaluations = false, columns, scales: settings } = table;
+  const rows = chosen(systems(options.scale, registry), options.only);
   await runComparison(
     {
       registry,
       model,
       base: [settings[options.scale], ...partsOf(options, run)],
-      systems: chosen(systems(options.scale, registry), options.only),
+      systems: rows,
+      absent: absentControls(registry, run.model, rows, "not of this table: dblocks compare has it"),
       seeds: options.seeds,
       equalEvaluations,
       columns,
