@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, (context: CommandContext) => Promise<Com
   sample: async () => (await import("./commands/sample.ts")).sampleCommand(),
   export: async () => (await import("./commands/export.ts")).exportCommand(),
   import: async () => (await import("./commands/import.ts")).importCommand(),
+  finetune: async () => (await import("./commands/finetune.ts")).finetuneCommand(),
   features: async () => (await import("./commands/features.ts")).featuresCommand(),
   compare: async (context) => (await import("./commands/compare.ts")).compareCommand(context),
   reproduce: async (context) => (await import("./commands/reproduce.ts")).reproduceCommand(context),

@@ -3,3 +3,4 @@ export { type ExportOnnxOptions, exportOnnx, type OnnxFile } from "./exportOnnx.
 export { type ExportTrainingOptions, exportTraining, type TrainingFile } from "./exportTraining.ts";
 export { type Layout, layoutOf, layouts, type PublishedConfig, type PublishedNetwork } from "./layouts.ts";
 export { type PublishedTensor, PublishedWeights } from "./publishedWeights.ts";
+export { takenOver } from "./takeOver.ts";

@@ -8,6 +8,7 @@ export {
   exportRunForTraining,
   type WrittenFile,
 } from "./exportRun.ts";
+export { type StartFinetuningOptions, startFinetuning } from "./finetune.ts";
 export { type ImageFid, type ImageFidOptions, imageFid, readFeatures } from "./imageFid.ts";
 export { type ImageWriter, imageWriter, type SampleShape } from "./imageFiles.ts";
 export { type ImportedRun, type ImportRunOptions, importRun } from "./importRun.ts";

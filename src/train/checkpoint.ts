@@ -47,7 +47,7 @@ export function* startArrays(
     if (source?.kind === "constant") yield [`constant/${name}`, { shape, data: source.data as Float32Array }];
   for (const [path, { shape }] of [...trainable, ...frozen]) {
     yield [`value/${path}`, { shape, data: values(path) }];
-    if (!trainable.has(path)) continue;
+    // Of frozen parameters too: units that are trained together hold them in one state.
     for (const slot of optimizer.slots) yield [`${slot}/${path}`, { shape, data: new Float32Array(sizeOf(shape)) }];
     if (ema) yield [`ema/${path}`, { shape, data: values(path) }];
   }

@@ -43,8 +43,8 @@ export async function openSession(
 export async function restoreSessions({ kind }: UnitOrder, sessions: readonly UnitSession[]): Promise<void> {
   const mustAgree = sessions.length > 1 && kind !== "independent";
   let agreed = Number.POSITIVE_INFINITY;
-  if (mustAgree) for (const { store } of sessions) agreed = Math.min(agreed, (await store?.load())?.step ?? 0);
-  if (agreed === 0) return;
+  if (mustAgree) for (const { store } of sessions) agreed = Math.min(agreed, (await store?.load())?.step ?? -1);
+  if (agreed < 0) return;
   for (const session of sessions) {
     const saved = await (mustAgree ? session.store!.load(agreed) : session.store?.load());
     if (saved === undefined) continue;

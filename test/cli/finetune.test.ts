@@ -1,0 +1,58 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { registry } from "../../src/index.ts";
+import { loadParameters, openTrainedRun, startFinetuning } from "../../src/runs/index.ts";
+import { createCaller } from "../../src/train/index.ts";
+import { dblocks, folder } from "../support/cli.ts";
+import { device } from "../support/devices.ts";
+
+const first = join(folder, "first.txt");
+const second = join(folder, "second.txt");
+writeFileSync(first, "the quick brown fox jumps over the lazy dog and runs away from the hunter ".repeat(60));
+writeFileSync(second, "a hunter runs over the dog while the fox jumps away from the quick brown lazy ".repeat(60));
+const tokens = Int32Array.from({ length: 2 * 16 }, (_, i) => (7 * i + 3) % 27);
+
+async function logitsOf(path: string): Promise<Float32Array> {
+  const run = await openTrainedRun(registry, path);
+  await using caller = createCaller(run.method, { device: await device("cpu"), values: await loadParameters(run), batchSize: 2 });
+  return (await caller.call((await run.method.exported!()).whole, { tokens })).logits!;
+}
+
+test("a pretrained language model goes on in blocks: the same numbers before the first step, better on the new text after", async () => {
+  const sizes = ["--width", "16", "--heads", "2", "--layers", "4", "--length", "16", "--batch", "8", "--threads", "1", "--epochs", "4"];
+  const pretrained = join(folder, "pretrained");
+  expect((await dblocks("train", "autoregressive", "--method", "end-to-end", "--data", first, "--run", pretrained, ...sizes)).code).toBe(0);
+  const untouched = join(folder, "untouched");
+  await startFinetuning({ registry, from: pretrained, path: untouched, dataPath: second, numBlocks: 2 });
+  expect(await logitsOf(untouched)).toEqual(await logitsOf(pretrained));
+
+  const bitsOf = async (run: string): Promise<number> =>
+    (JSON.parse((await dblocks("evaluate", run, "--data", second, "--json")).stdout) as { bits: number }).bits;
+  const before = await bitsOf(pretrained);
+  const tuned = join(folder, "tuned");
+  const words = [
+    "--from",
+    pretrained,
+    "--data",
+    second,
+    "--blocks",
+    "2",
+    "--run",
+    tuned,
+    "--epochs",
+    "4",
+    "--lr",
+    "2e-3",
+    "--threads",
+    "1",
+  ];
+  const { code, stderr } = await dblocks("finetune", ...words);
+  expect([code, stderr.includes("Error")]).toEqual([0, false]);
+  expect(await bitsOf(tuned)).toBeLessThan(before - 0.05);
+  expect(JSON.parse(readFileSync(join(tuned, "config.json"), "utf8"))).toMatchObject({ method: { context: "stacked", numBlocks: 2 } });
+
+  expect((await dblocks("finetune", "--from", tuned, "--data", second, "--run", join(folder, "again"))).stderr).toMatch(
+    /autoregressive, blocks; what is fine-tuned in blocks is autoregressive, trained end to end/,
+  );
+});
