@@ -131,16 +131,21 @@ describe.skipIf(executablePath === undefined)("in Chromium; skipped where there 
       signal: stop.signal,
       onStep,
     });
-    const files = readdirSync(begun, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(begun, name)).isFile());
-    const bodies = files.map((name) => [name, readFileSync(join(begun, name))] as const);
+    const names = readdirSync(begun, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(begun, name)).isFile());
+    const bodies = names.map((name) => [name, readFileSync(join(begun, name))] as const);
     const archive = await packTar(bodies.map(([name, body]) => ({ header: { name: `begun/${name}`, size: body.length }, body })));
     await page.setInputFiles("input[type=file]", { name: "begun.tar", mimeType: "application/x-tar", buffer: Buffer.from(archive) });
     await page.getByText("begun.tar is kept as begun.").waitFor();
     await page.getByRole("row", { name: "begun" }).getByRole("button", { name: "Open" }).click();
     await state(page, "paused");
     expect(await page.locator(".unit .number").allTextContents()).toEqual(["3/20", "3/20", "3/20"]);
+    await page.getByLabel("Learning rate").fill("0.001");
+    await page.getByLabel("Learning rate").blur();
     await press(page, "Go on");
     await state(page, "finished");
+    const files = await exported(page, "begun");
+    expect(JSON.parse(String(files.get("config.json")))).toMatchObject({ training: { learningRate: 0.001, maxSteps: 20 } });
+    expect(files.has("block-2/step-000020.safetensors")).toBe(true);
 
     // A file that is no run says so, and changes nothing.
     await page.getByRole("link", { name: "Runs", exact: true }).click();

@@ -131,6 +131,9 @@ function optionsOf(latest: { readonly current: ChartProps }, width: number, heig
           const { marks = [], bands = [] } = latest.current;
           const { ctx, bbox } = plot;
           ctx.save();
+          ctx.beginPath();
+          ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+          ctx.clip();
           for (const { from, to, colour } of bands) {
             const [left, right] = [plot.valToPos(from, "x", true), plot.valToPos(to, "x", true)];
             ctx.fillStyle = colourOf(colour, 0.12);

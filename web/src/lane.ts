@@ -60,10 +60,10 @@ export class Lane {
   samplesPerSecond = 0;
   evaluated: Evaluated | undefined;
   lossByNoise: readonly LossAtLevel[] = [];
-  readonly #changed: () => void;
+  readonly #changed: (now?: boolean) => void;
   readonly #client: WorkerClient;
 
-  constructor(method: string, run: string, changed: () => void) {
+  constructor(method: string, run: string, changed: (now?: boolean) => void) {
     this.method = method;
     this.run = run;
     this.#changed = changed;
@@ -164,7 +164,7 @@ export class Lane {
 
   #set(state: LaneState): void {
     this.state = state;
-    this.#changed();
+    this.#changed(true);
   }
 
   curve(unit: string): Curve {

@@ -95,6 +95,24 @@ export function configOf(settings: Settings, method: string): RunConfig {
   return parseRunConfig(registry, [part], "the settings");
 }
 
+/** The settings that a run was started with; of what the page cannot choose, the model's start. */
+export function settingsOf({ model, method, training, execution }: RunConfig): Settings {
+  const start = starts[model.name === "vit" ? "vit" : "dit"];
+  const given = {
+    ...model,
+    ...method,
+    model: start.model,
+    methods: [method.name],
+    batchSize: training.batchSize,
+    learningRate: training.learningRate,
+    steps: training.maxSteps,
+    seed: training.seed,
+    order: execution.schedule === "interleaved" ? "interleaved" : "sequential",
+  };
+  const known = Object.entries(given).filter(([name, value]) => Object.hasOwn(start, name) && value !== undefined);
+  return { ...start, ...Object.fromEntries(known) };
+}
+
 /** Settings as the part of a link after the question mark: what differs from the model's start. */
 export function toQuery(settings: Settings): string {
   const start = starts[settings.model];

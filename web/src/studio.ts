@@ -1,7 +1,8 @@
+import { parseRunConfig, registry, UsageError } from "diffusion-blocks";
 import { useEffect, useState } from "preact/hooks";
 import { keptRuns, readText, removeRun, runFolder } from "./browserRun.ts";
 import { Lane } from "./lane.ts";
-import { configOf, fromQuery, type Settings, toQuery } from "./settings.ts";
+import { configOf, fromQuery, type Settings, settingsOf, toQuery } from "./settings.ts";
 
 const memory = "diffusion-blocks.studio";
 
@@ -30,7 +31,12 @@ export class Studio {
     });
   }
 
-  readonly changed = (): void => {
+  /** @param now draws at once: a state that decides which buttons there are. */
+  readonly changed = (now = false): void => {
+    if (now) {
+      for (const listener of this.#listeners) listener();
+      return;
+    }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       for (const listener of this.#listeners) listener();
@@ -50,10 +56,10 @@ export class Studio {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Opens again what stood side by side before the page was loaded. */
+  /** Opens again what stood side by side before the page was loaded, unless a link asks for something else. */
   async restore(): Promise<void> {
     const kept = readKept();
-    if (kept === undefined || kept.lanes.length === 0) return;
+    if (kept === undefined || kept.lanes.length === 0 || kept.query !== toQuery(this.settings)) return;
     const there = new Set(await keptRuns());
     const lanes = kept.lanes.filter(({ run }) => there.has(run));
     if (lanes.length > 0) await this.#openLanes(lanes.map(({ method, run }) => new Lane(method, run, this.changed)));
@@ -82,9 +88,11 @@ export class Studio {
   /** Opens a kept run in place of those that stand there. */
   async show(run: string): Promise<void> {
     const text = await readText(await runFolder(run), "config.json");
-    const method = text === undefined ? "blocks" : String((JSON.parse(text) as { method?: { name?: unknown } }).method?.name ?? "blocks");
+    if (text === undefined) throw new UsageError("noRun", { run }, `${run} has no config.json.`);
+    const config = parseRunConfig(registry, [JSON.parse(text)], `${run}/config.json`);
     this.reset();
-    await this.#openLanes([new Lane(method, run, this.changed)]);
+    this.set({ ...settingsOf(config), backend: this.settings.backend });
+    await this.#openLanes([new Lane(config.method.name, run, this.changed)]);
   }
 
   async remove(run: string): Promise<void> {

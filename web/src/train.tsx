@@ -164,7 +164,15 @@ function Rate({ studio }: { readonly studio: Studio }) {
   return (
     <label class="field">
       <span class="name">Learning rate</span>
-      <input type="number" min="0.00001" max="1" step="any" value={learningRate} onChange={(event) => change(event.currentTarget.value)} />
+      <input
+        disabled={studio.busy}
+        type="number"
+        min="0.00001"
+        max="1"
+        step="any"
+        value={learningRate}
+        onChange={(event) => change(event.currentTarget.value)}
+      />
     </label>
   );
 }
