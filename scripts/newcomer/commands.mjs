@@ -19,3 +19,34 @@ export function shortened(command) {
   }
   return command.includes("--features") ? `${command} --samples 8` : command;
 }
+
+/** What a command prints, or leaves behind, as the documents say it. */
+const promises = [
+  [/ --help$/, /^Usage: dblocks/],
+  [/ --block \d/, /: trained\. Once every block is/],
+  [/ train \S+ --run runs\/vit$/, /^test accuracy [\d.]+ .*report: runs\/vit\/report\.html$/s],
+  [/ train vit /, /^test accuracy [\d.]+ .*report: /s],
+  [/ train mixer /, /^test accuracy /],
+  [/ train dit /, /denoising loss.*report: /s],
+  [/ train (autoregressive|masked-diffusion|recurrent-depth) /, /bits.*report: /s],
+  [/ evaluate \S+ --features/, /FID\[dblocks-features\]/],
+  [/ evaluate runs\/ar/, /perplexity.*block 3/s],
+  [/ evaluate runs\/shapes/, /^test accuracy [\d.]+ /],
+  [/ predict \S+ photo\.png/, /photo\.png.*%/s],
+  [/ predict \S+ chapter\.txt/, /chapter\.txt.*(nats|bits)/s],
+  [/ verify /, /^ok +each block answers where it was trained/m],
+  [/ status /, /block-2 +trained/],
+  [/ sample .*--out /, /(samples|digits)\.png/],
+  [/ sample .*--prompt "The king"/, /The king/],
+  [/ features /, /features of a classifier/],
+  [/ plan .*--budget/, /GFLOP an update.*fits 8\.00 GB/s],
+  [/ compare /, /end-to-end.*blocks.*shallow-twin.*report: /s],
+  [/ reproduce /, /published.*report: /s],
+  [/ export /, /runs\/vit/],
+  [/ studio/, /http/],
+];
+
+/** The pattern that the output of a command has; undefined for a command that no line above is about. */
+export function promiseOf(command) {
+  return promises.find(([about]) => about.test(command))?.[1];
+}

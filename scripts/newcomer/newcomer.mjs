@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { commandsOf, shortened } from "./commands.mjs";
+import { commandsOf, promiseOf, shortened } from "./commands.mjs";
 import { writeMaterial } from "./material.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -64,7 +64,9 @@ try {
       console.error(`$ ${line}`);
       const { status, stdout, stderr } = spawnSync(line, { cwd: folder, shell: true, encoding: "utf8" });
       expected(`${document}: "${line}" ends with ${status}: ${stderr.trim()}`, status === 0);
-      expected(`${document}: "${line}" prints nothing`, stdout.trim() !== "");
+      const promise = promiseOf(command);
+      expected(`${document}: nothing says what "${command}" should print: scripts/newcomer/commands.mjs`, promise !== undefined);
+      expected(`${document}: "${line}" does not print ${promise} but ${stdout.trim()}`, promise?.test(stdout.trim()));
       typedCommands++;
     }
   }
