@@ -33,7 +33,7 @@ const promises = [
   [/ evaluate runs\/ar/, /perplexity.*block 3/s],
   [/ evaluate runs\/shapes/, /^test accuracy [\d.]+ /],
   [/ predict \S+ photo\.png/, /photo\.png.*%/s],
-  [/ predict \S+ chapter\.txt/, /chapter\.txt.*(nats|bits)/s],
+  [/ predict \S+ chapter\.txt/, /bits a token.*chapter\.txt/s],
   [/ verify /, /^ok +each block answers where it was trained/m],
   [/ status /, /block-2 +trained/],
   [/ sample .*--out /, /(samples|digits)\.png/],

@@ -2,7 +2,7 @@
 // runs the README's first program as it is printed, compiles its TypeScript strictly, without Node's types and
 // without skipping declarations, and types every command of README and GUIDE, on short data and for two updates.
 // Run: node scripts/newcomer/newcomer.mjs (after npm run build; needs the registry)
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,11 +24,30 @@ function expected(what, holds) {
   if (!holds) throw new Error(`newcomer: ${what}`);
 }
 
+/** Starts the studio as the guide says, and loads its page. */
+async function opensStudio() {
+  console.error("$ npx dblocks studio --port 0");
+  const studio = spawn("npx", ["dblocks", "studio", "--port", "0"], { cwd: folder, shell, stdio: ["ignore", "pipe", "pipe"] });
+  try {
+    const address = await new Promise((resolve, reject) => {
+      for (const stream of [studio.stdout, studio.stderr])
+        stream.on("data", (text) => /http:\S+/.test(text) && resolve(/http:\S+/.exec(text)[0]));
+      studio.once("exit", (code) => reject(new Error(`newcomer: dblocks studio ended with ${code}`)));
+    });
+    const page = await fetch(address);
+    expected(`${address} answers ${page.status}`, page.ok && (await page.text()).includes("<title>"));
+  } finally {
+    studio.removeAllListeners("exit");
+    studio.kill("SIGTERM");
+  }
+}
+
 try {
-  execFileSync("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder], { cwd: root, stdio: "ignore", shell });
+  execFileSync("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: root, stdio: "ignore", shell });
   const [archive] = readdirSync(folder);
   const packed = execFileSync("tar", ["-tf", join(folder, archive)], { encoding: "utf8", shell });
   expected("the package holds source maps of sources that it does not hold", !packed.includes(".map"));
+  expected("the package lacks the page of the studio", packed.includes("dist/studio/page/index.html"));
   writeFileSync(join(folder, "package.json"), '{ "name": "empty", "private": true, "type": "module" }');
   run("npm", "install", "--silent", "--ignore-scripts", `./${archive}`);
   expected("the native runtime is missing", /^cpu +found/m.test(run("npx", "dblocks", "doctor")));
@@ -70,6 +89,7 @@ try {
       typedCommands++;
     }
   }
+  await opensStudio();
   console.log(`newcomer: typed ${typedCommands} commands of README and GUIDE`);
   console.log(`newcomer: installed, ran and compiled ${1 + typed.length} programs of the README`);
 } finally {
