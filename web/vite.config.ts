@@ -35,15 +35,18 @@ const config: UserConfig = defineConfig({
   base: "./",
   resolve: { alias: { "diffusion-blocks": path("../dist/index.js") } },
   plugins: [runtimeBeside()],
-  worker: { format: "es", plugins: () => [runtimeBeside()], rolldownOptions: { makeAbsoluteExternalsRelative: false } },
   build: {
     outDir: target,
     emptyOutDir: true,
     target: "esnext",
-    modulePreload: { polyfill: false },
+    modulePreload: false,
     chunkSizeWarningLimit: 2000,
     reportCompressedSize: false,
-    rolldownOptions: { makeAbsoluteExternalsRelative: false },
+    rolldownOptions: {
+      makeAbsoluteExternalsRelative: false,
+      input: { index: path("index.html"), worker: path("src/worker.ts") },
+      output: { entryFileNames: ({ name }) => `assets/${name === "worker" ? "worker" : "[name]-[hash]"}.js` },
+    },
   },
 });
 export default config;

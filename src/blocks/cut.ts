@@ -49,6 +49,8 @@ export interface Cut<Stem extends Parts, Head extends Parts> extends CutOptions 
   usedStem?(stem: Stem, block: number): Parts;
   /** The parts of other blocks that a step reads, none by default. */
   readonly passageOf?: PassageOf | undefined;
+  /** Whether blocks have no answers of their own: they answer together. False by default. */
+  readonly together?: boolean;
 }
 
 /** A network in blocks, one unit of training for each. */
@@ -77,12 +79,14 @@ export function cut<Stem extends Parts, Head extends Parts>({
   evaluationsPerLayer = 1,
   usedStem = (stem) => stem,
   passageOf,
+  together = false,
 }: Cut<Stem, Head>): BlocksOf<Stem, Head> {
   if (passageOf !== undefined) checkFinishedSharing(shared);
   const ranges = assignLayers(numLayers, numBlocks, layersPerBlock);
   const common = build();
   const blocks = ranges.map((range, b) => blockOf(sectionsOf(b), range, (stem) => usedStem(stem, b)));
-  const alone = blocks.map((block, b) => blockUnit(b, block, shared, targets, evaluationsPerLayer));
+  const answers = together && numBlocks > 1 ? { answersAlone: false } : {};
+  const alone = blocks.map((block, b) => ({ ...blockUnit(b, block, shared, targets, evaluationsPerLayer), ...answers }));
   const units = passageOf === undefined ? alone : readingOthers(alone, blocks, passageOf);
   return { blocks, layersPerBlock: blocks.map((block) => block.numLayers), units, order: orderOf(shared, units, passageOf) };
 

@@ -63,6 +63,7 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
     numBlocks: partition.ranges.length,
     layersPerBlock,
     shared,
+    together,
     build: () => {
       const { stem, layers, head, labels } = architecture.build(adaLNZero({ condWidth, epsilon, initialGate }));
       return { stem: { stem, noise: noiseEmbedding(condWidth, { activated: false }), labels }, layers, head: { head } };

@@ -77,6 +77,7 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
     numBlocks: partition.ranges.length,
     layersPerBlock,
     shared,
+    together,
     build: () => {
       const { stem, layers, head } = architecture.build(adaLNZero({ condWidth, epsilon, initialGate }));
       return { stem: { stem, noise: noiseEmbedding(condWidth, { activated: false }) }, layers, head: { head } };

@@ -34,8 +34,8 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, imageRange(data), prefetch),
     evaluateUnit: async (method, unit, data, options) => {
-      const { levels, loss } = await evaluateImages(method, data, imageRange(data), { ...options, unit });
-      return levels.length === 0 ? {} : { loss };
+      if (unit.answersAlone === false) return {};
+      return { loss: (await evaluateImages(method, data, imageRange(data), { ...options, unit })).loss };
     },
     evaluate: (method, data, options) => evaluateImages(method, data, imageRange(data), options),
     lossByLevel: (method, data, options) => lossByImageLevel(method, data, imageRange(data), options),

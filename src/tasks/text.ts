@@ -40,6 +40,7 @@ export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluati
     return { stepsPerEpoch: batches.stepsPerEpoch, at: (index) => ({ input: batches.at(index), labels }) };
   },
   evaluateUnit: async (method, unit, data, options) => {
+    if (unit.answersAlone === false) return {};
     const bits = await evaluateTextUnit(method, unit, data, options);
     return isLanguageModel(method) ? { bits } : { boundPart: bits };
   },

@@ -78,6 +78,7 @@ describe("images", () => {
       "1",
       "--seeds",
       "1",
+      "--no-controls",
       ...measure,
       "--json",
     );

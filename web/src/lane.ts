@@ -11,9 +11,12 @@ export interface Curve {
 
 export type LaneState = "closed" | "opening" | "paused" | "training" | "finished" | "failed";
 
+/** The worker is an entry of the bundle beside the page's (vite.config.ts): both use the same copy of the library. */
+const workerFile = "worker.js";
+
 /** One call of a worker: an error of the worker becomes an error here. */
 export class WorkerClient {
-  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  readonly #worker = new Worker(new URL(/* @vite-ignore */ workerFile, import.meta.url), { type: "module" });
   readonly #waiting = new Map<number, { resolve: (answer: never) => void; reject: (error: Error) => void }>();
   #next = 0;
 
