@@ -44,7 +44,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "exchange",
     "formats",
     "inference",
-    "optim",
     "random",
     "registry",
     "report",

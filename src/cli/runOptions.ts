@@ -152,12 +152,8 @@ export function partsOf(
     const value = options[optionKey(flag)];
     if (value !== undefined) parts.push(nested(path, value));
   }
-  for (const assignment of (options.set as string[] | undefined) ?? []) {
-    const [path, ...rest] = assignment.split("=");
-    if (rest.length === 0)
-      throw new UsageError("badSet", { assignment }, `--set ${assignment}: expected is PATH=VALUE, e.g. training.floor=0.1.`);
-    parts.push(nested(path!, literal(rest.join("="))));
-  }
+  const set = assignments((options.set as string[] | undefined) ?? [], "--set");
+  for (const [path, value] of Object.entries(set)) parts.push(nested(path, value));
   return parts;
 }
 
@@ -202,6 +198,16 @@ function allFlags(registry: Registry): readonly Flag[] {
 /** "p-mean" -> "pMean" */
 function optionKey(flag: string): string {
   return flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Settings by path, of words PATH=VALUE. @throws {UsageError} for a word that is none. */
+export function assignments(words: readonly string[], option: string): Readonly<Record<string, unknown>> {
+  const entries = words.map((word): [string, unknown] => {
+    const [path, ...rest] = word.split("=");
+    if (rest.length > 0) return [path!, literal(rest.join("="))];
+    throw new UsageError("badSet", { assignment: word }, `${option} ${word}: expected is PATH=VALUE, e.g. training.floor=0.1.`);
+  });
+  return Object.fromEntries(entries);
 }
 
 function nested(path: string, value: unknown): ConfigPart {

@@ -73,3 +73,8 @@ export function nonNegative(text: string): number {
   if (value < 0) throw new InvalidArgumentError("A number of at least 0 is expected.");
   return value;
 }
+
+/** Which checkpoint of a run is used. */
+export function checkpointOption(): Option {
+  return new Option("--checkpoint <which>", "of each unit (default: the best, where one was kept)").choices(["best", "last"]);
+}

@@ -7,6 +7,7 @@ export * from "./method.ts";
 export * from "./model.ts";
 export { nearest } from "./nearest.ts";
 export * from "./option.ts";
+export * from "./overrides.ts";
 export * from "./registry.ts";
 export * from "./runConfig.ts";
 export * from "./task.ts";

@@ -15,6 +15,8 @@ export interface OptionInfo {
   readonly prediction?: boolean;
   /** Whether it bounds what is read: nothing that is learned depends on it. */
   readonly bound?: boolean;
+  /** Whether a run that is there may go on with another value, by --override. */
+  readonly overridable?: boolean;
   /** The value is a path, unless it is one of these names: it is kept absolute, so that a run is found from any folder. */
   readonly pathUnless?: readonly string[];
 }

@@ -37,7 +37,18 @@ export interface RunConfig {
   };
   readonly training: TrainingOptions;
   readonly execution: ExecutionOptions;
+  /** Settings that the run went on with, in their order. */
+  readonly overrides?: readonly Override[] | undefined;
 }
+
+/** Settings that a run went on with, and the steps of each unit from which they hold. */
+export interface Override {
+  /** By path: "training.learningRate". */
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly from: Readonly<Record<string, number>>;
+}
+
+const overridesSchema = z.array(z.strictObject({ values: z.record(z.string(), z.unknown()), from: z.record(z.string(), z.int().min(0)) }));
 
 /** Any part of a configuration; a model or method may be given by its name alone. */
 export interface ConfigPart {
@@ -97,6 +108,7 @@ function wholeSchema(registry: Registry, modelName: string, methodName: string):
     data: data.prefault({}),
     training: training.prefault({}),
     execution: execution.prefault({}),
+    overrides: overridesSchema.optional(),
   }) as unknown as z.ZodType<RunConfig>;
 }
 
@@ -218,11 +230,13 @@ export function buildMethod(registry: Registry, config: RunConfig, shape: object
 export function identityOf(registry: Registry, config: RunConfig, datasetName: string): object {
   const schemas = configSchema(registry, config.model.name, config.method.name);
   const { path: _, ...data } = config.data;
+  const { evaluateEvery, evaluateSteps } = config.execution;
   return {
     model: learned(config.model, schemas.model),
     method: learned(config.method, schemas.method),
     training: config.training,
     data: { ...learned(data, schemas.data), name: datasetName },
+    ...(config.training.patience !== undefined && { evaluateEvery, evaluateSteps }), // early stopping depends on them
   };
 }
 

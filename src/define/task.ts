@@ -91,6 +91,8 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   /** The loss that training minimises at a noise level, on held-out data; undefined for methods without noise levels. */
   lossByLevel(method: Method, data: Data, options: Omit<EvaluationOptions, "seeds">): LossByLevel | undefined;
   scoreOf(evaluation: Evaluation): Score;
+  /** The cost in what {@link evaluateUnit} measured, lower being better; undefined where a unit cannot be measured alone. */
+  unitCostOf(metrics: Readonly<Record<string, number>>): number | undefined;
   /** An evaluation as lines for a terminal. */
   textOf(evaluation: Evaluation): string;
   /** More lines, where they were asked for: one for each class. */

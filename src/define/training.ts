@@ -6,22 +6,25 @@ export const trainingOptions = z.strictObject({
   epochs: option(positive, {
     description:
       "passes over the data for each unit, or part of one: as many as end-to-end training makes, so that layer evaluations are equal",
+    overridable: true,
   }).default(15),
   maxSteps: option(count, {
     value: "updates",
     description: "updates of each unit, at most; the course of the learning rate fits them",
     byDefault: "all of --epochs",
+    overridable: true,
   }).optional(),
   batchSize: option(count, { flag: "batch", description: "samples in a batch" }).default(128),
   accumulate: option(count, { description: "batches for each update" }).default(1),
   optimizer: option(z.enum(["adamW", "sgd"]), { description: "AdamW, or plain gradient descent", advanced: true }).default("adamW"),
-  learningRate: option(positive, { flag: "lr", value: "rate", description: "peak learning rate" }).default(1.5e-3),
+  learningRate: option(positive, { flag: "lr", value: "rate", description: "peak learning rate", overridable: true }).default(1.5e-3),
   schedule: option(z.enum(["cosine", "linear", "constant"]), {
     flag: "lr-schedule",
     description: "course of the learning rate after warm-up",
+    overridable: true,
   }).default("cosine"),
-  warmup: option(share, { description: "share of the steps in which the learning rate rises" }).default(0.05),
-  floor: option(share, { description: "last learning rate, as a share of the peak", advanced: true }).default(0.01),
+  warmup: option(share, { description: "share of the steps in which the learning rate rises", overridable: true }).default(0.05),
+  floor: option(share, { description: "last learning rate, as a share of the peak", advanced: true, overridable: true }).default(0.01),
   weightDecay: option(z.number().min(0), { description: "decoupled weight decay" }).default(0.01),
   clipNorm: option(positive, { flag: "clip", value: "norm", description: "largest norm of the gradient" }).default(1),
   emaDecay: option(z.number().min(0).lt(1), {
@@ -33,6 +36,12 @@ export const trainingOptions = z.strictObject({
   checkpointing: option(z.boolean(), {
     description: "compute activations again in the backward pass instead of keeping them",
   }).default(false),
+  patience: option(count, {
+    value: "evaluations",
+    description: "evaluations without improvement after which a unit stops; implies --keep-best",
+    byDefault: "no early stopping",
+    overridable: true,
+  }).optional(),
   seed: option(z.int().min(0), { description: "seed of everything random" }).default(0),
 });
 
@@ -57,6 +66,18 @@ export const executionOptions = z.strictObject({
     value: "epochs",
     description: "epochs between evaluations of a unit, or part of one; 0 evaluates at the end only",
   }).default(1),
+  evaluateSteps: option(count, {
+    value: "steps",
+    description: "steps between evaluations of a unit",
+    byDefault: "as --evaluate-every says",
+  }).optional(),
+  keepBest: option(z.boolean(), {
+    description: "keep the checkpoint of each unit that evaluates best, and use it: see evaluate --checkpoint",
+  }).default(false),
+  onNan: option(z.enum(["stop", "skip", "restore"]), {
+    description:
+      "where a loss, a gradient or a weight is no number: stop, leave the step out, or go back to the newest checkpoint at half the learning rate",
+  }).default("stop"),
 });
 
 export type ExecutionOptions = z.output<typeof executionOptions>;

@@ -2,10 +2,32 @@ import { isNoisePartition, partitionToJSON } from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 import { adamW, type Optimizer, type Schedule, schedule, sgd } from "../optim/index.ts";
 import type { TrainingMethod } from "../train/index.ts";
+import { overridden } from "./overrides.ts";
 import type { RunConfig } from "./runConfig.ts";
 
-/** Updates of each unit, and their learning rates. Every unit makes as many as end-to-end training would: equal layer evaluations. */
-export function buildSchedule({ training }: RunConfig, stepsPerEpoch: number): { readonly steps: number; readonly learningRate: Schedule } {
+/** The learning rate of a step of a unit. */
+export type UnitLearningRate = (step: number, unit?: string) => number;
+
+/**
+ * Updates of each unit, and their learning rates. Every unit makes as many as end-to-end training would: equal layer evaluations. Each
+ * override of the configuration has a course of its own, which holds from its step on.
+ */
+export function buildSchedule(
+  config: RunConfig,
+  stepsPerEpoch: number,
+): { readonly steps: number; readonly learningRate: UnitLearningRate } {
+  const overrides = config.overrides ?? [];
+  const courses = Array.from({ length: overrides.length + 1 }, (_, i) =>
+    courseOf(overridden(config, overrides.slice(0, i)), stepsPerEpoch),
+  );
+  const learningRate: UnitLearningRate = (step, unit = "") => {
+    const last = overrides.findLastIndex(({ from }) => (from[unit] ?? 0) <= step);
+    return courses[last + 1]!.learningRate(step);
+  };
+  return { steps: courses.at(-1)!.steps, learningRate };
+}
+
+function courseOf({ training }: RunConfig, stepsPerEpoch: number): { readonly steps: number; readonly learningRate: Schedule } {
   const { epochs, maxSteps = Number.POSITIVE_INFINITY, accumulate, schedule: kind, learningRate, warmup, floor } = training;
   const steps = Math.min(maxSteps, Math.floor((epochs * stepsPerEpoch) / accumulate));
   if (steps < 1) {
@@ -21,7 +43,11 @@ export function buildOptimizer({ training: { optimizer, weightDecay } }: RunConf
 }
 
 /** Steps between two evaluations of a unit; they are counted in epochs, of which every update takes `accumulate` batches. */
-export function evaluationInterval({ execution: { evaluateEvery }, training: { accumulate } }: RunConfig, stepsPerEpoch: number): number {
+export function evaluationInterval(
+  { execution: { evaluateEvery, evaluateSteps }, training: { accumulate } }: RunConfig,
+  stepsPerEpoch: number,
+): number {
+  if (evaluateSteps !== undefined) return evaluateSteps;
   if (evaluateEvery === 0) return Number.POSITIVE_INFINITY;
   return Math.max(1, Math.round(evaluateEvery * Math.max(1, Math.floor(stepsPerEpoch / accumulate))));
 }

@@ -145,6 +145,16 @@ export class CheckpointStore {
     return undefined;
   }
 
+  /** The newest checkpoint that was saved as the best so far, if it is whole; as {@link CheckpointStore.load}. */
+  async loadBest(): Promise<Checkpoint | undefined> {
+    const best = (await this.entries()).find(isMarked);
+    if (best === undefined) return undefined;
+    const checkpoint = await this.#read(best.step);
+    if (typeof checkpoint !== "string") return checkpoint;
+    this.#options.onSkip?.(best.path, checkpoint);
+    return undefined;
+  }
+
   /** The steps of which there is a file, the newest first. Whether it is whole is known when it is loaded. */
   async steps(): Promise<number[]> {
     let names: string[];
@@ -240,6 +250,16 @@ function reasonOf(error: unknown): string {
   if (code === "ENOENT") return "there is no such file";
   if (code === "EIO" || code === "EACCES" || code === "EISDIR") return `the disk refuses to read it (${code})`;
   throw cannotRead("a checkpoint", error);
+}
+
+/** The key of the metadata of a checkpoint that is better than every one saved before it. */
+export const bestKey = "best";
+
+/** Keeps the best checkpoint: the newest that was saved as the best so far. */
+export const keepMarked: KeepRule = (entry, all) => entry === all.find(isMarked);
+
+function isMarked({ metadata }: CheckpointEntry): boolean {
+  return metadata[bestKey] === "true";
 }
 
 /** Keeps every checkpoint whose step is a multiple of `steps`. */

@@ -1,6 +1,6 @@
 import { asFloat32 } from "../formats/index.ts";
 import type { RunLog, RunStore, SavedState, UnitStore } from "../train/index.ts";
-import { type Checkpoint, type CheckpointOptions, CheckpointStore } from "./checkpoint.ts";
+import { bestKey, type Checkpoint, type CheckpointOptions, CheckpointStore, keepMarked } from "./checkpoint.ts";
 import { claimOwnership } from "./owner.ts";
 import type { RunFolder } from "./runFolder.ts";
 
@@ -21,7 +21,7 @@ export function folderStore(folder: RunFolder, { ownLogs = false, ...checkpoints
     openUnit: async (name) => {
       const path = folder.unitFolder(name);
       const owner = await claimOwnership(path, { fs });
-      return unitStore(await CheckpointStore.open({ ...checkpoints, folder: path, unit: name, owner, fs }));
+      return unitStore(await CheckpointStore.open({ keep: keepMarked, ...checkpoints, folder: path, unit: name, owner, fs }));
     },
     openLog: (resumeFrom) => (ownLogs ? openUnitLogs(folder, resumeFrom) : folder.openMetrics({ resumeFrom })),
   };
@@ -41,13 +41,17 @@ async function openUnitLogs(folder: RunFolder, resumeFrom: Readonly<Record<strin
 
 function unitStore(checkpoints: CheckpointStore): UnitStore {
   return {
-    load: async (step) => {
-      const checkpoint = await (step === undefined ? checkpoints.load() : checkpoints.load(step));
+    load: async (which) => {
+      const checkpoint = await (which === "best"
+        ? checkpoints.loadBest()
+        : which === undefined
+          ? checkpoints.load()
+          : checkpoints.load(which));
       return checkpoint && savedState(checkpoint);
     },
-    save: ({ step, arrays, metadata }) => {
+    save: ({ step, arrays, metadata, isBest }) => {
       const tensors = [...arrays].map(([name, { shape, data }]) => ({ name, dtype: "F32", shape, data }) as const);
-      return checkpoints.save({ step, tensors, metadata });
+      return checkpoints.save({ step, tensors, metadata: { ...metadata, ...(isBest && { [bestKey]: "true" }) } });
     },
   };
 }

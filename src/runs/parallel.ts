@@ -12,6 +12,8 @@ export interface TrainUnitsInProcessesOptions {
   readonly config: RunConfig;
   /** The command line's script: each process is its `train --block N` on the same run folder. */
   readonly script: string;
+  /** See {@link prepareRun}. */
+  readonly overrides?: Readonly<Record<string, unknown>> | undefined;
   /** More arguments of each process: plugins. */
   readonly args?: readonly string[];
   readonly onLine: (unit: string, line: string) => void;
@@ -31,8 +33,8 @@ export interface TrainUnitsInProcessesOptions {
  * @throws {RunError} if a process failed, naming each that did; the others' units are trained and saved.
  */
 export async function trainUnitsInProcesses(options: TrainUnitsInProcessesOptions): Promise<void> {
-  const { registry, path, config, script, args = [], onLine, onNotice, limit, signal } = options;
-  const { method } = await prepareRun({ registry, path, config, onNotice, check: (one) => checkApart(one, config) });
+  const { registry, path, config, script, args = [], onLine, onNotice, limit, overrides, signal } = options;
+  const { method } = await prepareRun({ registry, path, config, overrides, onNotice, check: (one) => checkApart(one, config) });
   const atOnce = Math.min(limit ?? method.units.length, method.units.length);
   const threads = Math.max(1, Math.floor((config.execution.threads ?? cpuCount()) / atOnce));
   const tasks = method.units.map(({ name }) => ({

@@ -5,16 +5,19 @@ import {
   buildSchedule,
   configJsonSchema,
   identityOf,
+  newOverrides,
+  type Override,
+  overridablePaths,
   partitionFile,
   type Registry,
   type RunConfig,
   resolveConfig,
+  type UnitLearningRate,
   withPaths,
 } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
-import type { Schedule } from "../optim/index.ts";
-import { configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
-import { parameterCount, type TrainingMethod, type Unit } from "../train/index.ts";
+import { CheckpointStore, configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
+import { parameterCount, scheduleFor, type TrainingMethod, type Unit } from "../train/index.ts";
 import { loadData } from "./data.ts";
 import { readRunConfig } from "./runConfigFile.ts";
 import { chosenUnits } from "./units.ts";
@@ -34,7 +37,7 @@ export interface PreparedRun {
   readonly stepsPerEpoch: number;
   /** Updates of each unit. */
   readonly steps: number;
-  readonly learningRate: Schedule;
+  readonly learningRate: UnitLearningRate;
 }
 
 export interface PrepareOptions {
@@ -46,6 +49,8 @@ export interface PrepareOptions {
    * schedule this process uses: others train the other units.
    */
   readonly units?: readonly string[] | undefined;
+  /** Settings that a run which is there goes on with, by path: "training.learningRate". */
+  readonly overrides?: Readonly<Record<string, unknown>> | undefined;
   /** Refuses, by throwing, a method that cannot be trained as asked; called before anything is written. */
   readonly check?: (method: TrainingMethod) => void;
   readonly onNotice?: ((message: string) => void) | undefined;
@@ -98,12 +103,24 @@ export async function describeRun({
  *
  * @throws what {@link describeRun} throws; {UsageError} for a folder that holds another run. {RunError} if it cannot be written.
  */
-export async function prepareRun({ path, ...options }: PrepareOptions): Promise<PreparedRun> {
+export async function prepareRun({ path, overrides = {}, ...options }: PrepareOptions): Promise<PreparedRun> {
   const { registry, units: names } = options;
-  const { info, ...described } = await describeRun(options);
-  const { config, data, method, stepsPerEpoch, steps } = described;
+  const present = await presentRun(registry, path);
+  const { info, ...described } = await describeRun({ ...options, config: { ...options.config, overrides: present?.overrides } });
+  const { data, method, stepsPerEpoch } = described;
   const folder = await openRun(path, { create: true });
-  const isNew = await claim(registry, folder, config, data.name);
+  const isNew = await claim(registry, folder, described.config, data.name);
+  const hash = configHash(identityOf(registry, described.config, data.name));
+  const added = newOverrides(registry, described.config, overrides);
+  const changes = Object.keys(added).length === 0 ? [] : [await overrideFrom({ added, folder, hash, isNew, described, names })];
+  const config = { ...described.config, ...(changes.length > 0 && { overrides: [...(present?.overrides ?? []), ...changes] }) };
+  const { steps, learningRate } = buildSchedule(config, stepsPerEpoch);
+  for (const { from } of changes) {
+    const made = Math.max(...Object.values(from));
+    if (made <= steps) continue;
+    const message = `--override: a unit has made ${made} steps already, more than ${steps}. Give more epochs.`;
+    throw new UsageError("override", { made, steps }, message);
+  }
   if (isNew || names === undefined) {
     await folder.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
     await folder.writeFile("data.json", `${JSON.stringify(info)}\n`);
@@ -112,8 +129,41 @@ export async function prepareRun({ path, ...options }: PrepareOptions): Promise<
   }
   const partition = partitionFile(method);
   if (partition !== undefined) await folder.writePartition(partition);
-  const hash = configHash(identityOf(registry, config, data.name));
-  return { ...described, folder, hash };
+  return { ...described, config, steps, learningRate, folder, hash };
+}
+
+/** The configuration of the run that is in a folder, if there is one. */
+async function presentRun(registry: Registry, path: string): Promise<RunConfig | undefined> {
+  const folder = await openRun(path).catch(() => undefined);
+  return folder !== undefined && (await folder.hasConfig()) ? readRunConfig(registry, folder) : undefined;
+}
+
+interface OverrideOptions {
+  readonly added: Readonly<Record<string, unknown>>;
+  readonly folder: RunFolder;
+  readonly hash: string;
+  readonly isNew: boolean;
+  readonly described: Omit<DescribedRun, "info">;
+  readonly names: readonly string[] | undefined;
+}
+
+/** Settings with the steps that each unit resumes from, at which they begin to hold. */
+async function overrideFrom({ added, folder, hash, isNew, described, names }: OverrideOptions): Promise<Override> {
+  const { method, config } = described;
+  if (isNew || names !== undefined) {
+    const why = isNew ? `there is no run in ${folder.path} yet` : "a run goes on as a whole";
+    const message = `--override: ${why}. ${isNew ? "Give the settings themselves, e.g. --lr." : "Leave --block and --units out."}`;
+    throw new UsageError("override", { path: folder.path }, message);
+  }
+  const steps: [string, number][] = [];
+  for (const { name: unit } of method.units) {
+    const store = CheckpointStore.forReading({ folder: folder.unitFolder(unit), unit, configHash: hash });
+    steps.push([unit, (await store.load())?.step ?? 0]);
+  }
+  const schedule = config.execution.schedule === "interleaved" ? "interleaved" : "sequential";
+  const together = method.order.kind !== "independent" && scheduleFor(method.order, schedule) === "interleaved";
+  const least = Math.min(...steps.map(([, step]) => step));
+  return { values: added, from: Object.fromEntries(steps.map(([unit, step]) => [unit, together ? least : step])) };
 }
 
 /** Whether the folder is new. @throws {UsageError} if it holds a run that learns something else. */
@@ -123,10 +173,14 @@ async function claim(registry: Registry, folder: RunFolder, config: RunConfig, d
   const identity = (one: RunConfig): object => identityOf(registry, one, one.data.name ?? datasetName);
   const keys = differingKeys(identity(present), identity(config));
   if (keys.length === 0) return false;
+  const changeable = overridablePaths(registry, config);
+  const advice = keys.every((key) => changeable.includes(key))
+    ? ` To go on with another value: dblocks train ${config.model.name} --run ${folder.path} --override ${keys.map((key) => `${key}=…`).join(" ")}`
+    : "";
   throw new UsageError(
     "otherConfig",
     { path: folder.path, keys },
-    `${folder.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or give --run ${folder.path} without options to resume it.`,
+    `${folder.path} holds a run with another configuration; different are: ${keys.join(", ")}. Choose another --run, or give --run ${folder.path} without options to resume it.${advice}`,
   );
 }
 

@@ -1,4 +1,6 @@
-import { buildOptimizer, evaluationInterval, type Registry, type RunConfig } from "../define/index.ts";
+import { shellCommand } from "../cluster/index.ts";
+import { buildOptimizer, evaluationInterval, overridden, overridesAt, type Registry, type RunConfig } from "../define/index.ts";
+import { TrainingError } from "../errors.ts";
 import type { TrainedUse } from "../inference/index.ts";
 import { registry as builtIn } from "../registry/index.ts";
 import type { Section } from "../report/index.ts";
@@ -6,7 +8,7 @@ import { folderStore } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { watchPeak } from "../runtime/node.ts";
 import { prefetchBatches } from "../sources/index.ts";
-import { type StepReport, train, type Unit } from "../train/index.ts";
+import { isDivergence, type StepReport, train, type Unit } from "../train/index.ts";
 import { describedStore } from "./describedStore.ts";
 import { measureLossByNoise } from "./lossByNoise.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
@@ -32,6 +34,8 @@ export interface TrainRunOptions extends RunListener {
   readonly config: RunConfig;
   /** Train only these units, by name or number: on a machine of their own, or for a night. */
   readonly units?: readonly string[] | undefined;
+  /** Settings that the run which is there goes on with, by path: "training.learningRate". */
+  readonly overrides?: Readonly<Record<string, unknown>> | undefined;
   /** Stops after the current step; what was done is saved. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -66,13 +70,14 @@ export async function trainRun({
   path,
   config: given,
   units: names,
+  overrides,
   signal,
   ...listener
 }: TrainRunOptions): Promise<TrainRunResult> {
   const onNotice = (message: string): void => listener.onNotice?.(message);
   const onDetail = (message: string): void => listener.onDetail?.(message);
   onDetail(`${softwareVersions()}; ${machineText()}`);
-  const prepared = await prepareRun({ registry, path, config: given, units: names, onNotice, onDetail });
+  const prepared = await prepareRun({ registry, path, config: given, units: names, overrides, onNotice, onDetail });
   const { config, folder, hash, task, data, method, units, steps, learningRate, stepsPerEpoch } = prepared;
   const { training, execution } = config;
   const { batchSize, seed, accumulate } = training;
@@ -113,6 +118,14 @@ export async function trainRun({
     evaluate: (trained, values) =>
       task.evaluateUnit(method, trained, data, { device, values, batchSize: Math.min(batchSize, evaluationBatch) }),
     evaluateEvery: evaluationInterval(config, stepsPerEpoch),
+    costOf: (metrics) => task.unitCostOf(metrics),
+    patience: overridden(config).training.patience,
+    keepBest: execution.keepBest,
+    onDivergence: execution.onNan,
+    onDiverged: (_, message) => onNotice(message),
+    notesAt: (trained, step) => overridesAt(config, trained, step),
+  }).catch((error: unknown) => {
+    throw isDivergence(error) ? withRemedy(error, prepared) : error;
   });
   const cost: TrainingCost = { seconds: (performance.now() - started) / 1000, ...peak?.() };
   if (names !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
@@ -125,6 +138,19 @@ export async function trainRun({
   };
   const report = runReport({ ...prepared, ...shown, evaluation, records: await folder.readMetrics(), path, device, cost });
   return { ...result, cost, evaluation, reportPath: await folder.writeReport(report) };
+}
+
+/** A divergence with the commands that mend the run. */
+function withRemedy({ code, data, message }: TrainingError, { config, folder }: PreparedRun): TrainingError {
+  const again = ["dblocks", "train", config.model.name, "--run", folder.path];
+  const half = overridden(config).training.learningRate / 2;
+  const restore = shellCommand([...again, "--on-nan", "restore"]);
+  const override = shellCommand([...again, "--override", `training.learningRate=${half}`]);
+  return new TrainingError(
+    code,
+    data,
+    `${message} To go on from the checkpoints before at half the rate, and lower where that is not enough: ${restore}; or with a rate of your choice: ${override}`,
+  );
 }
 
 /** What the trained model draws, as a section of the report. */

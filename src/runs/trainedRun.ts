@@ -16,16 +16,24 @@ export interface TrainedRun {
   readonly info: { readonly name: string };
   /** Of the configuration's identity: the run's checkpoints carry it. */
   readonly hash: string;
+  /** Which checkpoint of each unit is used: by default the best where one was kept, else the newest. */
+  readonly checkpoint?: "best" | "last" | undefined;
+  /** Told what is used where a best checkpoint was kept. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** Opens a run that was trained, or is in training; nothing in its folder is changed. @throws {RunError} if there is none. */
-export async function openTrainedRun(registry: Registry, path: string): Promise<TrainedRun> {
+export async function openTrainedRun(
+  registry: Registry,
+  path: string,
+  choice: Pick<TrainedRun, "checkpoint" | "onNotice"> = {},
+): Promise<TrainedRun> {
   const folder = await openRun(path);
   const config = await readRunConfig(registry, folder);
   const { task } = resolveConfig(registry, config);
   const info = (await folder.readDataInfo()) as { readonly name: string };
   const method = buildMethod(registry, config, task.shapeOf(info, config.data));
-  return { folder, config, task, method, info, hash: configHash(identityOf(registry, config, config.data.name ?? info.name)) };
+  return { ...choice, folder, config, task, method, info, hash: configHash(identityOf(registry, config, config.data.name ?? info.name)) };
 }
 
 /** Where a run is executed, if not as its configuration says. */
@@ -57,8 +65,8 @@ export async function evaluationData({ task, config, info, folder }: TrainedRun,
   );
 }
 
-/** The parameters of every unit from its newest whole checkpoint, by path. @throws {RunError} if a unit has none. */
-export async function loadParameters({ folder, method, hash, config }: TrainedRun): Promise<ParameterValues> {
+/** The parameters of every unit from its best or newest whole checkpoint, by path. @throws {RunError} if a unit has none. */
+export async function loadParameters({ folder, method, hash, config, checkpoint: wanted, onNotice }: TrainedRun): Promise<ParameterValues> {
   const values = new Map<string, Float32Array>();
   for (const unit of method.units) {
     const reasons: string[] = [];
@@ -68,7 +76,13 @@ export async function loadParameters({ folder, method, hash, config }: TrainedRu
       configHash: hash,
       onSkip: (file, reason) => reasons.push(`${file}: ${reason}`),
     });
-    const checkpoint = await store.load();
+    const best = wanted === "last" ? undefined : await store.loadBest();
+    if (wanted === "best" && best === undefined) {
+      const message = `${folder.path} has no best checkpoint of ${unit.name}; one is kept by --keep-best or --patience. Leave --checkpoint out.`;
+      throw new RunError("noBest", { unit: unit.name, reasons }, message);
+    }
+    if (best !== undefined) onNotice?.(`${unit.name}: the best checkpoint, of step ${best.step} (--checkpoint last takes the newest)`);
+    const checkpoint = best ?? (await store.load());
     if (checkpoint === undefined) {
       const why = reasons.length > 0 ? ` (${reasons.join("; ")})` : "";
       const message = `${folder.path} has no usable checkpoint of ${unit.name}${why}. Train it: dblocks train ${config.model.name} --run ${folder.path}`;

@@ -37,6 +37,7 @@ export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, Class
       unit.answersAlone === false ? {} : { accuracy: await evaluateClassUnit(method, unit, data, options) },
     evaluate: evaluateClasses,
     lossByLevel: lossByClassLevel,
+    unitCostOf: ({ accuracy }) => (accuracy === undefined ? undefined : -accuracy),
     scoreOf: ({ mean }) => ({ title: "test accuracy %", value: 100 * mean, best: "max", digits: 2 }),
     textOf: (evaluation) => {
       const levels = evaluation.crossEntropy.map(({ sigma, block, crossEntropy }) => `  ${crossEntropy.toFixed(3)} at ${sigma} (${block})`);

@@ -39,6 +39,7 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     },
     evaluate: (method, data, options) => evaluateImages(method, data, imageRange(data), options),
     lossByLevel: (method, data, options) => lossByImageLevel(method, data, imageRange(data), options),
+    unitCostOf: ({ loss }) => loss,
     scoreOf: ({ loss }) => ({ title: "denoising loss", value: loss, best: "min", digits: 4 }),
     textOf: ({ loss, levels }) => {
       const byLevel = levels.map(({ weighted, sigma, block }) => `${weighted.toFixed(3)} at ${sigma} (${block})`);

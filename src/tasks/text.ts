@@ -46,6 +46,7 @@ export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluati
   },
   evaluate: evaluateText,
   lossByLevel: lossByTextLevel,
+  unitCostOf: ({ bits, boundPart }) => bits ?? boundPart,
   scoreOf: ({ bits }) => ({ title: "bits a token", value: bits, best: "min", digits: 2, hint: "an upper bound for diffusion" }),
   textOf: (evaluation) => {
     const { parts, likelihoods, uniform, unigram, tokens, perplexity, bitsPerByte } = evaluation;

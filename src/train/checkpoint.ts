@@ -1,8 +1,8 @@
-import { FormatError } from "../errors.ts";
+import { FormatError, TrainingError } from "../errors.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import type { Unit } from "./method.ts";
-import type { SavedState, StateArray, UnitStore } from "./runStore.ts";
+import type { SavedState, StateArray, StateToSave, UnitStore } from "./runStore.ts";
 import type { Trainer } from "./trainer.ts";
 
 /**
@@ -11,14 +11,48 @@ import type { Trainer } from "./trainer.ts";
  * as if it had never stopped.
  *
  * @returns where it was saved, for messages.
+ * @throws {TrainingError} what {@link checkWeights} finds; nothing is saved then.
  * @throws {RunError} if the store refuses.
  */
-export async function saveUnit(store: UnitStore, trainer: Trainer, metadata: Readonly<Record<string, string>> = {}): Promise<string> {
-  await trainer.download();
+export async function saveUnit(
+  store: UnitStore,
+  trainer: Trainer,
+  { metadata = {}, isBest = false }: Pick<Partial<StateToSave>, "metadata" | "isBest"> = {},
+): Promise<string> {
+  await checkWeights(trainer);
   const { unit, state, steps } = trainer;
   const updates = Object.fromEntries([...unit.trainable.keys()].map((path) => [path, state.parameters.get(path)!.updates]));
-  const common = new Set(Object.values(updates)).size === 1 ? String(steps) : JSON.stringify(updates);
-  return store.save({ step: steps, arrays: stateArrays(trainer), metadata: { ...metadata, updates: common } });
+  const counts = new Set(Object.values(updates));
+  const common = counts.size === 1 ? String([...counts][0]) : JSON.stringify(updates);
+  return store.save({ step: steps, arrays: stateArrays(trainer), metadata: { ...metadata, updates: common }, isBest });
+}
+
+/** Beyond this a float32 no longer holds the updates of a common learning rate: 1e4 · 2⁻²⁴ = 6e-4. */
+const largestWeight = 1e4;
+
+/**
+ * Looks at every number that a trainer would save.
+ *
+ * @throws {TrainingError} `absurdWeights` for a weight, an average or a number of the optimiser's state that is not finite, or a weight
+ *   above ten thousand.
+ */
+export async function checkWeights(trainer: Trainer): Promise<void> {
+  await trainer.download();
+  const { unit, state, steps } = trainer;
+  for (const path of unit.trainable.keys()) {
+    for (const [name, data] of Object.entries(state.arraysOf(path))) {
+      const found = firstBeyond(data, name === "value" || name === "ema" ? largestWeight : Number.MAX_VALUE);
+      if (found === undefined) continue;
+      const message = `${unit.name}, step ${steps}: a number of ${name}/${path} is ${found}; weights up to ${largestWeight} make sense. Training has diverged, and this state is not saved. Lower the learning rate.`;
+      throw new TrainingError("absurdWeights", { unit: unit.name, step: steps, path, name, found }, message);
+    }
+  }
+}
+
+/** The first number that is not finite, or larger than `limit`. */
+function firstBeyond(data: Float32Array, limit: number): number | undefined {
+  for (let i = 0; i < data.length; i++) if (!(Math.abs(data[i]!) <= limit)) return data[i]!;
+  return undefined;
 }
 
 function* stateArrays({ unit, state }: Trainer): Generator<readonly [name: string, array: StateArray]> {

@@ -2,6 +2,7 @@ export * from "./assign.ts";
 export * from "./caller.ts";
 export * from "./checkpoint.ts";
 export * from "./classification.ts";
+export { isDivergence, type OnDivergence } from "./course.ts";
 export { fullStepProgram } from "./deviceStep.ts";
 export * from "./loop.ts";
 export * from "./memoryStore.ts";

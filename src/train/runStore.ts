@@ -32,16 +32,18 @@ export interface StateToSave {
   /** They belong to the caller, who changes them as soon as `save` has resolved. */
   readonly arrays: Iterable<readonly [name: string, array: StateArray]>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** It is better than every state saved before, and kept until there is a better one. */
+  readonly isBest?: boolean;
 }
 
 /** The saved states of one unit. */
 export interface UnitStore {
   /**
-   * @param step the step of the wanted state; by default the newest state that is whole.
-   * @returns undefined if no step is given and there is no whole state.
+   * @param which the step of the wanted state, or the best one; by default the newest state that is whole.
+   * @returns undefined if no step is given and there is no such state.
    * @throws {RunError} `noCheckpoint` if there is no whole state of the step.
    */
-  load(step?: number): Promise<SavedState | undefined>;
+  load(which?: number | "best"): Promise<SavedState | undefined>;
   /**
    * Saves a state completely or not at all.
    *

@@ -1,7 +1,7 @@
 import type { ParameterValues } from "./caller.ts";
-import { restoreUnit, saveUnit } from "./checkpoint.ts";
+import { checkWeights, restoreUnit, saveUnit } from "./checkpoint.ts";
+import { type Course, courseFromMetadata, courseToMetadata, freshCourse } from "./course.ts";
 import type { TrainingMethod, Unit } from "./method.ts";
-import type { UnitOrder } from "./order.ts";
 import type { RunLog, UnitStore } from "./runStore.ts";
 import type { ParameterState } from "./state.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
@@ -13,8 +13,17 @@ export interface UnitSession {
   /** The unit's parameters as prediction uses them. */
   readonly values: ParameterValues;
   readonly store: UnitStore | undefined;
-  /** The step of the state that was loaded or saved last. */
+  /** The step of the state that was loaded or saved last, and of the last evaluation. */
   savedAt: number | undefined;
+  evaluatedAt: number | undefined;
+}
+
+/** Units that depend on each other: they are saved, restored and stopped together. A unit that depends on none is alone. */
+export interface Cohort {
+  readonly sessions: readonly UnitSession[];
+  course: Course;
+  /** Restorations since the last state was saved. */
+  restorations: number;
 }
 
 /** @param shared parameters that other units hold too. */
@@ -27,39 +36,60 @@ export async function openSession(
   const trainer = await createTrainer(method, { ...options, unit, ...(shared && { shared }) });
   try {
     const store = await options.store?.openUnit(unit.name);
-    return { trainer, values: (path) => trainer.state.predictionValue(path), store, savedAt: undefined };
+    const values: ParameterValues = (path) => trainer.state.predictionValue(path);
+    return { trainer, values, store, savedAt: undefined, evaluatedAt: undefined };
   } catch (error) {
     await trainer.dispose();
     throw error;
   }
 }
 
-/**
- * Resumes each unit from its newest whole state; units that depend on each other from the newest step that all of them have, or from the
- * start.
- *
- * @throws {RunError} if one of them has no state of that step.
- */
-export async function restoreSessions({ kind }: UnitOrder, sessions: readonly UnitSession[]): Promise<void> {
-  const mustAgree = sessions.length > 1 && kind !== "independent";
-  let agreed = Number.POSITIVE_INFINITY;
-  if (mustAgree) for (const { store } of sessions) agreed = Math.min(agreed, (await store?.load())?.step ?? -1);
-  if (agreed < 0) return;
-  for (const session of sessions) {
-    const saved = await (mustAgree ? session.store!.load(agreed) : session.store?.load());
-    if (saved === undefined) continue;
-    await restoreUnit(session.trainer, saved);
-    session.savedAt = saved.step;
-  }
+/** Sessions by their dependence on each other. */
+export function cohortsOf({ order: { kind } }: TrainingMethod, sessions: readonly UnitSession[]): readonly Cohort[] {
+  const groups = kind === "independent" ? sessions.map((session) => [session]) : [sessions];
+  return groups.map((group) => ({ sessions: group, course: freshCourse, restorations: 0 }));
 }
 
-/** Saves a unit, once for each step. The log is made durable first, so that no state is newer than its log. */
-export async function saveSession(session: UnitSession, log: RunLog): Promise<void> {
-  const { trainer, store } = session;
-  if (session.savedAt === trainer.steps) return;
-  log.sync();
-  await saveUnit(store!, trainer);
-  session.savedAt = trainer.steps;
+/**
+ * Resumes a unit from its newest whole state; units that depend on each other from the newest step that all of them have. Without such a
+ * state they are as they were.
+ *
+ * @returns whether there was one.
+ * @throws {RunError} if one of them has no state of that step.
+ */
+export async function restoreCohort(cohort: Cohort): Promise<boolean> {
+  const { sessions } = cohort;
+  let agreed: number | undefined;
+  if (sessions.length > 1) {
+    const newest: number[] = [];
+    for (const { store } of sessions) newest.push((await store?.load())?.step ?? -1);
+    agreed = Math.min(...newest);
+    if (agreed < 0) return false; // a state of step 0 is one: a network that was trained elsewhere
+  }
+  for (const session of sessions) {
+    const saved = await session.store?.load(agreed);
+    if (saved === undefined) return false;
+    await restoreUnit(session.trainer, saved);
+    session.savedAt = saved.step;
+    cohort.course = courseFromMetadata(saved.metadata);
+  }
+  return true;
+}
+
+/** Saves units, once for each step. The log is made durable first, so that no state is newer than its log. */
+export async function saveCohort(cohort: Cohort, log: RunLog): Promise<void> {
+  if (cohort.sessions.length > 1) for (const { trainer } of cohort.sessions) await checkWeights(trainer); // all of them, or none
+  for (const session of cohort.sessions) {
+    const { trainer, store } = session;
+    if (session.savedAt === trainer.steps) continue;
+    log.sync();
+    await saveUnit(store!, trainer, {
+      metadata: courseToMetadata(cohort.course),
+      isBest: cohort.course.best?.step === trainer.steps,
+    });
+    session.savedAt = trainer.steps;
+    cohort.restorations = 0;
+  }
 }
 
 /** Gives a unit that reads finished units what they have learned. */

@@ -30,12 +30,16 @@ export class UnitState implements Disposable {
   readonly unit: Unit;
   readonly parameters: ReadonlyMap<string, ParameterState>;
   readonly #slots: readonly string[];
+  readonly #seed: number;
+  readonly #own: readonly (readonly [path: string, tensor: Tensor])[];
   readonly #arena: Arena;
 
   constructor(unit: Unit, config: StateConfig, shared: ReadonlyMap<string, ParameterState> = new Map()) {
     this.unit = unit;
     this.#slots = config.slots;
+    this.#seed = config.seed;
     const own = [...unit.trainable, ...unit.frozen].filter(([path]) => !shared.has(path));
+    this.#own = own;
     const trains = (path: string): boolean => unit.trainable.has(path);
     const copies = (path: string): number => (trains(path) ? 2 + config.slots.length + (config.ema ? 1 : 0) : 1);
     this.#arena = allocateArena(own.reduce((sum, [path, tensor]) => sum + copies(path) * alignedSize(tensor), 0) * 4);
@@ -72,6 +76,16 @@ export class UnitState implements Disposable {
   predictionValue(path: string): Float32Array {
     const { value, ema } = this.parameters.get(path)!;
     return ema.length > 0 ? ema : value;
+  }
+
+  /** Back to the initial values; parameters that were taken over are left to their owner. */
+  reset(): void {
+    for (const [path, tensor] of this.#own) {
+      const state = this.parameters.get(path)!;
+      initialize(state, path, tensor, this.#seed);
+      for (const slot of state.slots) slot.fill(0);
+      state.updates = 0;
+    }
   }
 
   dispose(): void {

@@ -1,7 +1,8 @@
 import type { ParameterValues } from "./caller.ts";
+import type { OnDivergence } from "./course.ts";
 import type { Batch, Unit } from "./method.ts";
 import type { UnitSchedule } from "./order.ts";
-import type { RunStore } from "./runStore.ts";
+import type { MetricValue, RunStore } from "./runStore.ts";
 import type { StepReport, TrainerConfig } from "./trainer.ts";
 
 /** Data by number: the batch of a step is a function of the step, so a resumed run sees what it would have seen. */
@@ -36,13 +37,28 @@ export interface TrainOptions extends Omit<TrainerConfig, "unit" | "shared"> {
   /** Evaluates a unit with its present parameters; called every `evaluateEvery` steps, if given, and after the last. */
   readonly evaluate?: (unit: Unit, values: ParameterValues) => Promise<Readonly<Record<string, number>>>;
   readonly evaluateEvery?: number;
+  /** The cost in what `evaluate` measured, lower being better; undefined where a unit cannot be measured alone. */
+  readonly costOf?: (metrics: Readonly<Record<string, number>>) => number | undefined;
+  /** Evaluations without a lower cost after which a unit stops; units that depend on each other stop together, by their mean. */
+  readonly patience?: number | undefined;
+  /** Whether the store keeps the state with the lowest cost, which finished units then hand on; `patience` implies it. */
+  readonly keepBest?: boolean;
+  /**
+   * What is done where a loss, a gradient or a weight is no number: "stop" throws; "skip" leaves the step out; "restore" goes back to the
+   * newest saved state, or the start, at half the learning rate.
+   */
+  readonly onDivergence?: OnDivergence;
+  /** Called with every step that was left out, and with every restoration. */
+  readonly onDiverged?: (unit: Unit, message: string) => void;
+  /** More values for the log beside a unit's step, counted from 1. */
+  readonly notesAt?: (unit: string, step: number) => Readonly<Record<string, MetricValue>>;
   readonly onEvaluated?: (unit: Unit, step: number, metrics: Readonly<Record<string, number>>) => void;
   /** Called when a unit has made its last step, while its parameters are in memory. */
   readonly onUnitDone?: (unit: Unit, values: ParameterValues) => void;
 }
 
 export interface TrainResult {
-  /** Whether every unit made all its steps; false after the signal. */
+  /** Whether every unit made all its steps or stopped early; false after the signal. */
   readonly finished: boolean;
   /** Updates made of each unit, in this call and before. */
   readonly steps: Readonly<Record<string, number>>;

@@ -1,5 +1,5 @@
 import { TrainingError } from "../errors.ts";
-import type { Optimizer, Schedule } from "../optim/index.ts";
+import type { Optimizer } from "../optim/index.ts";
 import { fold, key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
 import { deviceStepRunner } from "./deviceStep.ts";
@@ -14,7 +14,8 @@ export interface TrainerConfig {
   /** Items in one run of the graph; a step of k batches updates from k times as many. */
   readonly batchSize: number;
   readonly optimizer: Optimizer;
-  readonly learningRate: Schedule;
+  /** The learning rate of a step, counted from 0, of a unit. */
+  readonly learningRate: (step: number, unit: string) => number;
   readonly seed: number;
   readonly checkpointing?: boolean;
   readonly clipNorm?: number;
@@ -40,9 +41,14 @@ export interface Trainer extends AsyncDisposable {
   /**
    * One update from one batch, or from the mean gradient of several.
    *
+   * @param rateScale a factor on the learning rate.
    * @throws {TrainingError} if the loss or the gradient is not finite; the state is then as it was before the step.
    */
-  step(batches: Batch | readonly Batch[]): Promise<StepReport>;
+  step(batches: Batch | readonly Batch[], rateScale?: number): Promise<StepReport>;
+  /** Counts a step that makes no update. */
+  skip(): void;
+  /** Back to the initial values and to step 0. */
+  reset(): Promise<void>;
   /** Brings `state` up to date where the truth lives on a device. */
   download(): Promise<void>;
   /** Resumes after `steps` updates with the values that were put into `state`. */
@@ -93,15 +99,21 @@ export async function createTrainer(method: TrainingMethod, config: TrainerConfi
     get steps() {
       return steps;
     },
-    step: async (batches) => {
+    step: async (batches, rateScale = 1) => {
       if (runner === undefined) throw new Error("internal: a step after the trainer was released");
       const started = performance.now();
-      const rate = learningRate(steps);
+      const rate = rateScale * learningRate(steps, unit.name);
       const list = Array.isArray(batches) ? (batches as readonly Batch[]) : [batches as Batch];
       const scalars = await runner.run(list, fold(unitKey, steps), rate);
       if (!Number.isFinite(scalars.loss) || !Number.isFinite(scalars.gradientNorm)) throw notFinite(unit, steps + 1, scalars);
       steps++;
       return { ...scalars, step: steps, learningRate: rate, stepMs: performance.now() - started };
+    },
+    skip: () => void steps++,
+    reset: async () => {
+      state.reset();
+      steps = 0;
+      await runner?.upload();
     },
     download: async () => runner?.download(),
     resume: async (done) => {

@@ -3,7 +3,16 @@ import { type ImageDataset, images, isLanguageModel, registry, type TextDataset,
 import { evaluateGeneration, evaluateRun, evaluationData, imageFid, openTrainedRun } from "../../node.ts";
 import { fidText, generationText } from "../evaluationText.ts";
 import { print, printJson, say } from "../output.ts";
-import { deviceOption, nonNegative, number, positiveNumber, probability, refuseOptions, threadsOption } from "../words.ts";
+import {
+  checkpointOption,
+  deviceOption,
+  nonNegative,
+  number,
+  positiveNumber,
+  probability,
+  refuseOptions,
+  threadsOption,
+} from "../words.ts";
 
 export function evaluateCommand(): Command {
   return new Command("evaluate")
@@ -14,6 +23,7 @@ export function evaluateCommand(): Command {
     .option("--data <path>", "data set to evaluate on (default: the run's own)")
     .option("--seeds <n>", "starting noises", positiveNumber, 3)
     .option("--per-class", "show the accuracy of each class")
+    .addOption(checkpointOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
     .option("--features <file>", "of a diffusion model: an ONNX file from images to features, for FID (see dblocks features)")
@@ -26,8 +36,8 @@ export function evaluateCommand(): Command {
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", probability)
     .option("--json", "print the result as JSON")
     .action(async (run: string, options, command: Command) => {
-      const { data: path, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text } = options;
-      const opened = await openTrainedRun(registry, run);
+      const { checkpoint, data: path, seeds, perClass, device, threads, features, samples, guidance, steps, json, ...text } = options;
+      const opened = await openTrainedRun(registry, run, { checkpoint, onNotice: say });
       const { task } = opened;
       const has = (names: readonly string[], isThere: boolean, why: string): void => {
         if (!isThere) refuseOptions(command, names, why);

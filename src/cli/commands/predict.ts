@@ -3,14 +3,15 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { classes, DataError, registry, text as textTask } from "../../index.ts";
 import { type DeviceChoice, decodeImageFile, openTrainedRun, renderTable, type TrainedRun, trainedModelOf } from "../../node.ts";
-import { print, printJson } from "../output.ts";
-import { deviceOption, positiveNumber, threadsOption, wholeNumber } from "../words.ts";
+import { print, printJson, say } from "../output.ts";
+import { checkpointOption, deviceOption, positiveNumber, threadsOption, wholeNumber } from "../words.ts";
 
 interface PredictOptions extends DeviceChoice {
   readonly topK: number;
   readonly block?: number;
   readonly seed: number;
   readonly json?: boolean;
+  readonly checkpoint?: "best" | "last";
 }
 
 export function predictCommand(): Command {
@@ -21,11 +22,12 @@ export function predictCommand(): Command {
     .option("--top-k <n>", "classes shown of each image, the likeliest first", positiveNumber, 1)
     .option("--block <n>", "one block alone, by number", wholeNumber)
     .option("--seed <n>", "seed of the noise that predictions start from", wholeNumber, 0)
+    .addOption(checkpointOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
     .option("--json", "print the result as JSON")
     .action(async (path: string, files: readonly string[], options: PredictOptions) => {
-      const run = await openTrainedRun(registry, path);
+      const run = await openTrainedRun(registry, path, { checkpoint: options.checkpoint, onNotice: say });
       await (run.task === textTask ? measureTexts : classifyImages)(run, files, options);
     });
 }

@@ -12,7 +12,17 @@ import {
 import { type DeviceChoice, imageWriter, openTrainedRun, type TrainedRun, trainedModelOf } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
-import { deviceOption, nonNegative, number, positiveNumber, probability, refuseOptions, threadsOption, wholeNumber } from "../words.ts";
+import {
+  checkpointOption,
+  deviceOption,
+  nonNegative,
+  number,
+  positiveNumber,
+  probability,
+  refuseOptions,
+  threadsOption,
+  wholeNumber,
+} from "../words.ts";
 
 interface SampleOptions extends DeviceChoice {
   readonly count?: number;
@@ -20,6 +30,7 @@ interface SampleOptions extends DeviceChoice {
   readonly steps?: number;
   readonly batch?: number;
   readonly json?: boolean;
+  readonly checkpoint?: "best" | "last";
   readonly class?: string;
   readonly guidance: number;
   readonly sampler: SamplerName;
@@ -46,6 +57,7 @@ export function sampleCommand(): Command {
     .option("--seed <n>", "seed; item i of a seed is the same in any count and batch", wholeNumber, 0)
     .option("--steps <n>", "steps of the trajectory (default: 18 for images, one for each token of a text)", positiveNumber)
     .option("--batch <n>", "items that the network is asked about at once (default: 32 images, 8 texts)", positiveNumber)
+    .addOption(checkpointOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
     .option("--json", "print the result as JSON")
@@ -64,7 +76,7 @@ export function sampleCommand(): Command {
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", probability)
     .option("--stop <text...>", "of a language model: end a text before any of these")
     .action(async (path: string, options: SampleOptions, command: Command) => {
-      const run = await openTrainedRun(registry, path);
+      const run = await openTrainedRun(registry, path, { checkpoint: options.checkpoint, onNotice: say });
       const isText = run.task === textTask;
       refuseOptions(command, isText ? imageOptions : textOptions, `${path} draws ${isText ? "text" : "images"}, which has no such option`);
       if (isText && !isLanguageModel(run.method))

@@ -14,7 +14,7 @@ import type { CommandContext } from "../context.ts";
 import { watchInterruption } from "../interruption.ts";
 import { bytes, duration, peakBytes, print, printJson, say } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
-import { describesRun, type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
+import { assignments, describesRun, type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
 import { enterStage } from "../stage.ts";
 import { UnitRows } from "../unitRows.ts";
 import { list, nonNegative } from "../words.ts";
@@ -23,6 +23,7 @@ interface TrainOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
   readonly block?: readonly string[];
   readonly units?: readonly string[];
+  readonly override?: readonly string[];
   readonly progressSeconds?: number;
   readonly dryRun?: boolean;
   readonly quiet?: boolean;
@@ -38,6 +39,7 @@ export async function trainCommand({ words, pluginArgs }: CommandContext): Promi
     .option("--run <folder>", "where the run is kept; without other options, the run that is there is resumed (default: runs/MODEL)")
     .option("--block <list>", "train only these blocks, by number, e.g. 0,2: on a machine of their own, or for a night", list)
     .option("--units <list>", "the same by name, e.g. block-0,block-2", list)
+    .option("--override <path=value...>", "go on with another setting in the run that is there, e.g. training.epochs=30")
     .option("--dry-run", "print the resolved configuration and stop")
     .option("--progress-seconds <n>", "between lines of progress where there is no terminal", nonNegative, 10)
     .option("--quiet", "no progress: the result, and what goes wrong")
@@ -69,6 +71,7 @@ async function train(run: NamedRun, options: TrainOptions, pluginArgs: readonly 
     path,
     config,
     units,
+    overrides: assignments(options.override ?? [], "--override"),
     signal: interruption.signal,
     terminal,
     isQuiet: options.quiet ?? false,
@@ -113,6 +116,7 @@ interface Training {
   readonly path: string;
   readonly config: RunConfig;
   readonly units: readonly string[] | undefined;
+  readonly overrides: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
   readonly terminal: RunTerminal;
   readonly isQuiet: boolean;
@@ -123,6 +127,7 @@ async function trainOrResume({
   path,
   config,
   units,
+  overrides,
   signal,
   terminal,
   isQuiet,
@@ -137,13 +142,14 @@ async function trainOrResume({
       script: fileURLToPath(new URL("../main.js", import.meta.url)),
       args: [...pluginArgs, ...(process.stderr.isTTY ? ["--progress-seconds", "0.5"] : [])],
       limit: config.execution.parallel,
+      overrides,
       signal,
       onLine: (name, line) => (isQuiet ? undefined : rows.line(name, line)),
       onNotice: (text) => (isQuiet ? undefined : rows.above(text)),
     });
     if (signal.aborted) return undefined;
   }
-  const result = await trainRun({ registry, path, config, units, signal, ...terminal });
+  const result = await trainRun({ registry, path, config, units, overrides, signal, ...terminal });
   terminal.pause();
   return result;
 }
