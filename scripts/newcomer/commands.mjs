@@ -13,7 +13,7 @@ export function commandsOf(markdown) {
 /** The same command, so short that all of them take minutes: two updates, few images for an FID. */
 export function shortened(command) {
   const resumes = / train [\w-]+ --run \S+$/.test(command);
-  if (!resumes && / (train|compare|reproduce|features) /.test(command) && !command.includes("--help")) {
+  if (!resumes && / (train|finetune|compare|reproduce|features) /.test(command) && !command.includes("--help")) {
     const own = command.includes(" features ") ? " --epochs 1" : " --max-steps 2";
     return `${command}${own}${command.includes("reproduce") ? " --seeds 1 --samples 8 --steps 2" : ""}`;
   }
@@ -43,6 +43,8 @@ const promises = [
   [/ compare /, /end-to-end.*blocks.*shallow-twin.*report: /s],
   [/ reproduce /, /published.*report: /s],
   [/ export /, /runs\/vit/],
+  [/ import /, /^runs\/imported: vit, .* million parameters of \d+ tensors$/],
+  [/ finetune /, /bits a token/],
   [/ studio/, /http/],
 ];
 

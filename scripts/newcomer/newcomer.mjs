@@ -1,7 +1,7 @@
 // What a newcomer does: installs the packed package into an empty folder, checks that the native runtime is there,
 // runs the README's first program as it is printed, compiles its TypeScript strictly, without Node's types and
 // without skipping declarations, and types every command of README and GUIDE, on short data and for two updates.
-// Run: node scripts/newcomer/newcomer.mjs (after npm run build; needs the registry)
+// Run: node scripts/newcomer/newcomer.mjs (needs the registry)
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,6 +43,8 @@ async function opensStudio() {
 }
 
 try {
+  // Where npm is set to run no scripts, packing alone would not build the page.
+  execFileSync("npm", ["run", "--silent", "build:studio"], { cwd: root, stdio: "ignore", shell });
   execFileSync("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: root, stdio: "ignore", shell });
   const [archive] = readdirSync(folder);
   const packed = execFileSync("tar", ["-tf", join(folder, archive)], { encoding: "utf8", shell });

@@ -17,12 +17,13 @@ export function finetuneCommand(): Command {
     .option("--blocks <n>", "blocks that the layers are cut into", positiveNumber, 4)
     .option("--run <folder>", "where the new run is kept; the same command resumes it", "runs/finetuned")
     .option("--epochs <n>", "passes over the data for each block", number, 1)
+    .option("--max-steps <n>", "at most so many updates of each block", positiveNumber)
     .option("--batch <n>", "samples in a batch", positiveNumber)
     .option("--lr <x>", "learning rate", number, 3e-4)
     .option("--seed <n>", "seed", wholeNumber, 0)
     .option("--threads <n>", "threads (default: all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
-    .action(async ({ from, data, tokenizer, blocks, run, epochs, batch, lr, seed, threads, json }) => {
+    .action(async ({ from, data, tokenizer, blocks, run, epochs, maxSteps, batch, lr, seed, threads, json }) => {
       const config = await startFinetuning({
         registry,
         from,
@@ -30,7 +31,7 @@ export function finetuneCommand(): Command {
         dataPath: data,
         numBlocks: blocks,
         overrides: {
-          training: { epochs, seed, learningRate: lr, ...(batch && { batchSize: batch }) },
+          training: { epochs, seed, learningRate: lr, ...(maxSteps && { maxSteps }), ...(batch && { batchSize: batch }) },
           data: tokenizer === undefined ? {} : { tokenizer },
           execution: { ...(threads && { threads }) },
         },
