@@ -19,12 +19,10 @@ import { gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { chromiumPath } from "./support/chromium.ts";
 
 /** The first door in a browser: bundled as a user bundles it, and run. */
 const root = fileURLToPath(new URL("..", import.meta.url));
-const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  (path) => path !== undefined && existsSync(path),
-);
 const folder = mkdtempSync(join(tmpdir(), "dblocks-browser-"));
 const site = join(folder, "site");
 /** What the bundler complained about: a module of Node that was left out, an unresolved import. */
@@ -93,12 +91,12 @@ interface Outcome {
   readonly threads: number;
 }
 
-test.skipIf(executablePath === undefined).each([true, false])(
+test.skipIf(chromiumPath === undefined).each([true, false])(
   "a vision transformer trains in three blocks in Chromium (cross-origin isolated: %s); skipped where there is no Chromium",
   { timeout: 120_000 },
   async (isolated) => {
     const server = await serve(isolated);
-    const browser = await chromium.launch({ executablePath: executablePath!, args: ["--no-sandbox"] });
+    const browser = await chromium.launch({ executablePath: chromiumPath!, args: ["--no-sandbox"] });
     try {
       const page = await browser.newPage();
       const faults: string[] = [];

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,13 +10,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { registry } from "../src/registry/index.ts";
 import { evaluateRun, openTrainedRun, trainRun } from "../src/runs/index.ts";
 import { type StudioServer, serveStudio } from "../src/studio/index.ts";
+import { accessibilityFaults, chromiumPath, layoutFaults, screens } from "./support/chromium.ts";
 
 /** The studio as it is built, in a browser: what `dblocks studio` shows. */
 const root = fileURLToPath(new URL("..", import.meta.url));
 const built = join(root, "dist/studio/page");
-const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  (path) => path !== undefined && existsSync(path),
-);
 const folder = mkdtempSync(join(tmpdir(), "dblocks-studio-"));
 /** Small enough for a loaded machine: one layer for each block. */
 const link = "model=vit&numLayers=3&width=32&batchSize=16&steps=50&learningRate=0.003";
@@ -45,12 +43,12 @@ test("the code of the page is less than 300 KB compressed, the runtime apart", (
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(300_000);
 });
 
-describe.skipIf(executablePath === undefined)("in Chromium; skipped where there is none", () => {
+describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is none", () => {
   let browser: Browser;
   let context: BrowserContext;
   const faults: string[] = [];
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: executablePath!, args: ["--no-sandbox"] });
+    browser = await chromium.launch({ executablePath: chromiumPath!, args: ["--no-sandbox"] });
     context = await browser.newContext({ acceptDownloads: true });
   });
   afterAll(async () => browser.close());
@@ -186,6 +184,30 @@ describe.skipIf(executablePath === undefined)("in Chromium; skipped where there 
     expect(faults).toEqual([]);
     await page.close();
   });
+
+  test.each(screens)(
+    "nothing is covered, and nothing is missing for a screen reader: $width pixels, $colorScheme",
+    {
+      timeout: 100_000,
+    },
+    async ({ width, height, colorScheme }) => {
+      const screen = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: "reduce" });
+      const page = await screen.newPage();
+      page.setDefaultTimeout(60_000);
+      await page.goto(`${server.url}#train?${link}`);
+      await page.locator(".memory svg").first().waitFor();
+      await press(page, "Start");
+      await page.waitForFunction(() => document.querySelector(".charts .uplot") !== null);
+      await press(page, "Pause");
+      await state(page, "paused");
+      for (const name of ["Train", "Explain", "See", "Runs"]) {
+        await page.getByRole("link", { name, exact: true }).click();
+        await page.getByRole("heading", { level: 2 }).waitFor();
+        expect([name, await layoutFaults(page), await accessibilityFaults(page)]).toEqual([name, [], []]);
+      }
+      await screen.close();
+    },
+  );
 
   test("the live view follows a run that another process trains, and stops it", { timeout: 120_000 }, async () => {
     const runs = join(folder, "live");
