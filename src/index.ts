@@ -38,6 +38,7 @@ export {
   encodeAnimation,
   encodePngGrid,
   generateEmbedded,
+  generateEmbeddedText,
   loadTokenizer,
   testBatches,
   text8Tokenizer,

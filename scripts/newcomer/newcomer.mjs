@@ -27,7 +27,9 @@ function expected(what, holds) {
 /** Starts the studio as the guide says, and loads its page. */
 async function opensStudio() {
   console.error("$ npx dblocks studio --port 0");
-  const studio = spawn("npx", ["dblocks", "studio", "--port", "0"], { cwd: folder, shell, stdio: ["ignore", "pipe", "pipe"] });
+  // Without npx between: a signal would end npx alone, and this script would wait for the studio for ever.
+  const dblocks = join(folder, "node_modules/diffusion-blocks/dist/cli/main.js");
+  const studio = spawn(process.execPath, [dblocks, "studio", "--port", "0"], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   try {
     const address = await new Promise((resolve, reject) => {
       for (const stream of [studio.stdout, studio.stderr])

@@ -14,6 +14,7 @@ export {
 export { type ContactSheet, encodePngGrid, imageBytes } from "./contactSheet.ts";
 export type { ImageDataset, ImageInfo, ImageShape, ImageSplit } from "./dataset.ts";
 export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
+export { type EmbeddedTextOptions, generateEmbeddedText } from "./embeddedText.ts";
 export { heldOut, heldOutShare, imageValidation } from "./heldOut.ts";
 export { mayUnpackTo, type ReadLimits, readLimits } from "./limits.ts";
 export { type PlanarImage, resizeAndCrop } from "./resize.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { byteTokenizer, loadTokenizer, readTokens, type TextDataset, type Tokenizer, text8Tokenizer, tokensOf } from "../data/index.ts";
+import { byteTokenizer, generateEmbeddedText, loadTokenizer, readTokens, type TextDataset, type Tokenizer, text8Tokenizer, tokensOf } from "../data/index.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { openText, type TextSource } from "./textSource.ts";
 import { keptTokens, type TokenProgress, tokenise } from "./tokenise.ts";
@@ -16,12 +16,13 @@ export interface LoadTextOptions {
 /**
  * Reads a text of any size, see {@link openText}, and tokenises it once. Of a single document the first 90 % are for training, 5 %
  * for validation, the last 5 % for tests, as text8 is divided. Of several documents each is in one part, by its number, and they
- * are packed one behind the other with the tokenizer's separator between them.
+ * are packed one behind the other with the tokenizer's separator between them. `embedded` is generated.
  *
  * @param tokenizer text8, bytes, or the path of a tokenizer.json; `auto` takes text8 if nothing but its symbols occurs, else bytes.
  * @throws {DataError} if the text is missing, empty, or no UTF-8 (with the first byte that is not), or the tokenizer cannot be read.
  */
 export async function loadText(path: string, tokenizer = "auto", options: LoadTextOptions = {}): Promise<TextDataset> {
+  if (path === "embedded") return generateEmbeddedText({ tokenizer: tokenizer === "auto" ? text8Tokenizer : await loadTokenizer(tokenizer) });
   const { cacheFolder = defaultCacheFolder(), onProgress, onNotice } = options;
   const source = await openText(path, onNotice);
   const chosen = tokenizer === "auto" ? await fittingTokenizer(source) : await loadTokenizer(tokenizer);

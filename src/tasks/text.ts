@@ -25,7 +25,7 @@ export const text: Task<TextDataset, TextInfo, TextData, TextModel, TextEvaluati
   counted: "tokens",
   countedPerSample: ({ length }) => length,
   lossUnit: "nats",
-  pathDescription: "a file of UTF-8 text, a folder of .txt files, or JSON lines with a text each",
+  pathDescription: "a file of UTF-8 text, a folder of .txt files, JSON lines with a text each, or embedded",
   defaultPath: "embedded",
   schema: textOptions,
   validationOf: ({ name, tokenizer, train, validation }) => ({ name, tokenizer, train, validation, test: validation }),
