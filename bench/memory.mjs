@@ -7,7 +7,7 @@ import { findPytorch } from "../dist/cluster/index.js";
 import { adamW, convert, createTrainer, endToEnd, openDevice, partition, schedule } from "../dist/index.js";
 import { benchCases, benchMethod, median, planUnit } from "../dist/measure/index.js";
 import { vit } from "../dist/models/index.js";
-import { measurePeak } from "../dist/runtime/index.js";
+import { measurePeak } from "../dist/runtime/node.js";
 
 const [runs, steps] = [3, 3];
 const optimizer = adamW();

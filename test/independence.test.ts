@@ -126,7 +126,7 @@ describe("the claim of the paper: a block's step touches that block only", () =>
   const method = blocks();
 
   test.each(method.units)("$name: the objective has gradients for its own parameters and no other", (unit) => {
-    const { objective, gradients } = traceStep(method, unit, 2, false);
+    const { objective, gradients } = traceStep(method, unit, 2);
     const own = new Set(unit.trainable.values());
     expect(parametersIn([objective.loss])).toEqual(own);
     expect(parametersIn([...gradients.values(), ...Object.values(objective.metrics)])).toEqual(own);
@@ -163,7 +163,7 @@ describe("the claim of the paper: a block's step touches that block only", () =>
           method.units[0]!,
           { input: input("other", [1, 1, 4, 4]), labels: input("otherLabels", [1], "int32") },
           { hi: 0, lo: 0 },
-          { checkpointing: false },
+          {},
         ).loss,
     );
     expect(checkIsolation(through)).toMatchObject({ ok: false, detail: expect.stringContaining("the step of block-1 reads block-0/") });

@@ -3,6 +3,7 @@ import {
   type ClassifierArchitecture,
   type ClassifierNetwork,
   type Context,
+  type LayerMemory,
   plainConditioning,
   plainContext,
   throughLayers,
@@ -63,9 +64,9 @@ function ensemble(name: string, architecture: ClassifierArchitecture, memberName
     isRandom: false,
     units: members.map(({ unit }) => unit),
     order: independent,
-    objective: (unit, batch, key, { checkpointing }) => {
+    objective: (unit, batch, key, memory) => {
       const { network } = members.find((member) => member.unit === unit)!;
-      const logits = logitsOf(network, batch.input, trainingContext(fold(key, "dropout")), checkpointing);
+      const logits = logitsOf(network, batch.input, trainingContext(fold(key, "dropout")), memory);
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
     programs: members.map(({ program }) => program),
@@ -87,6 +88,6 @@ function ensemble(name: string, architecture: ClassifierArchitecture, memberName
 }
 
 /** Class logits of a whole network. */
-function logitsOf({ stem, layers, head }: ClassifierNetwork, images: Tensor, context: Context, checkpointing = false): Tensor {
-  return head(throughLayers(layers, stem(images, undefined, context), context, checkpointing), context);
+function logitsOf({ stem, layers, head }: ClassifierNetwork, images: Tensor, context: Context, memory?: LayerMemory): Tensor {
+  return head(throughLayers(layers, stem(images, undefined, context), context, memory), context);
 }

@@ -45,7 +45,7 @@ test.each(build().units.map(({ name }) => name))("%s has gradients for its own p
   const method = build();
   const unit = method.units.find((one) => one.name === name)!;
   const batch = { input: input("input", [batchSize, 1, 4, 4]), labels: input("labels", [batchSize], "int32") };
-  const { loss } = method.objective(unit, batch, key(0), { checkpointing: false });
+  const { loss } = method.objective(unit, batch, key(0), {});
   expect(() => grad(loss, [...unit.trainable.values()])).not.toThrow();
   const later = method.units.slice(method.units.indexOf(unit) + 1).flatMap(({ trainable }) => [...trainable.values()]);
   for (const tensor of later) expect(() => grad(loss, [tensor])).toThrow(/does not depend/);

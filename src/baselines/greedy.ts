@@ -1,8 +1,8 @@
-import { type ClassifierArchitecture, type Context, type Layer, plainConditioning, plainContext, trainingContext } from "../nn/index.ts";
+import { type ClassifierArchitecture, plainConditioning, plainContext, trainingContext } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { checkpoint, crossEntropy, mean, type Tensor } from "../tensor/index.ts";
+import { crossEntropy, mean, type Tensor } from "../tensor/index.ts";
 import { assignLayers, type Classifier, classAccuracy, ownedParameters, predictionProgram, sequential } from "../train/index.ts";
-import { type LayerCall, layerwise } from "./layerwise.ts";
+import { layerwise } from "./layerwise.ts";
 
 export interface GreedyOptions {
   /** Number of groups of layers that are trained one after another: as many as blocks, for the same training memory. */
@@ -43,11 +43,10 @@ export function greedy(architecture: ClassifierArchitecture, { numGroups, layers
     isRandom: false,
     units,
     order: sequential,
-    objective: (unit, batch, key, { checkpointing }) => {
+    objective: (unit, batch, key, memory) => {
       const group = units.indexOf(unit);
       const context = trainingContext(fold(key, "dropout"));
-      const run = (layer: Layer): LayerCall => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer);
-      const logits = heads[group]!(stateAfter(group, batch.input, context, run), context);
+      const logits = heads[group]!(stateAfter(group, batch.input, context, memory), context);
       return { loss: mean(crossEntropy(logits, batch.labels)), metrics: { accuracy: classAccuracy(logits, batch.labels) } };
     },
     programs: [...groupPrograms, ensembleProgram],

@@ -1,9 +1,6 @@
-import { type ClassifierNetwork, type Context, type Layer, plainContext } from "../nn/index.ts";
+import { type ClassifierNetwork, type Context, type LayerMemory, plainContext, throughLayers } from "../nn/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { forwardCost, ownedParameters, type Unit } from "../train/index.ts";
-
-/** A layer as it is called. */
-export type LayerCall = (h: Tensor, context: Context) => Tensor;
 
 export interface LayerwiseOptions {
   /** The name of a group's unit. */
@@ -19,10 +16,9 @@ export interface Layerwise {
   /** A unit that trains group `group` and `own` parameters, on the finished groups before it. */
   unit(group: number, own?: ReadonlyMap<string, Tensor>): Unit;
   /**
-   * The state after a group. The groups before it run as in prediction, the group itself in `context`, each of its
-   * layers wrapped by `run`.
+   * The state after a group. The groups before it run as in prediction, the group itself in `context`.
    */
-  stateAfter(group: number, input: Tensor, context?: Context, run?: (layer: Layer) => LayerCall): Tensor;
+  stateAfter(group: number, input: Tensor, context?: Context, memory?: LayerMemory): Tensor;
 }
 
 /** Cuts the layers of a network into groups; `ranges` holds [first, end) of each. */
@@ -35,8 +31,8 @@ export function layerwise(
     const numbered = Object.fromEntries(layers.slice(first, end).map((layer, i) => [first + i, layer]));
     return ownedParameters(unitName(group), { parts: { ...(group === 0 && { stem }), layers: { parts: numbered } } });
   });
-  const through = (group: number, h: Tensor, context: Context, run: (layer: Layer) => LayerCall): Tensor =>
-    layers.slice(...ranges[group]!).reduce((state, layer) => run(layer)(state, context), h);
+  const through = (group: number, h: Tensor, context: Context, memory?: LayerMemory): Tensor =>
+    throughLayers(layers.slice(...ranges[group]!), h, context, memory);
   return {
     parameters,
     unit: (group, own = new Map()) => {
@@ -49,10 +45,10 @@ export function layerwise(
         layerEvaluations: end - first + first * forwardCost,
       };
     },
-    stateAfter: (group, input, context = plainContext, run = (layer) => layer) => {
+    stateAfter: (group, input, context = plainContext, memory) => {
       let h = stem(input, undefined, group === 0 ? context : plainContext);
-      for (let before = 0; before < group; before++) h = between(through(before, h, plainContext, (layer) => layer));
-      return through(group, h, context, run);
+      for (let before = 0; before < group; before++) h = between(through(before, h, plainContext));
+      return through(group, h, context, memory);
     },
   };
 }

@@ -77,8 +77,7 @@ describe.each(kinds)("%s", (_, build, whole, batchAt) => {
   });
 
   test("memory is that of a block's activations, not the network's", () => {
-    const activations = (method: TrainingMethod): number =>
-      memoryProfile(gradientProgram(method, method.units[0]!, batchSize, false)).peakBytes;
+    const activations = (method: TrainingMethod): number => memoryProfile(gradientProgram(method, method.units[0]!, batchSize)).peakBytes;
     expect(activations(build(3))).toBeLessThan(0.6 * activations(whole()));
   });
 });

@@ -5,6 +5,7 @@ import {
   inChunks,
   type LanguageArchitecture,
   type Layer,
+  type LayerMemory,
   plainConditioning,
   plainContext,
   precedingTokens,
@@ -54,8 +55,8 @@ export function localUpdates(architecture: ClassifierArchitecture, options: Loca
   const { stem, layers, head, earlierHeads } = withHeads(architecture, ranges);
   const heads = [...earlierHeads, head];
   /** Of each block, after it. */
-  const logitsOf = (images: Tensor, context: Context, checkpointing = false): Tensor[] => {
-    const states = throughBlocks(layers, ranges, stem(images, undefined, context), context, checkpointing);
+  const logitsOf = (images: Tensor, context: Context, memory?: LayerMemory): Tensor[] => {
+    const states = throughBlocks(layers, ranges, stem(images, undefined, context), context, memory);
     return boosted(states.map((h, b) => heads[b]!(h, context)));
   };
   const whole = predictionProgram(
@@ -70,8 +71,8 @@ export function localUpdates(architecture: ClassifierArchitecture, options: Loca
     isRandom: false,
     units: [standaloneUnit("network", { parts: { stem, layers, head, earlierHeads } }, numLayers)],
     order: independent,
-    objective: (_unit, { input, labels }, key, { checkpointing }) => {
-      const logits = logitsOf(input, trainingContext(fold(key, "dropout")), checkpointing);
+    objective: (_unit, { input, labels }, key, memory) => {
+      const logits = logitsOf(input, trainingContext(fold(key, "dropout")), memory);
       const losses = logits.map((own) => mean(crossEntropy(own, labels)));
       return { loss: lastAndLocal(losses), metrics: { accuracy: classAccuracy(logits.at(-1)!, labels), ...ofBlocks(losses) } };
     },
@@ -86,14 +87,14 @@ export function localTokenUpdates(architecture: LanguageArchitecture, options: L
   const ranges = assignLayers(numLayers, options.numBlocks, options.layersPerBlock);
   const { stem, layers, head, earlierHeads } = withHeads(architecture, ranges);
   const heads = [...earlierHeads, head];
-  const statesOf = (before: Tensor, context: Context, checkpointing = false): Tensor[] =>
-    throughBlocks(layers, ranges, stem(before, context), context, checkpointing);
+  const statesOf = (before: Tensor, context: Context, memory?: LayerMemory): Tensor[] =>
+    throughBlocks(layers, ranges, stem(before, context), context, memory);
   /**
    * −ln p of each token by each block, [batch, length]. The logits of the blocks before are made again rather than kept: those of a large
    * vocabulary are the largest values of a step.
    */
-  const lossesOf = (tokens: Tensor, context: Context, checkpointing = false): Tensor[] => {
-    const states = statesOf(precedingTokens(tokens, vocabSize), context, checkpointing);
+  const lossesOf = (tokens: Tensor, context: Context, memory?: LayerMemory): Tensor[] => {
+    const states = statesOf(precedingTokens(tokens, vocabSize), context, memory);
     const size = vocabSize * (tokens.shape[0]! * length);
     return states.map((_, b) => {
       const upTo = states.slice(0, b + 1).map((h, j) => (j < b ? stopGradient(h) : h));
@@ -124,8 +125,8 @@ export function localTokenUpdates(architecture: LanguageArchitecture, options: L
     length,
     units: [standaloneUnit("network", { parts: { stem, layers, head, earlierHeads } }, numLayers)],
     order: independent,
-    objective: (_unit, { input: tokens }, key, { checkpointing }) => {
-      const losses = lossesOf(tokens, trainingContext(fold(key, "dropout")), checkpointing).map((nats) => mean(nats));
+    objective: (_unit, { input: tokens }, key, memory) => {
+      const losses = lossesOf(tokens, trainingContext(fold(key, "dropout")), memory).map((nats) => mean(nats));
       return { loss: lastAndLocal(losses), metrics: ofBlocks(losses) };
     },
     programs: [measured, next.program],
@@ -153,11 +154,11 @@ function withHeads<Network extends { readonly head: unknown }>(
 }
 
 /** The state after each block; no gradient crosses a seam. */
-function throughBlocks(layers: readonly Layer[], ranges: Ranges, start: Tensor, context: Context, checkpointing: boolean): Tensor[] {
+function throughBlocks(layers: readonly Layer[], ranges: Ranges, start: Tensor, context: Context, memory?: LayerMemory): Tensor[] {
   const states: Tensor[] = [];
   for (const [first, end] of ranges) {
     const from = states.length === 0 ? start : stopGradient(states.at(-1)!);
-    states.push(throughLayers(layers.slice(first, end), from, context, checkpointing));
+    states.push(throughLayers(layers.slice(first, end), from, context, memory));
   }
   return states;
 }

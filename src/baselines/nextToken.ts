@@ -3,6 +3,7 @@ import {
   type Context,
   inChunks,
   type LanguageArchitecture,
+  type LayerMemory,
   plainConditioning,
   plainContext,
   precedingTokens,
@@ -62,8 +63,8 @@ function networksOf(name: string, architecture: LanguageArchitecture, names: rea
     length,
     units,
     order: independent,
-    objective: (unit, { input: tokens }, key, { checkpointing }) => ({
-      loss: mean(networks[units.indexOf(unit)]!.lossesOf(tokens, trainingContext(fold(key, "dropout")), checkpointing)),
+    objective: (unit, { input: tokens }, key, memory) => ({
+      loss: mean(networks[units.indexOf(unit)]!.lossesOf(tokens, trainingContext(fold(key, "dropout")), memory)),
       metrics: {},
     }),
     programs: [...networks.flatMap(({ whole, next }) => [whole, next.program]), ...(names.length > 1 ? [nats] : [])],
@@ -90,12 +91,12 @@ function networksOf(name: string, architecture: LanguageArchitecture, names: rea
 function nextTokenNetwork(name: string, architecture: LanguageArchitecture) {
   const { vocabSize, length, numLayers } = architecture;
   const { stem, layers, head } = architecture.build(plainConditioning(architecture.epsilon));
-  const stateOf = (tokens: Tensor, context: Context, checkpointing = false): Tensor =>
-    throughLayers(layers, stem(precedingTokens(tokens, vocabSize), context), context, checkpointing);
+  const stateOf = (tokens: Tensor, context: Context, memory?: LayerMemory): Tensor =>
+    throughLayers(layers, stem(precedingTokens(tokens, vocabSize), context), context, memory);
   /** −ln p of each token, [batch, length]. */
-  const lossesOf = (tokens: Tensor, context: Context, checkpointing = false): Tensor => {
+  const lossesOf = (tokens: Tensor, context: Context, memory?: LayerMemory): Tensor => {
     const size = vocabSize * (tokens.shape[0]! * length);
-    const rows = { tokens: [stateOf(tokens, context, checkpointing), tokens] };
+    const rows = { tokens: [stateOf(tokens, context, memory), tokens] };
     return inChunks(rows, size, ([h, own]) => crossEntropy(head(h!, context), own!));
   };
   const whole = predictionProgram(

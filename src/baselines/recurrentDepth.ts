@@ -1,15 +1,16 @@
 import { cachedProgram, exactLikelihoods, KeyValueCache } from "../inference/index.ts";
 import {
-  type Context,
   plainConditioning,
   plainContext,
   precedingTokens,
   type RecurrentArchitecture,
   type RecurrentNetwork,
+  type Stage,
+  throughStages,
   trainingContext,
 } from "../nn/index.ts";
 import { fold, type Key, normals, truncatedNormal, uniformAt } from "../random.ts";
-import { checkpoint, crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
+import { crossEntropy, input, mean, type Tensor } from "../tensor/index.ts";
 import {
   type Call,
   float32,
@@ -67,13 +68,16 @@ export function recurrent(
       const count = Math.max(0, drawnRecurrence(fold(key, "recurrence"), meanRecurrence) - backpropDepth);
       return { state: await recur(call, tokens, initialState(architecture, keys, 0, length), count) };
     },
-    objective: (_unit, { input: tokens }, key, { checkpointing }) => {
+    objective: (_unit, { input: tokens }, key, memory) => {
       const context = trainingContext(fold(key, "dropout"));
       const embedded = network.prelude(precedingTokens(tokens, vocabSize), context);
-      const once = (state: Tensor, e: Tensor, own: Context): Tensor => network.core(state, e, own);
-      const step = checkpointing ? checkpoint(once) : once;
-      let state: Tensor = input("state", [tokens.shape[0]!, length, width]);
-      for (let i = 0; i < backpropDepth; i++) state = step(state, embedded, context);
+      const recurrences = Array.from(
+        { length: backpropDepth },
+        (): Stage =>
+          ([state], [e]) => [network.core(state!, e!, context)],
+      );
+      const start = input("state", [tokens.shape[0]!, length, width]);
+      const [state] = throughStages(recurrences, { states: [start], items: [embedded] }, memory) as [Tensor];
       return { loss: mean(crossEntropy(network.coda(state, context), tokens)), metrics: {} };
     },
     programs: [prelude, core, coda, next.prelude.program, next.core.program, next.coda.program],

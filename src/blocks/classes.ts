@@ -7,6 +7,7 @@ import {
   type ClassifierArchitecture,
   type ClassifierNetwork,
   type Context,
+  type LayerMemory,
   noiseEmbedding,
   plainContext,
   standardNormal,
@@ -44,7 +45,7 @@ export interface BlocksOptions extends CutOptions {
 /** Some of a network's layers as a denoiser of the class embedding, D(z, σ; x). */
 export interface ClassBlock extends OwnedLayers {
   /** Class scores [batch, classes] from the input x and noisy embeddings z [batch, width]. */
-  denoise(input: Tensor, z: Tensor, levels: BatchLevels, context: Context, checkpointing?: boolean): Scores;
+  denoise(input: Tensor, z: Tensor, levels: BatchLevels, context: Context, memory?: LayerMemory): Scores;
 }
 
 /** z = y + σε: drawn in training, given where a result is to be compared with another implementation's. */
@@ -76,7 +77,7 @@ export interface DiffusionBlocks extends Classifier, ClassDenoiser {
    *
    * @see DiffusionBlocks (arXiv 2506.14202), Equation 6; Section B for the cross-entropy in the place of the squared error.
    */
-  denoisingLoss(block: number, batch: TracedBatch, noise: TargetNoise, context: Context, checkpointing?: boolean): DenoisingLoss;
+  denoisingLoss(block: number, batch: TracedBatch, noise: TargetNoise, context: Context, memory?: LayerMemory): DenoisingLoss;
 }
 
 /**
@@ -107,10 +108,10 @@ export function convert(architecture: ClassifierArchitecture, options: BlocksOpt
   const blocks = own.blocks.map((block) => classBlock(block, { targets, headInput, labelLikelihood }));
   const sampling: ClassSampling = { ...defaultClassSampling, ...options.sampling };
 
-  const denoisingLoss: DiffusionBlocks["denoisingLoss"] = (b, { input, labels }, { levels, epsilon: noise }, context, checkpointing) => {
+  const denoisingLoss: DiffusionBlocks["denoisingLoss"] = (b, { input, labels }, { levels, epsilon: noise }, context, memory) => {
     const y = gather(targets.table, labels); // [batch, width]
     const z = add(y, mul(levels.sigma, noise));
-    const { logits } = blocks[b]!.denoise(input, z, levels, context, checkpointing);
+    const { logits } = blocks[b]!.denoise(input, z, levels, context, memory);
     const losses = crossEntropy(logits, labels); // [batch]
     return { loss: weightedMean(losses, reshape(levels.lossWeight, losses.shape), lossWeighting), crossEntropy: losses, logits };
   };
@@ -137,12 +138,12 @@ export function convert(architecture: ClassifierArchitecture, options: BlocksOpt
     layersPerBlock: own.layersPerBlock,
     units,
     order,
-    objective: (unit, batch, key, { checkpointing }) => {
+    objective: (unit, batch, key, memory) => {
       const b = units.indexOf(unit);
       const batchSize = batch.labels.shape[0]!;
       const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[b]!, batchSize);
       const noise = { levels, epsilon: random(fold(key, "noise"), standardNormal, [batchSize, width]) };
-      const { loss, crossEntropy: losses, logits } = denoisingLoss(b, batch, noise, trainingContext(fold(key, "dropout")), checkpointing);
+      const { loss, crossEntropy: losses, logits } = denoisingLoss(b, batch, noise, trainingContext(fold(key, "dropout")), memory);
       return { loss, metrics: { crossEntropy: mean(losses), accuracy: classAccuracy(logits, batch.labels) } };
     },
     denoisingLoss,
@@ -173,10 +174,10 @@ function classBlock(
   return {
     numLayers,
     parameters,
-    denoise: (input, z, levels, base, checkpointing = false) => {
+    denoise: (input, z, levels, base, memory?: LayerMemory) => {
       const context = { ...base, condition: noise(reshape(levels.cNoise, [z.shape[0]!])) };
       const embedded = stem(input, mul(levels.cIn, z), context);
-      const state = throughLayers(layers, embedded, context, checkpointing);
+      const state = throughLayers(layers, embedded, context, memory);
       const mix = (features: Tensor): Tensor => add(mul(levels.cOut, features), mul(levels.cSkip, z));
       const evidence = head(state, context, headInput === "mixed" ? mix : undefined);
       return scoresOf(evidence, z, levels.sigma, { targets, labelLikelihood });

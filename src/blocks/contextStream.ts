@@ -8,13 +8,16 @@ import {
   inChunks,
   type KeyValue,
   type LanguageNetwork,
+  type LayerMemory,
   type noiseEmbedding,
   type PatternOf,
   plainContext,
   recorded,
+  type Stage,
   throughLayers,
+  throughStages,
 } from "../nn/index.ts";
-import { add, checkpoint, concat, constant, crossEntropy, filled, mul, reshape, slice, type Tensor } from "../tensor/index.ts";
+import { add, concat, constant, crossEntropy, filled, mul, reshape, slice, type Tensor } from "../tensor/index.ts";
 import type { Block } from "./cut.ts";
 import { type LabelLikelihood, type Scores, scoresOf } from "./labelLikelihood.ts";
 import { type NoisyTokens, overTokens } from "./noisyTokens.ts";
@@ -38,8 +41,7 @@ export interface StreamState {
 /** A pass through the layers. */
 export interface Pass {
   readonly base: Context;
-  /** Keep only the input of each layer for the backward pass. */
-  readonly checkpointing?: boolean;
+  readonly memory?: LayerMemory;
 }
 
 export const plainPass: Pass = { base: plainContext };
@@ -87,33 +89,34 @@ export class ContextStreamBlock {
   }
 
   /** The context stream alone, of whole sequences. */
-  context(start: Tensor, { base, checkpointing }: Pass): StreamState {
+  context(start: Tensor, { base, memory }: Pass): StreamState {
     const { groupSize } = this.options;
     const condition = this.cleanCondition(start);
     const pattern = groupSize === 1 ? undefined : causalAttention(start.shape[1]!, groupSize);
     const patternOf: PatternOf = (_, own) => pattern ?? own;
-    return { state: throughLayers(this.block.layers, start, { ...base, condition, patternOf }, checkpointing), condition };
+    return { state: throughLayers(this.block.layers, start, { ...base, condition, patternOf }, memory), condition };
   }
 
   /** Both streams, layer by layer: what the backward pass of a layer needs is there together and no longer. */
   streams(
     start: Tensor,
     noisy: NoisyTokens,
-    { base, checkpointing }: Pass,
+    { base, memory }: Pass,
     patterns: StreamPatterns = wholeSequences(start.shape[1]!, this.options.groupSize),
   ): { readonly context: StreamState; readonly estimates: StreamState } {
     const condition = this.block.stem.noise(reshape(noisy.levels.cNoise, [start.shape[0]!]));
     const ofContext = { ...base, condition: this.cleanCondition(start), patternOf: patterns.context };
     const ofEstimates = { ...base, condition, patternOf: patterns.estimates };
-    let states: readonly [Tensor, Tensor] = [start, this.query(patterns.before(start), noisy, base)];
-    for (const layer of this.block.layers) {
-      const both = (context: Tensor, estimates: Tensor): readonly [Tensor, Tensor] => [
-        layer(context, ofContext),
-        layer(estimates, ofEstimates),
-      ];
-      states = (checkpointing ? checkpoint(both) : both)(...states);
-    }
-    return { context: { state: states[0], condition: ofContext.condition }, estimates: { state: states[1], condition } };
+    const both = this.block.layers.map(
+      (layer): Stage =>
+        ([context, estimates], [clean, noise]) => [
+          layer(context!, { ...ofContext, condition: clean }),
+          layer(estimates!, { ...ofEstimates, condition: noise }),
+        ],
+    );
+    const values = { states: [start, this.query(patterns.before(start), noisy, base)], items: [ofContext.condition, condition] };
+    const [context, estimates] = throughStages(both, values, memory) as [Tensor, Tensor];
+    return { context: { state: context, condition: ofContext.condition }, estimates: { state: estimates, condition } };
   }
 
   /** Logits of estimates, [batch, tokens, vocabSize], alone and together with the log-likelihood of z at level σ. */

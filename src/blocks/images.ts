@@ -6,6 +6,7 @@ import {
   type Context,
   type ImageArchitecture,
   type ImageNetwork,
+  type LayerMemory,
   noiseEmbedding,
   plainContext,
   standardNormal,
@@ -37,7 +38,7 @@ export interface ImageDenoiserOptions extends CutOptions {
 /** Some of a network's layers as a denoiser of images, D(z, σ; label). */
 export interface ImageBlock extends OwnedLayers {
   /** z and D are [batch, channels, size, size]; labels int32 [batch], unused where there are no classes. */
-  denoise(z: Tensor, labels: Tensor, levels: BatchLevels, context: Context, checkpointing?: boolean): Tensor;
+  denoise(z: Tensor, labels: Tensor, levels: BatchLevels, context: Context, memory?: LayerMemory): Tensor;
 }
 
 /** A diffusion network in blocks. With one block of all levels it is the diffusion model that is trained end to end. */
@@ -95,18 +96,12 @@ export function convertImages(architecture: ImageArchitecture, options: ImageDen
     layersPerBlock: own.layersPerBlock,
     units,
     order,
-    objective: (unit, batch, key, { checkpointing }) => {
+    objective: (unit, batch, key, memory) => {
       const b = units.indexOf(unit);
       const levels = drawnLevels(fold(key, "sigma"), partition.noise, partition.trainingRanges[b]!, batch.labels.shape[0]!);
       const epsilon = random(fold(key, "noise"), standardNormal, batch.input.shape);
       const labels = numClasses === 0 ? batch.labels : hidden(batch.labels, labelDropout, numClasses, fold(key, "hidden labels"));
-      const losses = imageLosses(
-        blocks[b]!,
-        { ...batch, labels },
-        { levels, epsilon },
-        trainingContext(fold(key, "dropout")),
-        checkpointing,
-      );
+      const losses = imageLosses(blocks[b]!, { ...batch, labels }, { levels, epsilon }, trainingContext(fold(key, "dropout")), memory);
       return {
         loss: weightedMean(losses, reshape(levels.lossWeight, losses.shape), lossWeighting),
         metrics: { squaredError: mean(losses) },
@@ -129,10 +124,10 @@ function imageLosses(
   { input: y, labels }: TracedBatch,
   { levels, epsilon }: ImageNoise,
   context: Context,
-  checkpointing: boolean,
+  memory?: LayerMemory,
 ): Tensor {
   const z = add(y, mul(overPixels(levels.sigma), epsilon));
-  return reduceMean(square(sub(block.denoise(z, labels, levels, context, checkpointing), y)), [1, 2, 3]);
+  return reduceMean(square(sub(block.denoise(z, labels, levels, context, memory), y)), [1, 2, 3]);
 }
 
 /** Labels of which a share is the null label. */
@@ -155,11 +150,11 @@ function imageBlock({
   return {
     numLayers,
     parameters,
-    denoise: (z, labels, levels, base, checkpointing = false) => {
+    denoise: (z, labels, levels, base, memory?: LayerMemory) => {
       const level = noise(reshape(levels.cNoise, [z.shape[0]!]));
       const context = { ...base, condition: embedLabels === undefined ? level : add(level, embedLabels(labels)) };
       const embedded = stem(mul(overPixels(levels.cIn), z), context);
-      const state = throughLayers(layers, embedded, context, checkpointing);
+      const state = throughLayers(layers, embedded, context, memory);
       return add(mul(overPixels(levels.cSkip), z), mul(overPixels(levels.cOut), head(state, context)));
     },
   };

@@ -3,6 +3,7 @@ import { exportedMaskedText, type MaskedTextModel } from "../inference/index.ts"
 import {
   adaLNZero,
   type Context,
+  type LayerMemory,
   noiseEmbedding,
   plainContext,
   standardUniform,
@@ -87,14 +88,14 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
   });
 
   /** The state of tokens behind the layers of block b at times t. Stacked blocks before it are finished: they run without dropout. */
-  const stateOf = (b: number, tokens: Tensor, t: Tensor, base: Context, checkpointing: boolean): Tensor => {
+  const stateOf = (b: number, tokens: Tensor, t: Tensor, base: Context, memory?: LayerMemory): Tensor => {
     const { stem, layers } = blocks[b]!;
     const start =
-      isStacked && b > 0 ? stateOf(b - 1, tokens, maximum(t, trainingRanges[b - 1]![0]), plainContext, false) : stem.stem(tokens, base);
-    return throughLayers(layers, start, at(blocks[b]!, t, base), checkpointing);
+      isStacked && b > 0 ? stateOf(b - 1, tokens, maximum(t, trainingRanges[b - 1]![0]), plainContext) : stem.stem(tokens, base);
+    return throughLayers(layers, start, at(blocks[b]!, t, base), memory);
   };
-  const logitsOf = (b: number, tokens: Tensor, t: Tensor, base: Context, checkpointing = false): Tensor =>
-    blocks[b]!.head.head(stateOf(b, tokens, t, base, checkpointing), at(blocks[b]!, t, base));
+  const logitsOf = (b: number, tokens: Tensor, t: Tensor, base: Context, memory?: LayerMemory): Tensor =>
+    blocks[b]!.head.head(stateOf(b, tokens, t, base, memory), at(blocks[b]!, t, base));
   /** Logits of the blocks that answer at the times of block b. */
   const answerOf = (b: number, tokens: Tensor, t: Tensor): Tensor =>
     meanOf((together ? [...units.keys()] : [b]).map((one) => logitsOf(one, tokens, t, plainContext)));
@@ -133,13 +134,13 @@ export function convertMasked(architecture: TokenArchitecture, options: MaskedTe
     layersPerBlock: own.layersPerBlock,
     units,
     order,
-    objective: (unit, { input: tokens }, key, { checkpointing }) => {
+    objective: (unit, { input: tokens }, key, memory) => {
       const b = units.indexOf(unit);
       const { kept, ...times } = drawnTimes(fold(key, "times"), partition, trainingRanges[b]!, tokens.shape[0]!);
       const coin = random(fold(key, "hidden"), standardUniform, tokens.shape);
       const masked = greater(coin, kept);
       const context = trainingContext(fold(key, "dropout"));
-      return { loss: mean(boundOf(tokens, masked, times, (shown, t) => logitsOf(b, shown, t, context, checkpointing))), metrics: {} };
+      return { loss: mean(boundOf(tokens, masked, times, (shown, t) => logitsOf(b, shown, t, context, memory))), metrics: {} };
     },
     programs: units.flatMap((_, b) => [estimates[b]!, bounds[b]!]),
     exported: (chosen) => exportedMaskedText(model, chosen),

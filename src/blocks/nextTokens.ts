@@ -174,10 +174,10 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
         return { reached: await reachedStates({ model, sampling, call, tokens: input as Int32Array, block, key }) };
       },
     }),
-    objective: (unit, { input: tokens }, key, { checkpointing }) => {
+    objective: (unit, { input: tokens }, key, memory) => {
       const b = units.indexOf(unit);
       const stream = streams[b]!;
-      const pass: Pass = { base: trainingContext(fold(key, "dropout")), checkpointing };
+      const pass: Pass = { base: trainingContext(fold(key, "dropout")), memory };
       const noisy = trainingTokens(b, tokens, key);
       const states = stream.streams(startOf(b, tokens, pass), noisy, pass);
       const losses = stream.ofScores(states.estimates, noisy, tokens, ({ logits }, own) => crossEntropy(logits, own));
@@ -185,7 +185,7 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
       const metrics = { crossEntropy: mean(losses) };
       if (nextTokenWeight === 0) return { loss, metrics };
       const nextToken = isThrough
-        ? streams.at(-1)!.nextTokenLosses(throughNetwork(b, states.context, { ...plainPass, checkpointing }), tokens)
+        ? streams.at(-1)!.nextTokenLosses(throughNetwork(b, states.context, { ...plainPass, memory }), tokens)
         : stream.nextTokenLosses(states.context, tokens);
       return { loss: add(loss, mul(mean(nextToken), nextTokenWeight)), metrics: { ...metrics, nextToken: mean(nextToken) } };
     },

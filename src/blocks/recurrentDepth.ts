@@ -16,14 +16,17 @@ import {
 import {
   adaLNZero,
   type Context,
+  type LayerMemory,
   noiseEmbedding,
   plainContext,
   precedingTokens,
   type RecurrentArchitecture,
+  type Stage,
+  throughStages,
   trainingContext,
 } from "../nn/index.ts";
 import { fold } from "../random.ts";
-import { checkpoint, crossEntropy, mean, mul, reshape, type Tensor } from "../tensor/index.ts";
+import { crossEntropy, mean, mul, reshape, type Tensor } from "../tensor/index.ts";
 import {
   float32,
   independent,
@@ -89,12 +92,14 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
   };
 
   /** Scores of tokens from those before, int32 [batch, tokens], and their noisy embeddings. */
-  const estimate = (before: Tensor, { z, levels }: NoisyTokens, base: Context, checkpointing = false): Scores => {
+  const estimate = (before: Tensor, { z, levels }: NoisyTokens, base: Context, memory?: LayerMemory): Scores => {
     const context = { ...base, condition: noise(reshape(levels.cNoise, [z.shape[0]!])) };
-    const [improve, read] = checkpointing
-      ? [checkpoint<Parameters<typeof core>, Tensor>(core), checkpoint<Parameters<typeof coda>, Tensor>(coda)]
-      : [core, coda];
-    const evidence = read(improve(mul(overTokens(levels.cIn), z), prelude(before, context), context), context);
+    const stages: readonly Stage[] = [
+      ([state], [embedded, condition]) => [core(state!, embedded!, { ...base, condition })],
+      ([state], [, condition]) => [coda(state!, { ...base, condition })],
+    ];
+    const values = { states: [mul(overTokens(levels.cIn), z)], items: [prelude(before, context), context.condition] };
+    const [evidence] = throughStages(stages, values, memory) as [Tensor];
     return scoresOf(evidence, z, overTokens(levels.sigma), { targets, labelLikelihood });
   };
 
@@ -154,11 +159,11 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
     layersPerBlock: [numLayers],
     units: [unit],
     order: independent,
-    objective: (_unit, { input: tokens }, key, { checkpointing }) => {
+    objective: (_unit, { input: tokens }, key, memory) => {
       const levels = drawnLevels(fold(key, "sigma"), training, trainingRanges[0]!, tokens.shape[0]!);
       const z = noisyTokens(tokens, levels.sigma, targets, fold(key, "noise"));
       const base = trainingContext(fold(key, "dropout"));
-      const { logits } = estimate(precedingTokens(tokens, vocabSize), { z, levels }, base, checkpointing);
+      const { logits } = estimate(precedingTokens(tokens, vocabSize), { z, levels }, base, memory);
       const losses = crossEntropy(logits, tokens);
       return { loss: weightedTokenMean(losses, levels, lossWeighting), metrics: { crossEntropy: mean(losses) } };
     },

@@ -36,6 +36,9 @@ export const trainingOptions = z.strictObject({
   checkpointing: option(z.boolean(), {
     description: "compute activations again in the backward pass instead of keeping them",
   }).default(false),
+  parts: option(count, {
+    description: "parts of the batch in which a layer's backward pass is made: less memory, the same update but for dropout",
+  }).default(1),
   patience: option(count, {
     value: "evaluations",
     description: "evaluations without improvement after which a unit stops; implies --keep-best",

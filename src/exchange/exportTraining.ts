@@ -10,18 +10,18 @@ import {
   RandomFeeds,
   renamed,
   scalarOutputs,
+  type TrainerConfig,
   type TrainingMethod,
   traceStep,
 } from "../train/index.ts";
 
-export interface ExportTrainingOptions {
+export interface ExportTrainingOptions extends Pick<TrainerConfig, "checkpointing" | "parts"> {
   /** Where each file is run once. */
   readonly device: Device;
   /** Of the parameters, for that run. */
   readonly values: ParameterValues;
   /** Items of a step: fixed in the file. */
   readonly batchSize: number;
-  readonly checkpointing?: boolean;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
@@ -43,7 +43,7 @@ export interface TrainingFile {
  */
 export async function exportTraining(
   method: TrainingMethod,
-  { device, values, batchSize, checkpointing = false, metadata = {} }: ExportTrainingOptions,
+  { device, values, batchSize, metadata = {}, ...memory }: ExportTrainingOptions,
 ): Promise<readonly TrainingFile[]> {
   if (method.prepare !== undefined) {
     const message = `export --training: a step of ${method.name} with these options runs other programs first; it is no one program.`;
@@ -51,7 +51,7 @@ export async function exportTraining(
   }
   const files: TrainingFile[] = [];
   for (const unit of method.units) {
-    const { objective, gradients } = traceStep(method, unit, batchSize, checkpointing);
+    const { objective, gradients } = traceStep(method, unit, batchSize, memory);
     const outputs = { ...scalarOutputs(objective), ...renamed(gradients, "gradient") };
     const names = parameterNames([unit]);
     const drawn = createProgram(outputs, { names }).inputs.flatMap(({ tensor }) => (tensor.source?.kind === "random" ? [tensor] : []));

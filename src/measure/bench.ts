@@ -1,8 +1,18 @@
-import { type Context, defineModule, type Layer, layerNorm, mlp, namedParameters, plainContext, selfAttention } from "../nn/index.ts";
+import {
+  type Context,
+  defineModule,
+  type Layer,
+  layerNorm,
+  mlp,
+  namedParameters,
+  plainContext,
+  selfAttention,
+  throughLayers,
+} from "../nn/index.ts";
 import { encodeModel } from "../onnx/index.ts";
 import { adamW, schedule } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
-import { add, checkpoint, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
+import { add, createProgram, input, matmul, mean, square, type Tensor } from "../tensor/index.ts";
 import { createTrainer, independent, type TrainingMethod } from "../train/index.ts";
 
 /**
@@ -49,13 +59,10 @@ export function benchMethod({ tokens, width, layers, heads }: BenchCase): Traini
     inputType: (batch) => ({ dtype: "float32", shape: [batch, tokens, width] }),
     units: [{ name: "network", trainable, frozen: new Map(), constants: new Map(), layerEvaluations: layers }],
     order: independent,
-    objective: (_, { input: tokens }, __, { checkpointing }) => {
-      const run = stack.map((layer) => {
-        const call = (h: Tensor): Tensor => layer(h, plainContext);
-        return checkpointing ? checkpoint(call) : call;
-      });
-      return { loss: mean(square(run.reduce((h, layer) => layer(h), tokens))), metrics: {} };
-    },
+    objective: (_, { input: tokens }, __, memory) => ({
+      loss: mean(square(throughLayers(stack, tokens, plainContext, memory))),
+      metrics: {},
+    }),
     programs: [],
   };
 }

@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.ts";
+import type { LayerMemory } from "../nn/index.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { bytesOf, memoryProfile, programFlops, sizeOf, type Tensor } from "../tensor/index.ts";
 import { gradientProgram, type TrainingMethod, type Unit } from "../train/index.ts";
@@ -18,11 +19,10 @@ export interface MemoryPlan {
   readonly peak: number;
 }
 
-export interface PlanOptions {
+export interface PlanOptions extends LayerMemory {
   readonly batchSize: number;
   readonly optimizer: Optimizer;
   readonly ema: boolean;
-  readonly checkpointing: boolean;
 }
 
 /**
@@ -37,8 +37,8 @@ const nodeBytes = 11.5e3;
 const arenaShare = 1.1;
 
 /** Predicts the memory of a unit's step from its graph, without running anything. */
-export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimizer, ema, checkpointing }: PlanOptions): MemoryPlan {
-  const program = gradientProgram(method, unit, batchSize, checkpointing);
+export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimizer, ema, ...memory }: PlanOptions): MemoryPlan {
+  const program = gradientProgram(method, unit, batchSize, memory);
   const gradients = floats(unit.trainable.values());
   const parameters = gradients + floats(unit.frozen.values());
   const inputs = program.inputs

@@ -1,14 +1,18 @@
-import { checkpoint, concat, constant, slice, type Tensor, type TensorType } from "../tensor/index.ts";
+import { concat, constant, slice, type Tensor, type TensorType } from "../tensor/index.ts";
 import type { Context } from "./context.ts";
+import { type LayerMemory, throughStages } from "./memory.ts";
 import { type Module, namedParameters } from "./module.ts";
 import type { Conditioning } from "./norm.ts";
 
 /** One residual unit: [batch, tokens, width], same out as in. */
 export type Layer = Module<(h: Tensor, context: Context) => Tensor>;
 
-/** A state brought through layers one after another; with checkpointing only the input of each is kept for the backward pass. */
-export function throughLayers(layers: readonly Layer[], start: Tensor, context: Context, checkpointing = false): Tensor {
-  return layers.reduce((h, layer) => (checkpointing ? checkpoint<[Tensor, Context], Tensor>(layer) : layer)(h, context), start);
+/** A state brought through layers one after another; see {@link LayerMemory} for what is kept of it in training. */
+export function throughLayers(layers: readonly Layer[], start: Tensor, context: Context, memory?: LayerMemory): Tensor {
+  const stages = layers.map((layer) => ([h]: readonly Tensor[], [condition]: readonly (Tensor | undefined)[]): Tensor[] => [
+    layer(h!, { ...context, condition }),
+  ]);
+  return throughStages(stages, { states: [start], items: [context.condition] }, memory)[0]!;
 }
 
 /** Parameters of consecutive layers by path, the first of them being number `first` of its network. */

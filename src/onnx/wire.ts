@@ -9,11 +9,14 @@ const fixed32Type = 5;
 /** Payloads from this size on are kept by reference until `finish`. */
 const largeBytes = 256;
 const encoder = new TextEncoder();
+const scratch = new Uint8Array(1024);
 
 /** Collects the fields of one message. */
 export class MessageWriter {
-  /** Runs of small bytes, and large payloads as they are. */
-  private readonly parts: (number[] | Uint8Array)[] = [[]];
+  /** Finished stretches of bytes, in order. */
+  private readonly parts: Uint8Array[] = [];
+  private open = new Uint8Array(128);
+  private used = 0;
 
   varint(field: number, value: number | bigint): this {
     return this.number(field * 8 + varintType).number(value);
@@ -30,19 +33,20 @@ export class MessageWriter {
   }
 
   text(field: number, value: string): this {
-    return this.bytes(field, encoder.encode(value));
+    const fits = 3 * value.length <= scratch.length; // a UTF-16 unit takes at most three bytes
+    return this.bytes(field, fits ? scratch.subarray(0, encoder.encodeInto(value, scratch).written) : encoder.encode(value));
   }
 
   message(field: number, value: MessageWriter): this {
     this.number(field * 8 + lengthType).number(value.length);
-    for (const part of value.parts) this.append(part);
+    for (const part of value.stretches()) this.append(part);
     return this;
   }
 
   finish(): Uint8Array {
     const out = new Uint8Array(this.length);
     let offset = 0;
-    for (const part of this.parts) {
+    for (const part of this.stretches()) {
       out.set(part, offset);
       offset += part.length;
     }
@@ -50,30 +54,44 @@ export class MessageWriter {
   }
 
   private get length(): number {
-    return this.parts.reduce((sum, part) => sum + part.length, 0);
+    return this.parts.reduce((sum, part) => sum + part.length, this.used);
   }
 
-  private append(bytes: number[] | Uint8Array): this {
-    if (bytes.length >= largeBytes && bytes instanceof Uint8Array) this.parts.push(bytes, []);
-    else for (const byte of bytes) this.last.push(byte);
+  private stretches(): readonly Uint8Array[] {
+    return [...this.parts, this.open.subarray(0, this.used)];
+  }
+
+  private append(bytes: Uint8Array): this {
+    if (bytes.length >= largeBytes && bytes.buffer !== scratch.buffer) {
+      this.parts.push(this.open.slice(0, this.used), bytes);
+      this.used = 0;
+      return this;
+    }
+    this.reserve(bytes.length);
+    this.open.set(bytes, this.used);
+    this.used += bytes.length;
     return this;
   }
 
   /** Base-128, low groups first; negative numbers as 64-bit two's complement. */
   private number(value: number | bigint): this {
     let rest = value;
+    this.reserve(10);
     if (rest < 0 || typeof rest === "bigint") {
       let wide = BigInt.asUintN(64, BigInt(rest));
-      for (; wide >= 0x80n; wide >>= 7n) this.last.push(Number(wide & 0x7fn) | 0x80);
+      for (; wide >= 0x80n; wide >>= 7n) this.open[this.used++] = Number(wide & 0x7fn) | 0x80;
       rest = Number(wide);
     }
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.last.push((rest % 0x80) | 0x80);
-    this.last.push(rest);
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.open[this.used++] = (rest % 0x80) | 0x80;
+    this.open[this.used++] = rest;
     return this;
   }
 
-  private get last(): number[] {
-    return this.parts.at(-1) as number[];
+  private reserve(count: number): void {
+    if (this.used + count <= this.open.length) return;
+    const wider = new Uint8Array(2 * (this.used + count));
+    wider.set(this.open.subarray(0, this.used));
+    this.open = wider;
   }
 }
 

@@ -42,8 +42,11 @@ export async function exportRunForTraining(run: TrainedRun, { out, ...choice }: 
   const { method, config } = run;
   const values = await loadParameters(run);
   await using device = await deviceOf(run, choice);
-  const { batchSize, checkpointing } = config.training;
-  return writeFiles(out, await exportTraining(method, { device, values, batchSize, checkpointing, metadata: await metadataOf(run) }));
+  const { batchSize, checkpointing, parts } = config.training;
+  return writeFiles(
+    out,
+    await exportTraining(method, { device, values, batchSize, checkpointing, parts, metadata: await metadataOf(run) }),
+  );
 }
 
 /**

@@ -106,6 +106,7 @@ export async function trainRun({
     learningRate,
     seed,
     checkpointing: training.checkpointing,
+    parts: training.parts,
     clipNorm: training.clipNorm,
     emaDecay: training.emaDecay,
     accumulate,

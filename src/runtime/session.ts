@@ -62,6 +62,8 @@ export interface Engine {
 
 /** Copies are freed before they grow beyond this size. */
 const manyBytes = 16e6;
+/** Bytes of a program from which on what it was made from is worth a collection. */
+const longProgram = 1e5;
 const nothing: ReadonlySet<string> = new Set();
 
 /** Compiles `program`; the executable calls `released` when its memory is gone. Errors: see `Device.compile`. */
@@ -86,6 +88,7 @@ class OrtExecutable implements Executable {
   #disposed = false;
   /** By runs since they were last freed. */
   #copiedBytes = 0;
+  #hasRun = false;
 
   constructor(engine: Engine, program: ProgramBytes, options: CompileOptions, released: (self: Executable) => void) {
     this.#engine = engine;
@@ -110,6 +113,7 @@ class OrtExecutable implements Executable {
       const inputs = this.#inputs(feeds);
       const fetches = this.#fetches(into, keep);
       const session = await this.#sessionFor(keep);
+      this.#freeGraph();
       this.#freeCopies(into);
       const results = await session.run(inputs, fetches).catch((cause: unknown) => {
         throw new DeviceError(
@@ -183,6 +187,15 @@ class OrtExecutable implements Executable {
         return [spec.name, this.#engine.build.native ? tensor : null];
       }),
     );
+  }
+
+  /** The traced graph and its encoding, 4 kB a node, are garbage by the first run; of two collections, the second gives pages back. */
+  #freeGraph(): void {
+    if (this.#hasRun) return;
+    this.#hasRun = true;
+    if (this.program.bytes.length < longProgram) return;
+    this.#engine.build.collectGarbage?.();
+    this.#engine.build.collectGarbage?.();
   }
 
   /**

@@ -252,9 +252,9 @@ type Sizes = Pick<ComparedRun, "units" | "updates" | "samples" | "layerEvaluatio
 /** Quantities of a run that follow from its configuration. */
 function sizesOf(options: CompareOptions, config: RunConfig, task: AnyTask, data: { readonly name: string }): Sizes {
   const method = methodOf(options, config, data);
-  const { batchSize, accumulate, checkpointing, emaDecay } = config.training;
+  const { batchSize, accumulate, checkpointing, parts, emaDecay } = config.training;
   const updates = updatesOf(config, task, data);
-  const planned = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
+  const planned = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing, parts };
   return {
     units: method.units.length,
     updates,

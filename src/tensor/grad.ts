@@ -3,6 +3,7 @@ import { add, gemm, reduceSum, reshape } from "./ops/index.ts";
 import { Recomputation } from "./recomputation.ts";
 import { type Shape, sameShape, sizeOf } from "./shape.ts";
 import { filled, type Node, scalar, type Tensor } from "./tensor.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * Reverse-mode differentiation: extends the graph with the gradient of a scalar `loss` for each wanted tensor.
@@ -24,19 +25,20 @@ export function grad(loss: Tensor, wanted: readonly Tensor[]): readonly Tensor[]
   const cotangents = new Cotangents();
   cotangents.add(loss, scalar(1));
   const active = dependents(loss, wanted);
-  const recomputation = new Recomputation();
+  const turns = new Turns((tensor) => cotangents.get(tensor));
+  const recomputation = new Recomputation(turns);
   for (const node of [...active.nodes].reverse()) {
-    const received = node.outputs.map((output) => cotangents.get(output));
+    const received = node.outputs.map((output) => turns.cotangent(output, cotangents.get(output)));
     if (received.every((cotangent) => cotangent === undefined)) continue;
     const inputs = node.customGradient?.inputs ?? node.inputs;
     const { customGradient, ...live } = recomputation.of(node);
-    const again = (tensor: Tensor): Tensor => recomputation.again(tensor);
-    const args = { inputs: (customGradient?.inputs ?? live.inputs).map(again), outputs: live.outputs.map(again), cotangents: received };
+    const args = { inputs: customGradient?.inputs ?? live.inputs, outputs: live.outputs, cotangents: received };
     const gradients = customGradient?.vjp(args) ?? node.operator.vjp?.({ ...args, attributes: node.attributes }) ?? [];
     for (const [i, gradient] of gradients.entries()) {
       const target = inputs[i]!;
       if (gradient === undefined || !active.tensors.has(target)) continue;
       cotangents.add(target, sumTo(gradient, target.shape));
+      turns.gives(node.region, target);
     }
   }
   return wanted.map((tensor) => {

@@ -4,7 +4,7 @@ export * from "./liveness.ts";
 export * from "./ops/index.ts";
 export * from "./print.ts";
 export * from "./program.ts";
-export { checkpoint } from "./recomputation.ts";
+export { checkpoint, inTurn } from "./recomputation.ts";
 export { rewritesFor, standardOperators } from "./rewrites/index.ts";
 export * from "./shape.ts";
 export type { AttributeValue, CustomGradient, Initializer, OnnxForm, Operand, Operator, Sampler, Source } from "./tensor.ts";

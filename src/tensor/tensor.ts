@@ -116,10 +116,15 @@ export interface CustomGradient {
   readonly vjp: (args: Omit<VjpArguments<undefined>, "attributes">) => Cotangents;
 }
 
-/** A stretch of the graph whose inner values are computed again in the backward pass instead of kept. */
+/** A stretch of the graph that the backward pass treats as one. */
 export interface Region {
   /** The stretch in which this one lies. */
   readonly parent: Region | undefined;
+  /** Whether its inner values are computed again in the backward pass instead of kept; its outputs are kept. */
+  readonly isRecomputed: boolean;
+  readonly outputs: Set<Tensor>;
+  /** The stretch whose gradients are finished before the backward pass of this one begins. */
+  next: Region | undefined;
 }
 
 /** One application of an operator. */
@@ -173,15 +178,29 @@ export function rematerialised<T>(trace: () => T): T {
   }
 }
 
+/** One tensor, or several. */
+export type Tensors = Tensor | readonly Tensor[];
+
 /** Runs `trace` with every node that it creates marked as belonging to a region of its own, within the present one if there is one. */
-export function traceInRegion<T>(trace: () => T): T {
+export function traceInRegion<T extends Tensors>(
+  trace: () => T,
+  { isRecomputed }: Pick<Region, "isRecomputed">,
+): { result: T; region: Region } {
   const parent = currentRegion;
-  currentRegion = { parent };
+  const region: Region = { parent, isRecomputed, outputs: new Set(), next: undefined };
+  currentRegion = region;
   try {
-    return trace();
+    const result = trace();
+    for (const tensor of [result].flat() as Tensor[]) region.outputs.add(tensor);
+    return { result, region };
   } finally {
     currentRegion = parent;
   }
+}
+
+/** A region and those around it, from the inside out. */
+export function* regionsFrom(region: Region | undefined): Generator<Region> {
+  for (let one = region; one !== undefined; one = one.parent) yield one;
 }
 
 /**

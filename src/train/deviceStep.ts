@@ -34,8 +34,8 @@ import {
 } from "./step.ts";
 
 /** The whole step as one program: parameters, optimiser state and averages go in and come out, and never leave the device. */
-export function fullStepProgram({ method, unit, batchSize, optimizer, checkpointing, clipNorm, emaDecay }: StepConfig): Program {
-  const { objective, gradients } = traceStep(method, unit, batchSize, checkpointing);
+export function fullStepProgram({ method, unit, batchSize, optimizer, memory, clipNorm, emaDecay }: StepConfig): Program {
+  const { objective, gradients } = traceStep(method, unit, batchSize, memory);
   const settingNames = Object.keys(optimizer.settings(1, 1, 1));
   const settings = Object.fromEntries(settingNames.map((name) => [name, input(`setting/${name}`, [])]));
   const norm = sqrt([...gradients.values()].map((g) => reduceSum(square(g))).reduce((a, b) => add(a, b)));

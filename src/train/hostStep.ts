@@ -8,24 +8,21 @@ import { batchFeeds, emaDecayAt, gradientProgram, RandomFeeds, type StepConfig, 
 
 /** CPU: the graph ends at the gradients, which land in the arena; the optimiser's kernels update the parameters in place. */
 export async function hostStepRunner(device: Device, state: UnitState, config: StepConfig): Promise<StepRunner> {
-  const { method, unit, optimizer, clipNorm, emaDecay } = config;
-  const program = gradientProgram(method, unit, config.batchSize, config.checkpointing);
-  const executable = await device.compile(encodeModel(program, { hideShapes: true }));
-  const random = new RandomFeeds(program);
+  const { unit, optimizer, clipNorm, emaDecay } = config;
+  const { executable, inputs, outputs } = await compiled(device, config);
+  const random = new RandomFeeds({ inputs });
   const prepared = preparation(device, state, config);
   const trained = [...unit.trainable.keys()].map((path) => ({ path, state: state.parameters.get(path)! }));
   const values = Object.fromEntries(
-    [...state.parameters].filter(([path]) => program.inputs.some(({ name }) => name === path)).map(([path, { value }]) => [path, value]),
+    [...state.parameters].filter(([path]) => inputs.some(({ name }) => name === path)).map(([path, { value }]) => [path, value]),
   );
-  const scalars = Object.fromEntries(
-    program.outputs.filter(({ name }) => !name.startsWith("gradient/")).map(({ name }) => [name, new Float32Array(1)]),
-  );
+  const scalars = Object.fromEntries(outputs.filter((name) => !name.startsWith("gradient/")).map((name) => [name, new Float32Array(1)]));
   const into = { ...scalars, ...Object.fromEntries(trained.map(({ path, state: { gradient } }) => [`gradient/${path}`, gradient])) };
   const sums = new Map<string, Float32Array>();
 
   const gradientOf = async (batch: Batch, microKey: Key): Promise<Record<string, number>> => {
     const own = await prepared.feeds(batch, microKey);
-    await executable.run({ ...values, ...batchFeeds(program, batch), ...own, ...random.draw(microKey) }, { into });
+    await executable.run({ ...values, ...batchFeeds({ inputs }, batch), ...own, ...random.draw(microKey) }, { into });
     return Object.fromEntries(Object.entries(scalars).map(([name, [value]]) => [name, value!]));
   };
 
@@ -74,6 +71,13 @@ export async function hostStepRunner(device: Device, state: UnitState, config: S
       await executable.dispose();
     },
   };
+}
+
+/** The program, and what its caller must know of it: the graph itself, which is large, is not held. */
+async function compiled(device: Device, { method, unit, batchSize, memory }: StepConfig) {
+  const program = gradientProgram(method, unit, batchSize, memory);
+  const executable = await device.compile(encodeModel(program, { hideShapes: true }));
+  return { executable, inputs: program.inputs, outputs: program.outputs.map(({ name }) => name) };
 }
 
 function addInto(sum: Float32Array, addend: Float32Array): void {

@@ -1,3 +1,4 @@
+import type { LayerMemory } from "../nn/index.ts";
 import type { Key } from "../random.ts";
 import type { HostArray, Tensor, TensorType } from "../tensor/index.ts";
 import type { UnitOrder } from "./order.ts";
@@ -43,11 +44,6 @@ export interface Batch {
 export interface Objective {
   readonly loss: Tensor;
   readonly metrics: Readonly<Record<string, Tensor>>;
-}
-
-export interface ObjectiveOptions {
-  /** Keep only the input of each layer for the backward pass and compute the layer again there. */
-  readonly checkpointing: boolean;
 }
 
 /** Ranges of noise levels or times, one for each unit. */
@@ -97,7 +93,7 @@ export interface TrainingMethod {
   readonly partition?: RangePartition;
   readonly layersPerBlock?: readonly number[];
   /** Traces the objective of one unit. Nothing is computed here. */
-  objective(unit: Unit, batch: TracedBatch, key: Key, options: ObjectiveOptions): Objective;
+  objective(unit: Unit, batch: TracedBatch, key: Key, memory: LayerMemory): Objective;
   /** Inputs of an objective besides the batch, by name: made before each step by programs, with the parameters as they then are. */
   prepare?(unit: Unit, batch: Batch, key: Key, call: Call): Promise<Readonly<Record<string, HostArray>>>;
   /** The programs that prediction runs: what is exported, planned and verified. */

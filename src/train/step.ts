@@ -1,3 +1,4 @@
+import type { LayerMemory } from "../nn/index.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { fold, type Key, key } from "../random.ts";
 import { ancestors, createProgram, grad, type HostArray, hostArray, input, type Program, sizeOf, type Tensor } from "../tensor/index.ts";
@@ -8,7 +9,7 @@ export interface StepConfig {
   readonly unit: Unit;
   readonly batchSize: number;
   readonly optimizer: Optimizer;
-  readonly checkpointing: boolean;
+  readonly memory: LayerMemory;
   /** Largest global norm of the gradient; larger gradients are scaled down to it. Infinity leaves them. */
   readonly clipNorm: number;
   /** Decay of the moving average of the parameters in the long run, or undefined for none; see {@link emaDecayAt}. */
@@ -49,10 +50,10 @@ export interface TracedStep {
 }
 
 /** The objective of one unit and the gradients of its trainable parameters, as symbols. */
-export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): TracedStep {
+export function traceStep(method: TrainingMethod, unit: Unit, batchSize: number, memory: LayerMemory = {}): TracedStep {
   const { dtype, shape } = method.inputType(batchSize);
   const batch = { input: input("input", shape, dtype), labels: input("labels", [batchSize], "int32") };
-  const objective = method.objective(unit, batch, tracingKey, { checkpointing });
+  const objective = method.objective(unit, batch, tracingKey, memory);
   const gradients = grad(objective.loss, [...unit.trainable.values()]);
   const traced = [...unit.trainable].map(([path, parameter], i) => ({ path, parameter, gradient: gradients[i]! }));
   return { objective, gradients: new Map(inOrderOfUse(objective.loss, traced).map(({ path, gradient }) => [path, gradient])) };
@@ -93,8 +94,8 @@ export function parameterNames(units: readonly Unit[]): Map<Tensor, string> {
  * The program of a step whose optimiser runs outside: loss, metrics, and one gradient for each trainable parameter, in the order of their
  * use.
  */
-export function gradientProgram(method: TrainingMethod, unit: Unit, batchSize: number, checkpointing: boolean): Program {
-  const { objective, gradients } = traceStep(method, unit, batchSize, checkpointing);
+export function gradientProgram(method: TrainingMethod, unit: Unit, batchSize: number, memory: LayerMemory = {}): Program {
+  const { objective, gradients } = traceStep(method, unit, batchSize, memory);
   return createProgram({ ...scalarOutputs(objective), ...renamed(gradients, "gradient") }, { names: parameterNames([unit]) });
 }
 
@@ -111,7 +112,7 @@ export class RandomFeeds {
   readonly feeds: Record<string, HostArray> = {};
   private readonly sources: { readonly key: Key; readonly out: HostArray; readonly fill: (out: HostArray, key: Key) => void }[] = [];
 
-  constructor({ inputs }: Program) {
+  constructor({ inputs }: Pick<Program, "inputs">) {
     for (const { name, tensor } of inputs) {
       if (tensor.source?.kind !== "random") continue;
       const out = hostArray(tensor.dtype, sizeOf(tensor.shape));
@@ -127,7 +128,7 @@ export class RandomFeeds {
 }
 
 /** Where nothing random or no label is used, the program has no such input. */
-export function batchFeeds(program: Program, batch: Batch): Record<string, HostArray> {
+export function batchFeeds(program: Pick<Program, "inputs">, batch: Batch): Record<string, HostArray> {
   return Object.fromEntries(Object.entries(batch).filter(([name]) => program.inputs.some((spec) => spec.name === name))) as Record<
     string,
     HostArray

@@ -68,7 +68,7 @@ test.skipIf(!devices.includes("webgpu"))("every node of the whole step stays on 
     unit: method.units[0]!,
     batchSize,
     optimizer: adamW(),
-    checkpointing: false,
+    memory: {},
     clipNorm: 1,
     emaDecay: undefined,
   });

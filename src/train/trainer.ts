@@ -1,4 +1,5 @@
 import { TrainingError } from "../errors.ts";
+import type { LayerMemory } from "../nn/index.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { fold, key } from "../random.ts";
 import type { Device } from "../runtime/index.ts";
@@ -8,7 +9,7 @@ import type { Batch, TrainingMethod, Unit } from "./method.ts";
 import { type ParameterState, UnitState } from "./state.ts";
 import type { StepRunner, StepScalars } from "./step.ts";
 
-export interface TrainerConfig {
+export interface TrainerConfig extends LayerMemory {
   readonly unit: Unit;
   readonly device: Device;
   /** Items in one run of the graph; a step of k batches updates from k times as many. */
@@ -17,7 +18,6 @@ export interface TrainerConfig {
   /** The learning rate of a step, counted from 0, of a unit. */
   readonly learningRate: (step: number, unit: string) => number;
   readonly seed: number;
-  readonly checkpointing?: boolean;
   readonly clipNorm?: number;
   readonly emaDecay?: number | undefined;
   /** Parameters that other units of this run hold already. */
@@ -71,7 +71,7 @@ export async function createTrainer(method: TrainingMethod, config: TrainerConfi
     unit,
     batchSize: config.batchSize,
     optimizer,
-    checkpointing: config.checkpointing ?? false,
+    memory: config,
     clipNorm: config.clipNorm ?? Number.POSITIVE_INFINITY,
     emaDecay: config.emaDecay,
   };

@@ -25,7 +25,7 @@ export function checkIsolation(method: TrainingMethod): Check {
 
 function faultsOfStep(method: TrainingMethod, unit: Unit, names: ReadonlyMap<Tensor, ReadonlySet<string>>): string[] {
   try {
-    const { objective } = traceStep(method, unit, 1, false);
+    const { objective } = traceStep(method, unit, 1);
     const own = new Set([...unit.trainable.values(), ...unit.frozen.values()]);
     const foreign = [...parametersIn([objective.loss, ...Object.values(objective.metrics)])].filter((tensor) => !own.has(tensor));
     return foreign.map((tensor) => `the step of ${unit.name} reads ${[...(names.get(tensor) ?? ["a parameter of no unit"])].join(", ")}`);

@@ -63,7 +63,7 @@ function holds(range: readonly [number, number] | undefined, sigma: number): boo
 
 /** Draws noise levels as the block's training step does. */
 function faultsOfDraws(method: NoiseBlocks, b: number, stored: Partition): string[] {
-  const { objective } = traceStep(method, method.units[b]!, drawsOfEachBlock, false);
+  const { objective } = traceStep(method, method.units[b]!, drawsOfEachBlock);
   const drawn = [...sourcesOf([objective.loss])].filter(drawsSigma);
   if (drawn.length === 0) return [`the step of block-${b} draws no noise levels`];
   const sigmas = drawn.flatMap((tensor) => [...drawOnce(tensor)]);

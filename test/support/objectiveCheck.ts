@@ -1,3 +1,4 @@
+import type { LayerMemory } from "../../src/nn/index.ts";
 import { encodeModel } from "../../src/onnx/index.ts";
 import { fold, type Key, key, normal } from "../../src/random.ts";
 import type { Device } from "../../src/runtime/index.ts";
@@ -13,11 +14,14 @@ export interface ObjectiveResult {
   readonly metrics: Readonly<Record<string, number>>;
   /** Of the traced derivative along a direction in all trained parameters, against central differences. */
   readonly gradientError: number;
+  /** By path. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
 export interface ObjectiveCheck {
   readonly at?: ParameterAt;
   readonly seed?: Key;
+  readonly memory?: LayerMemory;
   /** The feeds that the method would prepare for the step. */
   readonly prepared?: Readonly<Record<string, HostArray>>;
 }
@@ -28,9 +32,9 @@ export async function objectiveResult(
   method: TrainingMethod,
   unit: Unit,
   batch: Batch,
-  { at = (_, initial) => initial, seed = key("objective check"), prepared = {} }: ObjectiveCheck = {},
+  { at = (_, initial) => initial, seed = key("objective check"), memory = {}, prepared = {} }: ObjectiveCheck = {},
 ): Promise<ObjectiveResult> {
-  const program = gradientProgram(method, unit, batch.labels.length, false);
+  const program = gradientProgram(method, unit, batch.labels.length, memory);
   const executable = await device.compile(encodeModel(program));
   const parameters = new Map(
     [...unit.trainable, ...unit.frozen].map(([path, tensor]) => {
@@ -60,6 +64,7 @@ export async function objectiveResult(
     return {
       loss: scalar(here),
       metrics: Object.fromEntries(metrics.map((name) => [name.slice("metric/".length), scalar(here, name)])),
+      gradients,
       gradientError: Math.abs(traced - measured) / Math.max(Math.abs(traced), Math.abs(measured)),
     };
   } finally {

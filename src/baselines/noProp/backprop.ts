@@ -1,6 +1,14 @@
-import { type Context, defineModule, type NoPropNetwork, plainContext, trainingContext } from "../../nn/index.ts";
+import {
+  type Context,
+  defineModule,
+  type NoPropNetwork,
+  plainContext,
+  type Stage,
+  throughStages,
+  trainingContext,
+} from "../../nn/index.ts";
 import { fold } from "../../random.ts";
-import { add, checkpoint, mul, parameter, sub, type Tensor, tanh } from "../../tensor/index.ts";
+import { add, mul, parameter, sub, type Tensor, tanh } from "../../tensor/index.ts";
 import { type Classifier, classAccuracy, float32, independent, predictionProgram, standaloneUnit } from "../../train/index.ts";
 import { discreteBlock, distanceReadout, drawNormal, meanEmbedding, outputLoss, samplingNoise } from "./common.ts";
 import type { ClassTable } from "./embeddings.ts";
@@ -38,10 +46,14 @@ export function noPropBackprop(network: NoPropNetwork, classes: ClassTable, { nu
     isRandom: true,
     units: [standaloneUnit("network", { parts: { steps, output, table: classes.parameter } }, numSteps)],
     order: independent,
-    objective: (_, { input: images, labels }, key, { checkpointing }) => {
+    objective: (_, { input: images, labels }, key, memory) => {
       const context = trainingContext(fold(key, "dropout"));
       const start = drawNormal(key, "noise", [labels.shape[0]!, classes.width]);
-      const end = steps.reduce((z, step) => (checkpointing ? checkpoint(step)(z, images, context) : step(z, images, context)), start);
+      const stages = steps.map(
+        (step): Stage =>
+          ([z], [own]) => [step(z!, own!, context)],
+      );
+      const [end] = throughStages(stages, { states: [start], items: [images] }, memory) as [Tensor];
       const logits = output(end);
       return { loss: outputLoss(logits, labels), metrics: { accuracy: classAccuracy(logits, labels) } };
     },

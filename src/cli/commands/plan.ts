@@ -65,8 +65,8 @@ async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
   const config = runConfigOf(registry, options, run);
   const shape = await shapeOf(config, run, options);
   const methodWith = (method: RunConfig["method"]): TrainingMethod => buildMethod(registry, { ...config, method }, shape);
-  const { batchSize, emaDecay, checkpointing } = config.training;
-  const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined };
+  const { batchSize, emaDecay, checkpointing, parts } = config.training;
+  const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, parts };
   const method = methodWith(config.method);
   const numBlocks = config.method.name === "blocks" ? (config.method.numBlocks as number | undefined) : undefined;
   const whole = numBlocks === undefined ? undefined : wholeOf(config, run, shape);

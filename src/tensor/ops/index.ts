@@ -4,5 +4,6 @@ export * from "./indexing.ts";
 export * from "./linalg.ts";
 export * from "./movement.ts";
 export * from "./normalization.ts";
+export * from "./order.ts";
 export * from "./pool.ts";
 export * from "./reduce.ts";
