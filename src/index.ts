@@ -40,6 +40,7 @@ export {
   generateEmbedded,
   generateEmbeddedText,
   loadTokenizer,
+  readTokens,
   testBatches,
   text8Tokenizer,
   textBatches,
@@ -274,7 +275,7 @@ export {
 export { decodeModel, encodeModel, type OnnxGraph, type OnnxModel } from "./onnx/index.ts";
 export type * from "./optim/index.ts";
 export { adamW, schedule, sgd } from "./optim/index.ts";
-export { fold, type Key, key, normals } from "./random.ts";
+export { fold, type Key, key, normals, uniform } from "./random.ts";
 export { registry } from "./registry/index.ts";
 export { availableBackends, type Device, openDevice } from "./runtime/index.ts";
 export { classes, imageDataOptions, images, text } from "./tasks/index.ts";

@@ -185,6 +185,37 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     await page.close();
   });
 
+  test("masked text trains, is evaluated, and is revealed from masks to words with the active block lit", {
+    timeout: 200_000,
+  }, async () => {
+    const page = await openPage("train?model=masked-diffusion&numLayers=3&width=32&batchSize=16&steps=50&length=16");
+    await press(page, "Start");
+    await state(page, "finished");
+    await press(page, "Evaluate");
+    const bits = Number(await page.locator("[data-score]").getAttribute("data-score"));
+    expect(bits).toBeLessThan(4.7); // log2 27 = 4.755
+    await page.getByRole("link", { name: "See", exact: true }).click();
+    await page.getByLabel("Begins with").fill("a king ");
+    await press(page, "Write 4 texts");
+    const texts = page.locator(".texts .symbols");
+    await texts.first().waitFor();
+    const seen: { readonly block: string | null; readonly text: string }[] = [];
+    for (const key of ["Home", "End"]) {
+      await page.getByRole("slider").focus();
+      await page.keyboard.press(key);
+      seen.push({
+        block: await page.locator(".block.lit").textContent(),
+        text: (await texts.first().locator("[aria-hidden]").textContent()) ?? "",
+      });
+    }
+    expect(seen.map(({ block }) => block)).toEqual(["block-0", "block-2"]);
+    expect(seen[0]!.text).toMatch(/^a king [a-z ▒]{9}$/);
+    expect(seen[0]!.text.split("▒").length).toBeGreaterThan(6);
+    expect(seen[1]!.text).toMatch(/^a king [a-z ]{9}$/);
+    expect(faults).toEqual([]);
+    await page.close();
+  });
+
   test.each(screens)(
     "nothing is covered, and nothing is missing for a screen reader: $width pixels, $colorScheme",
     {

@@ -11,6 +11,17 @@ export interface MaskedTextSampling extends TokenDraw {
   readonly grid: MaskingGrid;
 }
 
+/** A step on the way from hidden tokens to a text. */
+export interface RevealStep {
+  /** Counted from 0. */
+  readonly step: number;
+  /** The time that the step started from, and the block that was asked. */
+  readonly time: number;
+  readonly block: number;
+  /** The tokens after the step, [keys, length]: `vocabSize` where they are hidden. */
+  readonly tokens: Int32Array;
+}
+
 export interface DrawMaskedText {
   readonly model: MaskedTextModel;
   readonly call: Call;
@@ -20,8 +31,8 @@ export interface DrawMaskedText {
   /** Known tokens at the start of every sequence. */
   readonly prompt?: Int32Array;
   readonly sampling: MaskedTextSampling;
-  /** Called after each step with its number. */
-  onStep?(step: number): void | Promise<void>;
+  /** Called after each step, and awaited. */
+  onStep?(step: RevealStep): void | Promise<void>;
 }
 
 /**
@@ -48,7 +59,8 @@ export async function drawMaskedText(options: DrawMaskedText): Promise<Int32Arra
       const t = new Float32Array(batchSize).fill(time);
       return (await call(model.estimates[blockOfTime(partition, time)]!, { tokens: masked, t })).logits;
     },
-    onStep: ({ step }) => onStep?.(step),
+    onStep: ({ step, level: time, reached }) =>
+      onStep?.({ step, time, block: blockOfTime(partition, time), tokens: reached.subarray(0, keys.length * length) }),
   });
   return tokens.subarray(0, keys.length * length);
 }

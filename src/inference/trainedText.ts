@@ -7,7 +7,7 @@ import { continueTexts } from "./continueTexts.ts";
 import { checkDraw, type TokenDraw } from "./drawToken.ts";
 import { overlappingText } from "./likelihood.ts";
 import { maskedBound } from "./maskedBound.ts";
-import { drawMaskedText, type MaskedTextSampling } from "./maskedText.ts";
+import { drawMaskedText, type MaskedTextSampling, type RevealStep } from "./maskedText.ts";
 import { disposing, type TrainedModel, type TrainedUse } from "./trainedModel.ts";
 
 /** Options of drawing a text; steps and grid are for masked diffusion. */
@@ -26,6 +26,8 @@ export interface TextSampleOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of texts that are drawn one by one: called with what was added, as tokens appear. */
   readonly onPiece?: ((piece: string) => void) | undefined;
+  /** Of a masked diffusion model: called after each step with the texts of a batch as far as they are revealed. */
+  readonly onReveal?: ((step: RevealStep) => void) | undefined;
   /** Called with each whole text, in order, with the prompt. */
   readonly onText?: (text: string, tokens: Int32Array) => void;
 }
@@ -136,7 +138,15 @@ function writerOf(method: TextModel, tokenizer: Tokenizer, prompt: Int32Array, o
     return tokenByToken(method, tokenizer, prompt, { ...options, tokens: options.tokens ?? Math.min(50, length - prompt.length) });
   const sampling: MaskedTextSampling = { numSteps: length, grid: "cosine", temperature: 1, ...options.sampling };
   return async (call, batchSize, keys) => {
-    const tokens = await drawMaskedText({ model: method, call, batchSize, keys, prompt, sampling });
+    const tokens = await drawMaskedText({
+      model: method,
+      call,
+      batchSize,
+      keys,
+      prompt,
+      sampling,
+      onStep: (step) => options.onReveal?.(step),
+    });
     return keys.map((_, i) => ({ tokens: tokens.slice(i * length, (i + 1) * length) }));
   };
 }

@@ -1,6 +1,15 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { byteTokenizer, generateEmbeddedText, loadTokenizer, readTokens, type TextDataset, type Tokenizer, text8Tokenizer, tokensOf } from "../data/index.ts";
+import {
+  byteTokenizer,
+  generateEmbeddedText,
+  loadTokenizer,
+  readTokens,
+  type TextDataset,
+  type Tokenizer,
+  text8Tokenizer,
+  tokensOf,
+} from "../data/index.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
 import { openText, type TextSource } from "./textSource.ts";
 import { keptTokens, type TokenProgress, tokenise } from "./tokenise.ts";
@@ -22,7 +31,8 @@ export interface LoadTextOptions {
  * @throws {DataError} if the text is missing, empty, or no UTF-8 (with the first byte that is not), or the tokenizer cannot be read.
  */
 export async function loadText(path: string, tokenizer = "auto", options: LoadTextOptions = {}): Promise<TextDataset> {
-  if (path === "embedded") return generateEmbeddedText({ tokenizer: tokenizer === "auto" ? text8Tokenizer : await loadTokenizer(tokenizer) });
+  if (path === "embedded")
+    return generateEmbeddedText({ tokenizer: tokenizer === "auto" ? text8Tokenizer : await loadTokenizer(tokenizer) });
   const { cacheFolder = defaultCacheFolder(), onProgress, onNotice } = options;
   const source = await openText(path, onNotice);
   const chosen = tokenizer === "auto" ? await fittingTokenizer(source) : await loadTokenizer(tokenizer);

@@ -63,6 +63,17 @@ export function Pixels({ picture, label }: { readonly picture: Picture; readonly
   return <canvas ref={canvas} class="pixels" width={size} height={size} role="img" aria-label={label} />;
 }
 
+/** A text, with a sign for each symbol that is hidden (null). */
+export function Symbols({ symbols }: { readonly symbols: readonly (string | null)[] }) {
+  const hidden = symbols.filter((symbol) => symbol === null).length;
+  return (
+    <span class="symbols">
+      <span aria-hidden="true">{symbols.map((symbol) => symbol ?? "▒").join("")}</span>
+      <span class="hidden">{`${symbols.map((symbol) => symbol ?? "_").join("")}, ${hidden} of ${symbols.length} symbols hidden`}</span>
+    </span>
+  );
+}
+
 /** A share from 0 to 1 as a bar with its number. */
 export function Bar({ share, colour, text }: { readonly share: number; readonly colour: string; readonly text: string }) {
   const bar = useRef<HTMLSpanElement>(null);

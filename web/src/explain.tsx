@@ -3,18 +3,24 @@ import {
   cumulative,
   fold,
   generateEmbedded,
+  generateEmbeddedText,
+  keptShare,
   key,
   type LogNormalNoise,
   logNormalNoise,
+  maskingPartition,
+  maskingWeight,
   normals,
   type Partition,
   partition,
+  readTokens,
+  uniform,
 } from "diffusion-blocks";
 import { useMemo, useState } from "preact/hooks";
 import { Chart, type Line, shortNumber } from "./chart.tsx";
-import { blockColour, Pixels, Select, Slider } from "./controls.tsx";
+import { blockColour, Pixels, Select, Slider, Symbols } from "./controls.tsx";
 import type { Picture } from "./protocol.ts";
-import { starts } from "./settings.ts";
+import { kinds, type ModelName, type Settings } from "./settings.ts";
 import { type Studio, useStudio } from "./studio.ts";
 
 /** A few pictures to put noise on. */
@@ -42,36 +48,27 @@ function density({ pMean, pStd }: LogNormalNoise, sigma: number): number {
 export function Explain({ studio }: { readonly studio: Studio }) {
   useStudio(studio);
   const { settings } = studio;
-  const [picture, setPicture] = useState(0);
-  const { numBlocks, numLayers, pMean, pStd, overlap } = settings;
-  const cut = useMemo(() => {
-    try {
-      const layers = assignLayers(numLayers, numBlocks);
-      return { layers, ...partition({ numBlocks, noise: logNormalNoise({ pMean, pStd }), overlap }) };
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    }
-  }, [numBlocks, numLayers, pMean, pStd, overlap]);
-  const isClasses = settings.model === "vit";
+  const { numBlocks, numLayers, overlap } = settings;
+  const kind = kinds[settings.model];
+  const isMasked = settings.model === "masked-diffusion";
+  const { start } = kind;
   return (
     <section>
       <h2>A network in blocks, each for its own noise</h2>
       <p>
         Ordinary training sends a gradient back through all {numLayers} layers and must remember what every layer computed. DiffusionBlocks
-        cuts the layers into <b>{numBlocks} blocks</b>, puts noise on the answer, and lets each block learn alone to take away the noise of{" "}
-        <b>its own range of levels σ</b>. Only one block is in memory. The cuts are made so that every block gets the same share of the
-        training noise: the coloured areas below are equal.
+        cuts the layers into <b>{numBlocks} blocks</b>, {isMasked ? "hides parts of the text" : "puts noise on the answer"}, and lets each
+        block learn alone to{" "}
+        {isMasked ? "find what is hidden at its own range of times t" : "take away the noise of its own range of levels σ"}. Only one block
+        is in memory. The cuts are made so that every block gets the same share of the training: the coloured areas below are equal.
       </p>
       <div class="controls">
         <Select
           label="What is denoised"
           value={settings.model}
           disabled={studio.lanes.length > 0}
-          choices={[
-            { value: "dit", title: "pictures" },
-            { value: "vit", title: "embeddings of classes" },
-          ]}
-          onChange={(model) => studio.set(starts[model as "dit" | "vit"])}
+          choices={Object.entries(kinds).map(([value, { denoised }]) => ({ value, title: denoised }))}
+          onChange={(model) => studio.set(kinds[model as ModelName].start)}
         />
         <Slider
           label="Blocks B"
@@ -81,30 +78,7 @@ export function Explain({ studio }: { readonly studio: Studio }) {
           step={1}
           onChange={(value) => studio.set({ numBlocks: value })}
         />
-        <Slider
-          label={
-            <>
-              Mean of ln σ, P<sub>mean</sub>
-            </>
-          }
-          value={pMean}
-          min={-3}
-          max={4}
-          step={0.1}
-          onChange={(value) => studio.set({ pMean: value })}
-        />
-        <Slider
-          label={
-            <>
-              Deviation, P<sub>std</sub>
-            </>
-          }
-          value={pStd}
-          min={0.3}
-          max={2.5}
-          step={0.1}
-          onChange={(value) => studio.set({ pStd: value })}
-        />
+        {isMasked ? <MaskControls studio={studio} /> : <NoiseControls studio={studio} />}
         <Slider
           label="Overlap γ in training"
           value={overlap}
@@ -115,26 +89,192 @@ export function Explain({ studio }: { readonly studio: Studio }) {
         />
       </div>
       <p class="note">
-        These start as the package does for {isClasses ? "classes" : "pictures"}.{" "}
+        These start as the package does for {kind.denoised}.{" "}
         <button
           type="button"
           class="link"
-          onClick={() =>
-            studio.set({ pMean: starts[settings.model].pMean, pStd: starts[settings.model].pStd, overlap: 0.05, numBlocks: 3 })
-          }
+          onClick={() => studio.set({ pMean: start.pMean, pStd: start.pStd, masking: start.masking, overlap: 0.05, numBlocks: 3 })}
         >
           Back to the start
         </button>
       </p>
-      {typeof cut === "string" ? (
-        <p role="alert" class="error">
-          {cut}
-        </p>
-      ) : (
-        <Cut {...{ cut, numLayers, picture, setPicture, isClasses }} />
-      )}
+      {isMasked ? <MaskCut settings={settings} /> : <NoiseCut settings={settings} />}
     </section>
   );
+}
+
+function NoiseControls({ studio }: { readonly studio: Studio }) {
+  const { pMean, pStd } = studio.settings;
+  return (
+    <>
+      <Slider
+        label={
+          <>
+            Mean of ln σ, P<sub>mean</sub>
+          </>
+        }
+        value={pMean}
+        min={-3}
+        max={4}
+        step={0.1}
+        onChange={(value) => studio.set({ pMean: value })}
+      />
+      <Slider
+        label={
+          <>
+            Deviation, P<sub>std</sub>
+          </>
+        }
+        value={pStd}
+        min={0.3}
+        max={2.5}
+        step={0.1}
+        onChange={(value) => studio.set({ pStd: value })}
+      />
+    </>
+  );
+}
+
+function MaskControls({ studio }: { readonly studio: Studio }) {
+  return (
+    <Select
+      label="Hidden share over time"
+      value={studio.settings.masking}
+      choices={[
+        { value: "linear", title: "linear" },
+        { value: "cosine", title: "cosine" },
+      ]}
+      onChange={(masking) => studio.set({ masking: masking as Settings["masking"] })}
+    />
+  );
+}
+
+interface CutOfSettings {
+  readonly settings: Settings;
+}
+
+/** A cut of layers and levels, or why it cannot be made. */
+function cutOf<Cut>({ numLayers, numBlocks }: Settings, make: () => Cut) {
+  try {
+    return { layers: assignLayers(numLayers, numBlocks), ...make() };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function NoiseCut({ settings }: CutOfSettings) {
+  const { numBlocks, numLayers, pMean, pStd, overlap } = settings;
+  const [picture, setPicture] = useState(0);
+  const cut = useMemo(
+    () => cutOf(settings, () => partition({ numBlocks, noise: logNormalNoise({ pMean, pStd }), overlap })),
+    [numBlocks, numLayers, pMean, pStd, overlap],
+  );
+  if (typeof cut === "string")
+    return (
+      <p role="alert" class="error">
+        {cut}
+      </p>
+    );
+  return <Cut {...{ cut, numLayers, picture, setPicture, isClasses: settings.model === "vit" }} />;
+}
+
+/** Times, from everything hidden on the left to nothing on the right. */
+function MaskCut({ settings }: CutOfSettings) {
+  const { numBlocks, numLayers, masking: schedule, overlap } = settings;
+  const [index, setIndex] = useState(0);
+  const cut = useMemo(
+    () => cutOf(settings, () => maskingPartition({ numBlocks, schedule, overlap })),
+    [numBlocks, numLayers, schedule, overlap],
+  );
+  if (typeof cut === "string")
+    return (
+      <p role="alert" class="error">
+        {cut}
+      </p>
+    );
+  const { layers, ranges, trainingRanges } = cut;
+  const times = [...ranges.map(([, high]) => high), ranges.at(-1)![0]];
+  const hidden = (t: number): string => `${(100 * (1 - keptShare(schedule, t))).toFixed(0)} %`;
+  const grid = [...new Set([...Array.from({ length: 201 }, (_, i) => i / 200), ...times])].sort((a, b) => a - b);
+  const lines = ranges.map(
+    ([low, high], block): Line => ({
+      label: `block ${block}`,
+      colour: blockColour(block),
+      filled: true,
+      values: grid.map((t) => (t >= low && t <= high ? maskingWeight(schedule, t) * (1 - keptShare(schedule, t)) : null)),
+    }),
+  );
+  return (
+    <>
+      <Chart
+        title="Hidden symbols of training, by time: −α′(t)"
+        xTitle="time t"
+        yTitle="density"
+        height={250}
+        x={grid}
+        lines={lines}
+        yRange={[0, 1.7]}
+        marks={times.slice(1, -1)}
+        bands={trainingRanges.map(([from, to], block) => ({ from, to, colour: blockColour(block) }))}
+        summary={`cut into ${ranges.length} parts of equal area at ${times.slice(1, -1).map(shortNumber).join(", ") || "no place"}`}
+      />
+      <ol class="blocks" reversed>
+        {ranges.map(([low, high], block) => (
+          <li key={block} class={`block c${block % 8}`}>
+            <b>Block {block}</b>
+            <span>{layersText(layers[block]!)}</span>
+            <span>
+              t {shortNumber(high)} … {shortNumber(low)}
+            </span>
+            <span class="soft">
+              {hidden(high)} to {hidden(low)} hidden
+            </span>
+          </li>
+        ))}
+      </ol>
+      <h3>The same sentence at each cut</h3>
+      <p>The first block sees next to nothing and decides what the text may be about; the last one spells it out.</p>
+      <dl class="texts">
+        {times.map((t, i) => (
+          <div key={i}>
+            <dt>t {shortNumber(t)}</dt>
+            <dd>
+              <Symbols symbols={masked(sentences[index]!, keptShare(schedule, t))} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <p>
+        <Select
+          label="Sentence"
+          value={index}
+          choices={sentences.map((sentence, i) => ({ value: i, title: sentence.slice(0, 40) }))}
+          onChange={(value) => setIndex(Number(value))}
+        />
+      </p>
+      <p>
+        To write, one starts with everything hidden and walks down the times: at each the block that owns it reveals some symbols.{" "}
+        <a href="#train">Train one in this tab.</a>
+      </p>
+    </>
+  );
+}
+
+/** Some sentences of the embedded text. */
+const sentences = (() => {
+  const { tokenizer, train } = generateEmbeddedText({ sentences: 30 });
+  const text = tokenizer.decode(readTokens(train));
+  return text
+    .split(/ (?:and|but|while|then) /)
+    .filter((sentence) => sentence.length > 30 && sentence.length < 75)
+    .slice(0, 5);
+})();
+
+/** A text of which this share is kept, null where it is hidden; what is hidden at a lower share stays hidden at a higher one. */
+function masked(text: string, kept: number): (string | null)[] {
+  const draws = new Float32Array(text.length);
+  uniform(fold(key(text.length), "mask"), draws);
+  return [...text].map((symbol, i) => (draws[i]! < kept ? symbol : null));
 }
 
 interface CutProps {

@@ -15,7 +15,9 @@ export interface UnitMemory {
 /** What is known of a method before it is trained. */
 export interface Description {
   readonly units: readonly string[];
-  /** Of each unit, its noise levels where it learns and where it answers; empty for methods without. */
+  /** What the ranges are of: noise levels, or times by which tokens are hidden. */
+  readonly axis: "sigma" | "time";
+  /** Of each unit, its levels where it learns and where it answers; empty for methods without. */
   readonly ranges: readonly (readonly [low: number, high: number])[];
   readonly trainingRanges: readonly (readonly [low: number, high: number])[];
   readonly layersPerBlock: readonly number[];
@@ -85,6 +87,13 @@ export interface WalkFrame {
   readonly pictures: readonly Picture[];
 }
 
+/** A moment of revealing texts: the symbols of each, null where they are hidden. */
+export interface RevealFrame {
+  readonly time: number;
+  readonly block: number;
+  readonly texts: readonly (readonly (string | null)[])[];
+}
+
 /** What a worker can be asked for, each with its argument and its answer. */
 export interface Requests {
   describe: { readonly ask: { readonly config: RunConfig }; readonly answer: Description };
@@ -102,6 +111,10 @@ export interface Requests {
   draw: {
     readonly ask: { readonly count: number; readonly label?: number; readonly seed: number; readonly steps: number };
     readonly answer: readonly WalkFrame[];
+  };
+  reveal: {
+    readonly ask: { readonly count: number; readonly prompt: string; readonly seed: number };
+    readonly answer: readonly RevealFrame[];
   };
 }
 

@@ -1,9 +1,10 @@
+import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { shortNumber } from "./chart.tsx";
-import { Bar, blockColour, Pixels, Slider, unitColour } from "./controls.tsx";
+import { Bar, blockColour, Pixels, Slider, Symbols, unitColour } from "./controls.tsx";
 import type { Lane } from "./lane.ts";
-import type { Answers, Picture, WalkFrame } from "./protocol.ts";
-import { methodTitles } from "./settings.ts";
+import type { Answers, Picture, RevealFrame, WalkFrame } from "./protocol.ts";
+import { type ModelName, methodTitles } from "./settings.ts";
 import { type Studio, useStudio } from "./studio.ts";
 
 export function See({ studio }: { readonly studio: Studio }) {
@@ -17,9 +18,10 @@ export function See({ studio }: { readonly studio: Studio }) {
           There is nothing to see yet: <a href="#train">train something</a> or open one of the <a href="#runs">runs that are kept</a>.
         </p>
       )}
-      {lanes.map((lane) =>
-        lane.opened!.config.model.name === "dit" ? <Walk key={lane.run} lane={lane} /> : <Classes key={lane.run} lane={lane} />,
-      )}
+      {lanes.map((lane) => {
+        const View = views[lane.opened!.config.model.name as ModelName];
+        return <View key={lane.run} lane={lane} />;
+      })}
     </section>
   );
 }
@@ -38,12 +40,17 @@ function useWork(): readonly [busy: boolean, error: string, run: (work: () => Pr
   return [busy, error, run];
 }
 
+interface ViewProps {
+  readonly lane: Lane;
+}
+
 const shownPictures = 20;
 const drawnPictures = 8;
+const drawnTexts = 4;
 const walkSteps = 18;
 
 /** What each block, and all together, say of a picture of the test part. */
-function Classes({ lane }: { readonly lane: Lane }) {
+function Classes({ lane }: ViewProps) {
   const [pictures, setPictures] = useState<readonly Picture[]>([]);
   const [answers, setAnswers] = useState<Answers>();
   const [chosen, setChosen] = useState(0);
@@ -68,11 +75,7 @@ function Classes({ lane }: { readonly lane: Lane }) {
           </button>
         ))}
       </div>
-      {error !== "" && (
-        <p role="alert" class="error">
-          {error}
-        </p>
-      )}
+      <Fault text={error} />
       {answers !== undefined && (
         <>
           <p>
@@ -110,30 +113,93 @@ function top(probabilities: readonly number[]) {
     .slice(0, 4);
 }
 
-/** Pictures walking from noise, with the block that is at work. */
-function Walk({ lane }: { readonly lane: Lane }) {
-  const [frames, setFrames] = useState<readonly WalkFrame[]>([]);
+/** Moments of a reverse process that are played one after another, from the first. */
+function usePlay<Frame>() {
+  const [frames, setFrames] = useState<readonly Frame[]>([]);
   const [at, setAt] = useState(0);
-  const [seed, setSeed] = useState(0);
-  const [label, setLabel] = useState("");
   const [playing, setPlaying] = useState(false);
-  const [busy, error, work] = useWork();
-  const { units, classNames } = lane.opened!;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const draw = (): void =>
-    work(async () => {
-      const made = await lane.ask("draw", { count: drawnPictures, seed, steps: walkSteps, ...(label !== "" && { label: Number(label) }) });
-      setFrames(made);
-      setSeed(seed + 1);
-      setAt(calm ? made.length - 1 : 0);
-      setPlaying(!calm);
-    });
   useEffect(() => {
     if (!playing) return;
     const timer = setTimeout(() => (at + 1 < frames.length ? setAt(at + 1) : setPlaying(false)), 160);
     return () => clearTimeout(timer);
   }, [playing, at, frames]);
-  const frame = frames[at];
+  return {
+    frames,
+    at,
+    frame: frames[at],
+    playing,
+    show: (made: readonly Frame[]): void => {
+      setFrames(made);
+      setAt(calm ? made.length - 1 : 0);
+      setPlaying(!calm);
+    },
+    toggle: (): void => {
+      setAt(at + 1 >= frames.length ? 0 : at);
+      setPlaying(!playing);
+    },
+    jump: (place: number): void => {
+      setPlaying(false);
+      setAt(place);
+    },
+  };
+}
+
+interface WayProps {
+  readonly units: readonly string[];
+  readonly play: { readonly at: number; readonly frames: readonly unknown[]; jump(place: number): void };
+  readonly block: number;
+  readonly level: string;
+}
+
+/** Which block is at work, and a slider over the moments. */
+function Way({ units, play, block: working, level }: WayProps) {
+  return (
+    <>
+      <ol class="blocks" aria-label="The block at work">
+        {units.map((unit, block) => (
+          <li
+            key={unit}
+            class={`block c${block % 8}${working === block ? " lit" : ""}`}
+            aria-current={working === block ? "step" : undefined}
+          >
+            <b>{unit}</b>
+          </li>
+        ))}
+      </ol>
+      <Slider
+        label={`${level}, ${units[working]} at work`}
+        value={play.at + 1}
+        min={1}
+        max={play.frames.length}
+        step={1}
+        onChange={(value) => play.jump(value - 1)}
+      />
+    </>
+  );
+}
+
+function Fault({ text }: { readonly text: string }) {
+  return text === "" ? null : (
+    <p role="alert" class="error">
+      {text}
+    </p>
+  );
+}
+
+/** Pictures walking from noise, with the block that is at work. */
+function Walk({ lane }: ViewProps) {
+  const play = usePlay<WalkFrame>();
+  const [seed, setSeed] = useState(0);
+  const [label, setLabel] = useState("");
+  const [busy, error, work] = useWork();
+  const { units, classNames } = lane.opened!;
+  const draw = (): void =>
+    work(async () => {
+      play.show(await lane.ask("draw", { count: drawnPictures, seed, steps: walkSteps, ...(label !== "" && { label: Number(label) }) }));
+      setSeed(seed + 1);
+    });
+  const { frame, at } = play;
   return (
     <article class="card">
       <h3>{methodTitles[lane.method] ?? lane.method}: pictures walking from noise</h3>
@@ -152,40 +218,14 @@ function Walk({ lane }: { readonly lane: Lane }) {
         <button type="button" class="primary" disabled={busy} onClick={draw}>
           {busy ? "Drawing …" : `Draw ${drawnPictures} pictures`}
         </button>
-        <button
-          type="button"
-          disabled={frames.length === 0}
-          onClick={() => [setAt(at + 1 >= frames.length ? 0 : at), setPlaying(!playing)]}
-        >
-          {playing ? "Stop" : "Play"}
+        <button type="button" disabled={frame === undefined} onClick={play.toggle}>
+          {play.playing ? "Stop" : "Play"}
         </button>
       </div>
-      {error !== "" && (
-        <p role="alert" class="error">
-          {error}
-        </p>
-      )}
+      <Fault text={error} />
       {frame !== undefined && (
         <>
-          <ol class="blocks" aria-label="The block at work">
-            {units.map((unit, block) => (
-              <li
-                key={unit}
-                class={`block c${block % 8}${frame.block === block ? " lit" : ""}`}
-                aria-current={frame.block === block ? "step" : undefined}
-              >
-                <b>{unit}</b>
-              </li>
-            ))}
-          </ol>
-          <Slider
-            label={`σ ${shortNumber(frame.sigma)}, ${units[frame.block]} at work`}
-            value={at + 1}
-            min={1}
-            max={frames.length}
-            step={1}
-            onChange={(value) => [setPlaying(false), setAt(value - 1)]}
-          />
+          <Way units={units} play={play} block={frame.block} level={`σ ${shortNumber(frame.sigma)}`} />
           <div class="strip large" data-block-colour={blockColour(frame.block)}>
             {frame.pictures.map((picture, i) => (
               <Pixels key={i} picture={picture} label={`picture ${i + 1} after ${at + 1} steps`} />
@@ -196,3 +236,50 @@ function Walk({ lane }: { readonly lane: Lane }) {
     </article>
   );
 }
+
+/** Texts from masks to words, with the block that is at work. */
+function Reveal({ lane }: ViewProps) {
+  const play = usePlay<RevealFrame>();
+  const [seed, setSeed] = useState(0);
+  const [prompt, setPrompt] = useState("the ");
+  const [busy, error, work] = useWork();
+  const { units } = lane.opened!;
+  const write = (): void =>
+    work(async () => {
+      play.show(await lane.ask("reveal", { count: drawnTexts, seed, prompt }));
+      setSeed(seed + 1);
+    });
+  const { frame } = play;
+  return (
+    <article class="card">
+      <h3>{methodTitles[lane.method] ?? lane.method}: text from masks</h3>
+      <div class="buttons">
+        <label class="field">
+          <span class="name">Begins with</span>
+          <input type="text" value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
+        </label>
+        <button type="button" class="primary" disabled={busy} onClick={write}>
+          {busy ? "Writing …" : `Write ${drawnTexts} texts`}
+        </button>
+        <button type="button" disabled={frame === undefined} onClick={play.toggle}>
+          {play.playing ? "Stop" : "Play"}
+        </button>
+      </div>
+      <Fault text={error} />
+      {frame !== undefined && (
+        <>
+          <Way units={units} play={play} block={frame.block} level={`t ${shortNumber(frame.time)}`} />
+          <ul class="texts">
+            {frame.texts.map((symbols, i) => (
+              <li key={i}>
+                <Symbols symbols={symbols} />
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </article>
+  );
+}
+
+const views: Readonly<Record<ModelName, (props: ViewProps) => JSX.Element>> = { vit: Classes, dit: Walk, "masked-diffusion": Reveal };

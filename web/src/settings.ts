@@ -1,54 +1,127 @@
-import { type ConfigPart, classNoise, edmNoise, parseRunConfig, type RunConfig, registry } from "diffusion-blocks";
+import { type ConfigPart, classNoise, edmNoise, type MaskingSchedule, parseRunConfig, type RunConfig, registry } from "diffusion-blocks";
+
+/** The models of the page. */
+export type ModelName = "vit" | "dit" | "masked-diffusion";
 
 /** What can be chosen on the page; everything else is the package's default. */
 export interface Settings {
-  readonly model: "vit" | "dit";
+  readonly model: ModelName;
   /** Trained side by side. */
   readonly methods: readonly string[];
   readonly numBlocks: number;
   readonly numLayers: number;
   readonly width: number;
+  /** Of pictures, the side of a patch; of text, the characters of a sequence. */
   readonly patchSize: number;
+  readonly length: number;
   readonly batchSize: number;
   readonly learningRate: number;
   /** Updates of each unit. */
   readonly steps: number;
   readonly seed: number;
+  /** Of noise: the distribution of ln sigma. Of masks: how their share falls with time. */
   readonly pMean: number;
   readonly pStd: number;
+  readonly masking: MaskingSchedule;
   readonly overlap: number;
   readonly order: "interleaved" | "sequential";
   readonly backend: "wasm" | "webgpu";
 }
 
+/** What the page knows of a model. */
+interface Kind {
+  readonly title: string;
+  /** What its blocks denoise. */
+  readonly denoised: string;
+  /** Numbers that it alone has. */
+  readonly fields: readonly { readonly name: "length"; readonly label: string; readonly choices: readonly number[] }[];
+  /** Small enough to learn something within a minute or two in a tab. */
+  readonly start: Settings;
+  /** Samples that an epoch has at least. */
+  epoch(settings: Settings): number;
+  /** The options of model, data and training that the settings stand for. */
+  options(settings: Settings): ConfigPart;
+  /** The options of each method of the page. */
+  readonly methods: Readonly<Record<string, (settings: Settings) => object>>;
+}
+
 const common = {
+  model: "vit",
+  methods: ["blocks"],
   numBlocks: 3,
   numLayers: 6,
+  width: 64,
   patchSize: 8,
+  length: 32,
   batchSize: 32,
   steps: 600,
   seed: 0,
+  pMean: classNoise.pMean,
+  pStd: classNoise.pStd,
+  masking: "linear",
   overlap: 0.05,
   order: "interleaved",
   backend: "wasm",
 } as const;
 
-/** Where each model starts: small enough to learn something within a minute in a tab. */
-export const starts: Readonly<Record<Settings["model"], Settings>> = {
-  vit: { ...common, model: "vit", methods: ["blocks"], width: 48, learningRate: 1.5e-3, pMean: classNoise.pMean, pStd: classNoise.pStd },
+const pictures = { data: { path: "embedded", augmentation: "none" } };
+const noise = ({ pMean, pStd }: Settings) => ({ pMean, pStd });
+const cut = ({ numBlocks, overlap }: Settings) => ({ numBlocks, overlap });
+const twin = ({ numBlocks }: Settings) => ({ numBlocks });
+/** A mean over the last steps, however few there are. */
+const emaDecay = ({ steps }: Settings) => Math.min(0.999, Math.max(0.9, 1 - 20 / steps));
+
+export const kinds: Readonly<Record<ModelName, Kind>> = {
+  vit: {
+    title: "vision transformer: classes",
+    denoised: "embeddings of classes",
+    fields: [],
+    start: { ...common, width: 48, learningRate: 1.5e-3 },
+    epoch: () => 3000,
+    options: ({ patchSize }) => ({ model: { patchSize }, ...pictures }),
+    methods: { blocks: (settings) => ({ ...cut(settings), ...noise(settings) }), "end-to-end": () => ({}), "shallow-twin": twin },
+  },
   dit: {
-    ...common,
-    model: "dit",
-    methods: ["blocks"],
-    numLayers: 3,
-    patchSize: 4,
-    steps: 1200,
-    width: 64,
-    learningRate: 3e-3,
-    pMean: edmNoise.pMean,
-    pStd: edmNoise.pStd,
+    title: "diffusion transformer: pictures",
+    denoised: "pictures",
+    fields: [],
+    start: {
+      ...common,
+      model: "dit",
+      numLayers: 3,
+      patchSize: 4,
+      steps: 1200,
+      learningRate: 3e-3,
+      pMean: edmNoise.pMean,
+      pStd: edmNoise.pStd,
+    },
+    epoch: () => 3000,
+    options: (settings) => ({ model: { patchSize: settings.patchSize }, ...pictures, training: { emaDecay: emaDecay(settings) } }),
+    methods: {
+      blocks: (settings) => ({ ...cut(settings), ...noise(settings) }),
+      "end-to-end": noise,
+      "shallow-twin": (settings) => ({ ...twin(settings), ...noise(settings) }),
+    },
+  },
+  "masked-diffusion": {
+    title: "masked diffusion: text",
+    denoised: "hidden text",
+    fields: [{ name: "length", label: "Characters of a sequence", choices: [16, 32, 64, 128] }],
+    start: { ...common, model: "masked-diffusion", steps: 800, learningRate: 4e-3 },
+    epoch: ({ length }) => 250_000 / length,
+    options: (settings) => ({ data: { path: "embedded", length: settings.length }, training: { emaDecay: emaDecay(settings) } }),
+    methods: {
+      blocks: (settings) => ({ ...cut(settings), masking: settings.masking }),
+      "end-to-end": ({ masking }) => ({ masking }),
+      "shallow-twin": (settings) => ({ ...twin(settings), masking: settings.masking }),
+    },
   },
 };
+
+/** A model's name, the first one for a name that the page does not know. */
+function modelName(name: string | null): ModelName {
+  return name !== null && Object.hasOwn(kinds, name) ? (name as ModelName) : "dit";
+}
 
 export interface Choice {
   readonly name: string;
@@ -62,33 +135,26 @@ export const methodTitles: Readonly<Record<string, string>> = {
 };
 
 /** The methods that the page offers for a model. */
-export function methodsOf(model: string): readonly Choice[] {
-  return registry.methodsFor(registry.model(model)).flatMap(({ name }) => {
-    const title = methodTitles[name];
-    return title === undefined ? [] : [{ name, title }];
-  });
+export function methodsOf(model: ModelName): readonly Choice[] {
+  return Object.keys(kinds[model].methods).map((name) => ({ name, title: methodTitles[name]! }));
 }
 
 /** The configuration of a run by one of the methods. @throws {UsageError} or {PartitionError} for settings that do not fit together. */
 export function configOf(settings: Settings, method: string): RunConfig {
-  const { model, numBlocks, numLayers, width, patchSize, batchSize, learningRate, steps, seed, pMean, pStd, overlap, order } = settings;
-  const noise = { pMean, pStd };
-  const options: Readonly<Record<string, object>> = {
-    blocks: { numBlocks, overlap, ...noise },
-    "end-to-end": model === "dit" ? noise : {},
-    "shallow-twin": { numBlocks },
-  };
+  const { model: name, numLayers, width, batchSize, learningRate, steps, seed, order } = settings;
+  const kind = kinds[name];
+  const { model, data, training } = kind.options(settings);
   const part: ConfigPart = {
-    model: { name: model, numLayers, width, patchSize },
-    method: { name: method, ...options[method] },
-    data: { path: "embedded", augmentation: "none" },
+    model: { name, numLayers, width, ...(model as object) },
+    method: { name: method, ...kind.methods[method]!(settings) },
+    data: data!,
     training: {
       batchSize,
       learningRate,
       seed,
       maxSteps: steps,
-      epochs: Math.ceil((steps * batchSize) / 3000),
-      ...(model === "dit" && { emaDecay: Math.min(0.999, Math.max(0.9, 1 - 20 / steps)) }), // a mean over the last steps, however few
+      epochs: Math.ceil((steps * batchSize) / kind.epoch(settings)), // as many as the steps need
+      ...training,
     },
     execution: { schedule: order, saveEvery: 50, logEvery: 5, evaluateEvery: 0 },
   };
@@ -96,11 +162,12 @@ export function configOf(settings: Settings, method: string): RunConfig {
 }
 
 /** The settings that a run was started with; of what the page cannot choose, the model's start. */
-export function settingsOf({ model, method, training, execution }: RunConfig): Settings {
-  const start = starts[model.name === "vit" ? "vit" : "dit"];
+export function settingsOf({ model, method, data, training, execution }: RunConfig): Settings {
+  const { start } = kinds[modelName(model.name)];
   const given = {
     ...model,
     ...method,
+    ...data,
     model: start.model,
     methods: [method.name],
     batchSize: training.batchSize,
@@ -115,7 +182,7 @@ export function settingsOf({ model, method, training, execution }: RunConfig): S
 
 /** Settings as the part of a link after the question mark: what differs from the model's start. */
 export function toQuery(settings: Settings): string {
-  const start = starts[settings.model];
+  const { start } = kinds[settings.model];
   const query = new URLSearchParams({ model: settings.model });
   for (const [name, value] of Object.entries(settings))
     if (String(value) !== String(start[name as keyof Settings])) query.set(name, String(value));
@@ -125,7 +192,7 @@ export function toQuery(settings: Settings): string {
 /** The settings of a link; what it does not name, or names wrongly, is as the model starts. */
 export function fromQuery(text: string): Settings {
   const query = new URLSearchParams(text);
-  const start = starts[query.get("model") === "vit" ? "vit" : "dit"];
+  const { start } = kinds[modelName(query.get("model"))];
   const known = methodsOf(start.model).map(({ name }) => name);
   const read = ([name, byDefault]: [string, unknown]): [string, unknown] => {
     const given = query.get(name);
@@ -134,6 +201,7 @@ export function fromQuery(text: string): Settings {
       const methods = given.split(",").filter((method) => known.includes(method));
       return [name, methods.length > 0 ? methods : byDefault];
     }
+    if (name === "masking") return [name, given === "cosine" ? given : "linear"];
     if (name === "order") return [name, given === "sequential" ? given : "interleaved"];
     if (name === "backend") return [name, given === "webgpu" ? given : "wasm"];
     const number = Number(given);

@@ -3,7 +3,7 @@ import { binned, Chart, type Line, shortNumber } from "./chart.tsx";
 import { Bar, blockColour, megabytes, Select, Slider, unitColour } from "./controls.tsx";
 import { type Lane, type LaneState, WorkerClient } from "./lane.ts";
 import type { Description, UnitMemory } from "./protocol.ts";
-import { configOf, methodsOf, methodTitles, type Settings, starts } from "./settings.ts";
+import { configOf, kinds, type ModelName, methodsOf, methodTitles, type Settings } from "./settings.ts";
 import { type Studio, useStudio } from "./studio.ts";
 
 export function Train({ studio }: { readonly studio: Studio }) {
@@ -63,7 +63,7 @@ function Form({ studio }: { readonly studio: Studio }) {
   const { settings, lanes } = studio;
   const fixed = lanes.length > 0;
   const set = (changes: Partial<Settings>): void => studio.set(changes);
-  const number = (name: "width" | "batchSize" | "steps" | "seed", label: string, choices: readonly number[]) => (
+  const number = (name: "width" | "length" | "batchSize" | "steps" | "seed", label: string, choices: readonly number[]) => (
     <Select
       label={label}
       value={settings[name]}
@@ -78,11 +78,8 @@ function Form({ studio }: { readonly studio: Studio }) {
         label="Network"
         value={settings.model}
         disabled={fixed}
-        choices={[
-          { value: "vit", title: "vision transformer: classes" },
-          { value: "dit", title: "diffusion transformer: pictures" },
-        ]}
-        onChange={(model) => set({ ...starts[model as Settings["model"]], backend: settings.backend })}
+        choices={Object.entries(kinds).map(([value, { title }]) => ({ value, title }))}
+        onChange={(model) => set({ ...kinds[model as ModelName].start, backend: settings.backend })}
       />
       <fieldset disabled={fixed}>
         <legend>Trained side by side</legend>
@@ -122,6 +119,7 @@ function Form({ studio }: { readonly studio: Studio }) {
         onChange={(numLayers) => set({ numLayers, numBlocks: Math.min(settings.numBlocks, numLayers) })}
       />
       {number("width", "Width", [32, 48, 64, 96, 128])}
+      {kinds[settings.model].fields.map(({ name, label, choices }) => number(name, label, choices))}
       {number("batchSize", "Batch", [8, 16, 32, 64])}
       {number("steps", "Steps of each block", [50, 200, 600, 1500, 4000])}
       {number("seed", "Seed", [0, 1, 2, 3])}
@@ -300,7 +298,7 @@ function Curves({ lanes }: { readonly lanes: readonly Lane[] }) {
 }
 
 function LossOverNoise({ lanes }: { readonly lanes: readonly Lane[] }) {
-  const noisy = lanes.filter(({ opened }) => (opened?.ranges.length ?? 0) > 0);
+  const noisy = lanes.filter(({ opened }) => opened?.axis === "sigma" && opened.ranges.length > 0);
   const lane = noisy[0];
   if (lane?.opened === undefined) return null;
   const levels = [...lane.lossByNoise].sort((a, b) => a.sigma - b.sigma);
@@ -354,7 +352,7 @@ let planner: WorkerClient | undefined;
 function Memory({ settings }: { readonly settings: Settings }) {
   const [plan, setPlan] = useState<readonly (readonly [string, Description])[]>([]);
   const [fault, setFault] = useState("");
-  const { model, numBlocks, numLayers, width, batchSize, patchSize } = settings;
+  const { model, numBlocks, numLayers, width, batchSize, patchSize, length } = settings;
   useEffect(() => {
     let isLate = false;
     const timer = setTimeout(async () => {
@@ -372,7 +370,7 @@ function Memory({ settings }: { readonly settings: Settings }) {
       isLate = true;
       clearTimeout(timer);
     };
-  }, [model, numBlocks, numLayers, width, batchSize, patchSize]);
+  }, [model, numBlocks, numLayers, width, batchSize, patchSize, length]);
   const units = plan.flatMap(([method, { memory }]) =>
     memory.map((unit) => ({ ...unit, unit: method === "blocks" ? unit.unit : "end to end" })),
   );

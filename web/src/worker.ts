@@ -10,6 +10,7 @@ import {
   encodeCheckpoint,
   evaluationInterval,
   generateEmbedded,
+  generateEmbeddedText,
   type ImageDataset,
   type ImageInfo,
   identityOf,
@@ -26,8 +27,10 @@ import {
   registry,
   resolveConfig,
   sigmaQuantile,
+  type TextDataset,
   type TrainedClassifier,
   type TrainedImageModel,
+  type TrainedTextModel,
   type TrainingMethod,
   train,
   UsageError,
@@ -44,9 +47,11 @@ import type {
   Request,
   RequestName,
   Requests,
+  RevealFrame,
   StepEvent,
   WalkFrame,
 } from "./protocol.ts";
+import { kinds } from "./settings.ts";
 
 z.config({ jitless: true }); // the page's policy forbids code that is made from text
 
@@ -61,8 +66,8 @@ interface Run {
   config: RunConfig;
   readonly folder: FileSystemDirectoryHandle;
   readonly task: AnyTask;
-  readonly data: ImageDataset;
-  readonly info: ImageInfo;
+  readonly data: unknown;
+  readonly info: unknown;
   readonly method: TrainingMethod;
   readonly device: Device;
 }
@@ -80,11 +85,11 @@ function describe(config: RunConfig, method: TrainingMethod): Description {
   const { batchSize, checkpointing, emaDecay } = config.training;
   const options = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, checkpointing };
   const { partition } = method;
-  const noisy = partition !== undefined && isNoisePartition(partition) ? partition : undefined;
   return {
     units: method.units.map(({ name }) => name),
-    ranges: noisy?.ranges ?? [],
-    trainingRanges: noisy?.trainingRanges ?? [],
+    axis: partition === undefined || isNoisePartition(partition) ? "sigma" : "time",
+    ranges: partition?.ranges ?? [],
+    trainingRanges: partition?.trainingRanges ?? [],
     layersPerBlock: method.layersPerBlock ?? [],
     memory: method.units.map((unit) => {
       const { parameters, gradients, optimizer, activations } = planUnit(method, unit, options);
@@ -103,12 +108,14 @@ async function open({ run: name, config: given, backend, threads }: Requests["op
     const message = `This run learns from ${asked.data.path}; a page has the embedded pictures only. Train it further with dblocks train.`;
     throw new UsageError("otherData", { path: asked.data.path }, message);
   }
+  if (!Object.hasOwn(kinds, asked.model.name)) {
+    const message = `The studio trains ${Object.keys(kinds).join(", ")}; train ${asked.model.name} further with dblocks train.`;
+    throw new UsageError("otherModel", { model: asked.model.name }, message);
+  }
   const { task } = resolveConfig(registry, asked);
-  if (task.samples !== "images")
-    throw new UsageError("otherTask", { task: task.name }, `The studio trains models of images; ${asked.model.name} is one of text.`);
-  const data = generateEmbedded();
+  const data = embeddedData(task);
   const config: RunConfig = { ...asked, data: { ...asked.data, name: data.name } };
-  const info = task.infoOf(data) as ImageInfo;
+  const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
   const { steps } = scheduleOf(config, task, data);
   if (text === undefined) {
@@ -122,7 +129,7 @@ async function open({ run: name, config: given, backend, threads }: Requests["op
   return {
     ...describe(config, method),
     config,
-    classNames: info.classNames,
+    classNames: (info as Partial<ImageInfo>).classNames ?? [],
     lossUnit: task.lossUnit,
     steps,
     done: await savedSteps(run),
@@ -132,7 +139,12 @@ async function open({ run: name, config: given, backend, threads }: Requests["op
   };
 }
 
-function scheduleOf(config: RunConfig, task: AnyTask, data: ImageDataset) {
+/** The data that the package makes itself: pictures or text. */
+function embeddedData({ samples }: AnyTask): ImageDataset | TextDataset {
+  return samples === "images" ? generateEmbedded() : generateEmbeddedText();
+}
+
+function scheduleOf(config: RunConfig, task: AnyTask, data: unknown) {
   const batches = task.batches(data, config.data, config.training);
   return { batches, ...buildSchedule(config, batches.stepsPerEpoch) };
 }
@@ -150,7 +162,7 @@ async function trainRun({ once }: Requests["train"]["ask"]): Promise<Requests["t
   const abort = new AbortController();
   const events = stepEvents();
   const work = async () => {
-    const hash = await hashOf(identityOf(registry, config, data.name));
+    const hash = await hashOf(identityOf(registry, config, config.data.name as string));
     const { batches, steps, learningRate } = scheduleOf(config, task, data);
     const { batchSize, seed, accumulate, checkpointing, clipNorm, emaDecay } = config.training;
     return train(method, {
@@ -218,7 +230,7 @@ async function pause(): Promise<null> {
 async function changeRate({ learningRate }: Requests["rate"]["ask"]): Promise<RunConfig> {
   const open = current();
   const config = parseRunConfig(registry, [open.config as ConfigPart, { training: { learningRate } }]);
-  const configHash = await hashOf(identityOf(registry, config, open.data.name));
+  const configHash = await hashOf(identityOf(registry, config, config.data.name as string));
   for (const { name } of open.method.units) {
     const state = await newestState(open.folder, name);
     if (state === undefined) continue;
@@ -269,9 +281,9 @@ async function lossByNoise(): Promise<readonly LossAtLevel[]> {
 }
 
 function testPicture({ data, info }: Run, index: number): Picture {
-  const { channels, height: size } = info;
+  const { channels, height: size } = info as ImageInfo;
   const pixels = channels * size * size;
-  return { bytes: (data.test.images as Uint8Array).slice(index * pixels, (index + 1) * pixels), channels, size };
+  return { bytes: ((data as ImageDataset).test.images as Uint8Array).slice(index * pixels, (index + 1) * pixels), channels, size };
 }
 
 /** What each block says of a test picture alone, from nothing but the picture, and what all say together. */
@@ -287,7 +299,7 @@ async function classify({ index }: Requests["classify"]["ask"]): Promise<Answers
     for (const [i, { name, answersAlone = true }] of method.units.entries())
       if (answersAlone) answers.push({ name, probabilities: await probabilitiesOf(model.block(i)) });
   answers.push({ name: isOne ? "network" : "together", probabilities: await probabilitiesOf(model) });
-  return { picture, label: data.test.labels[index]!, answers };
+  return { picture, label: (data as ImageDataset).test.labels[index]!, answers };
 }
 
 /** Pictures walking from noise, after each step of the reverse process: what the block at work takes them for. */
@@ -295,7 +307,7 @@ async function draw({ count, label, seed, steps }: Requests["draw"]["ask"]): Pro
   const { task, method, info, device } = current();
   const values = await savedValues(current());
   await using model = task.trained(method, info, { device, values, batchSize: count }) as TrainedImageModel;
-  const { channels, height: size } = info;
+  const { channels, height: size } = info as ImageInfo;
   const pixels = channels * size * size;
   const picturesOf = (images: Float32Array): Picture[] =>
     Array.from({ length: count }, (_, i) => ({
@@ -310,6 +322,29 @@ async function draw({ count, label, seed, steps }: Requests["draw"]["ask"]): Pro
     seed,
     numSteps: steps,
     onStep: ({ sigma, block, denoised }) => void frames.push({ sigma, block, pictures: picturesOf(denoised) }),
+  });
+  return frames;
+}
+
+/** Texts from masks to words, after each step of the reverse process. */
+async function reveal({ count, prompt, seed }: Requests["reveal"]["ask"]): Promise<readonly RevealFrame[]> {
+  const { task, method, info, device } = current();
+  await using model = task.trained(method, info, { device, values: await savedValues(current()), batchSize: count }) as TrainedTextModel;
+  const { tokenizer } = model;
+  const symbol = (token: number): string | null => (token === tokenizer.vocabSize ? null : tokenizer.decode([token]));
+  const frames: RevealFrame[] = [];
+  await model.sample({
+    count,
+    prompt,
+    seed,
+    onReveal: ({ time, block, tokens }) => {
+      const length = tokens.length / count;
+      frames.push({
+        time,
+        block,
+        texts: Array.from({ length: count }, (_, i) => Array.from(tokens.subarray(i * length, (i + 1) * length), symbol)),
+      });
+    },
   });
   return frames;
 }
@@ -336,6 +371,7 @@ const answers: {
   pictures: ({ count }) => Array.from({ length: count }, (_, i) => testPicture(current(), i)),
   classify: (ask) => between(() => classify(ask)),
   draw: (ask) => between(() => draw(ask)),
+  reveal: (ask) => between(() => reveal(ask)),
 };
 
 port.onmessage = async ({ data: { id, name, ask } }) => {
