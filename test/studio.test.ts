@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { encode } from "fast-png";
 import { packTar, unpackTar } from "modern-tar";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -212,6 +213,61 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     expect(seen[0]!.text).toMatch(/^a king [a-z ▒]{9}$/);
     expect(seen[0]!.text.split("▒").length).toBeGreaterThan(6);
     expect(seen[1]!.text).toMatch(/^a king [a-z ]{9}$/);
+    expect(faults).toEqual([]);
+    await page.close();
+  });
+
+  test("data of one's own: a text, a folder of pictures, and files that are neither", { timeout: 200_000 }, async () => {
+    const page = await openPage("train?model=vit&numLayers=3&width=32&batchSize=16&steps=6");
+    const textField = page.getByLabel("A text file of yours");
+    const folderField = page.getByLabel("A folder of pictures");
+    // What is no text, and pictures of one class, are refused, and nothing changes.
+    await textField.setInputFiles({ name: "broken.txt", mimeType: "text/plain", buffer: Buffer.from([0xff, 0xfe, 0x00]) });
+    await page.getByRole("alert").getByText("broken.txt is no text in UTF-8").waitFor();
+    const pictures = join(folder, "shapes");
+    for (const [name, shade] of [
+      ["dark", 40],
+      ["light", 220],
+    ] as const) {
+      mkdirSync(join(pictures, name), { recursive: true });
+      for (let i = 0; i < 20; i++) {
+        const data = new Uint8Array(3 * 40 * 32).fill(shade + (i % 8));
+        writeFileSync(join(pictures, name, `${i}.png`), encode({ width: 40, height: 32, channels: 3, data }));
+      }
+    }
+    await folderField.setInputFiles(join(pictures, "dark"));
+    await page.getByRole("alert").getByText("a folder for each class").waitFor();
+    expect(await page.locator(".own select").inputValue()).toBe("embedded");
+    // A damaged one among them is passed over and named.
+    writeFileSync(join(pictures, "dark", "99.png"), "no picture");
+    await folderField.setInputFiles(pictures);
+    await page.getByText("36 pictures for training and 4 for tests, 2 classes").waitFor();
+    await page.getByText("shapes/dark/99.png the first").waitFor();
+    expect(await page.locator(".own select").inputValue()).toBe("shapes");
+    await press(page, "Start");
+    await state(page, "finished");
+    await press(page, "Evaluate");
+    await page.locator("[data-score]").waitFor();
+    await page.reload(); // and it is there after a reload
+    await state(page, "finished");
+    await press(page, "New run");
+    // A text takes the page to the model of text.
+    await textField.setInputFiles({
+      name: "My book.txt",
+      mimeType: "text/plain",
+      buffer: Buffer.from("It was a dark night. ".repeat(400)),
+    });
+    await page.getByText("My book.txt: 8400 bytes of text.").waitFor();
+    expect(await page.getByLabel("Network").inputValue()).toBe("masked-diffusion");
+    for (const [label, value] of [
+      ["Width", "32"],
+      ["Steps of each block", "50"],
+    ] as const)
+      await page.getByLabel(label).selectOption(value);
+    await press(page, "Start");
+    await state(page, "finished");
+    const files = await exported(page, (await page.locator("[data-run]").getAttribute("data-run"))!);
+    expect(JSON.parse(String(files.get("config.json")))).toMatchObject({ data: { path: "My-book", name: "My-book", tokenizer: "auto" } });
     expect(faults).toEqual([]);
     await page.close();
   });

@@ -33,6 +33,18 @@ export async function removeRun(run: string): Promise<void> {
   await (await runsFolder()).removeEntry(run, { recursive: true }).catch(() => {});
 }
 
+/** Where data are kept that a reader of the page handed over. */
+export async function dataFolder(): Promise<FileSystemDirectoryHandle> {
+  return (await navigator.storage.getDirectory()).getDirectoryHandle("data", { create: true });
+}
+
+/** The files of these data. */
+export async function keptData(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of (await dataFolder()).keys()) names.push(name);
+  return names.sort();
+}
+
 /** Names of the runs that are kept. */
 export async function keptRuns(): Promise<string[]> {
   const names: string[] = [];

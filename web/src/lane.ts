@@ -65,6 +65,8 @@ export class Lane {
   lossByNoise: readonly LossAtLevel[] = [];
   readonly #changed: (now?: boolean) => void;
   readonly #client: WorkerClient;
+  /** Settled when everything is answered that was asked beside training. */
+  #asked: Promise<unknown> = Promise.resolve();
 
   constructor(method: string, run: string, changed: (now?: boolean) => void) {
     this.method = method;
@@ -86,6 +88,7 @@ export class Lane {
   }
 
   async train(once = false): Promise<void> {
+    await this.#asked; // such as another learning rate: the steps to come are made with it
     if (this.state !== "paused") return;
     this.evaluated = undefined;
     this.#set("training");
@@ -133,8 +136,10 @@ export class Lane {
   /** Does something with what is saved; training goes on behind it. */
   async #aside<Name extends RequestName>(name: Name, ask: Requests[Name]["ask"]): Promise<Requests[Name]["answer"]> {
     const wasTraining = this.state === "training";
+    const answer = this.#client.call(name, ask);
+    this.#asked = Promise.allSettled([this.#asked, answer]);
     try {
-      return await this.#client.call(name, ask);
+      return await answer;
     } finally {
       if (wasTraining) {
         await Promise.resolve();

@@ -1,4 +1,5 @@
 import { type ConfigPart, classNoise, edmNoise, type MaskingSchedule, parseRunConfig, type RunConfig, registry } from "diffusion-blocks";
+import { embedded, type Modality } from "./ownData.ts";
 
 /** The models of the page. */
 export type ModelName = "vit" | "dit" | "masked-diffusion";
@@ -6,6 +7,8 @@ export type ModelName = "vit" | "dit" | "masked-diffusion";
 /** What can be chosen on the page; everything else is the package's default. */
 export interface Settings {
   readonly model: ModelName;
+  /** What is learned from: the embedded data, or data that were handed over. */
+  readonly data: string;
   /** Trained side by side. */
   readonly methods: readonly string[];
   readonly numBlocks: number;
@@ -33,12 +36,11 @@ interface Kind {
   readonly title: string;
   /** What its blocks denoise. */
   readonly denoised: string;
+  readonly modality: Modality;
   /** Numbers that it alone has. */
   readonly fields: readonly { readonly name: "length"; readonly label: string; readonly choices: readonly number[] }[];
   /** Small enough to learn something within a minute or two in a tab. */
   readonly start: Settings;
-  /** Samples that an epoch has at least. */
-  epoch(settings: Settings): number;
   /** The options of model, data and training that the settings stand for. */
   options(settings: Settings): ConfigPart;
   /** The options of each method of the page. */
@@ -47,6 +49,7 @@ interface Kind {
 
 const common = {
   model: "vit",
+  data: embedded,
   methods: ["blocks"],
   numBlocks: 3,
   numLayers: 6,
@@ -64,7 +67,7 @@ const common = {
   backend: "wasm",
 } as const;
 
-const pictures = { data: { path: "embedded", augmentation: "none" } };
+const pictures = { augmentation: "none" };
 const noise = ({ pMean, pStd }: Settings) => ({ pMean, pStd });
 const cut = ({ numBlocks, overlap }: Settings) => ({ numBlocks, overlap });
 const twin = ({ numBlocks }: Settings) => ({ numBlocks });
@@ -75,15 +78,16 @@ export const kinds: Readonly<Record<ModelName, Kind>> = {
   vit: {
     title: "vision transformer: classes",
     denoised: "embeddings of classes",
+    modality: "images",
     fields: [],
     start: { ...common, width: 48, learningRate: 1.5e-3 },
-    epoch: () => 3000,
-    options: ({ patchSize }) => ({ model: { patchSize }, ...pictures }),
+    options: ({ patchSize }) => ({ model: { patchSize }, data: pictures }),
     methods: { blocks: (settings) => ({ ...cut(settings), ...noise(settings) }), "end-to-end": () => ({}), "shallow-twin": twin },
   },
   dit: {
     title: "diffusion transformer: pictures",
     denoised: "pictures",
+    modality: "images",
     fields: [],
     start: {
       ...common,
@@ -95,8 +99,7 @@ export const kinds: Readonly<Record<ModelName, Kind>> = {
       pMean: edmNoise.pMean,
       pStd: edmNoise.pStd,
     },
-    epoch: () => 3000,
-    options: (settings) => ({ model: { patchSize: settings.patchSize }, ...pictures, training: { emaDecay: emaDecay(settings) } }),
+    options: (settings) => ({ model: { patchSize: settings.patchSize }, data: pictures, training: { emaDecay: emaDecay(settings) } }),
     methods: {
       blocks: (settings) => ({ ...cut(settings), ...noise(settings) }),
       "end-to-end": noise,
@@ -106,10 +109,10 @@ export const kinds: Readonly<Record<ModelName, Kind>> = {
   "masked-diffusion": {
     title: "masked diffusion: text",
     denoised: "hidden text",
+    modality: "text",
     fields: [{ name: "length", label: "Characters of a sequence", choices: [16, 32, 64, 128] }],
     start: { ...common, model: "masked-diffusion", steps: 800, learningRate: 4e-3 },
-    epoch: ({ length }) => 250_000 / length,
-    options: (settings) => ({ data: { path: "embedded", length: settings.length }, training: { emaDecay: emaDecay(settings) } }),
+    options: (settings) => ({ data: { length: settings.length }, training: { emaDecay: emaDecay(settings) } }),
     methods: {
       blocks: (settings) => ({ ...cut(settings), masking: settings.masking }),
       "end-to-end": ({ masking }) => ({ masking }),
@@ -147,13 +150,13 @@ export function configOf(settings: Settings, method: string): RunConfig {
   const part: ConfigPart = {
     model: { name, numLayers, width, ...(model as object) },
     method: { name: method, ...kind.methods[method]!(settings) },
-    data: data!,
+    data: { path: settings.data, ...data },
     training: {
       batchSize,
       learningRate,
       seed,
       maxSteps: steps,
-      epochs: Math.ceil((steps * batchSize) / kind.epoch(settings)), // as many as the steps need
+      epochs: steps, // maxSteps decides, however small the data are
       ...training,
     },
     execution: { schedule: order, saveEvery: 50, logEvery: 5, evaluateEvery: 0 },
@@ -168,6 +171,7 @@ export function settingsOf({ model, method, data, training, execution }: RunConf
     ...model,
     ...method,
     ...data,
+    data: data.path,
     model: start.model,
     methods: [method.name],
     batchSize: training.batchSize,
@@ -201,6 +205,7 @@ export function fromQuery(text: string): Settings {
       const methods = given.split(",").filter((method) => known.includes(method));
       return [name, methods.length > 0 ? methods : byDefault];
     }
+    if (name === "data") return [name, given];
     if (name === "masking") return [name, given === "cosine" ? given : "linear"];
     if (name === "order") return [name, given === "sequential" ? given : "interleaved"];
     if (name === "backend") return [name, given === "webgpu" ? given : "wasm"];

@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { binned, Chart, type Line, shortNumber } from "./chart.tsx";
 import { Bar, blockColour, megabytes, Select, Slider, unitColour } from "./controls.tsx";
 import { type Lane, type LaneState, WorkerClient } from "./lane.ts";
+import { dataNames, embedded, type HandedFile, takeData } from "./ownData.ts";
 import type { Description, UnitMemory } from "./protocol.ts";
 import { configOf, kinds, type ModelName, methodsOf, methodTitles, type Settings } from "./settings.ts";
 import { type Studio, useStudio } from "./studio.ts";
@@ -13,6 +14,7 @@ export function Train({ studio }: { readonly studio: Studio }) {
     <section>
       <h2>Train in this tab</h2>
       <Form studio={studio} />
+      <Data studio={studio} />
       <Buttons studio={studio} />
       {message !== "" && (
         <p role="alert" class="error">
@@ -148,6 +150,94 @@ function Form({ studio }: { readonly studio: Studio }) {
       )}
     </form>
   );
+}
+
+/** What is learned from; files of one's own are taken by a field, or dropped. */
+function Data({ studio }: { readonly studio: Studio }) {
+  const { settings, lanes } = studio;
+  const { modality } = kinds[settings.model];
+  const [names, setNames] = useState<readonly string[]>([embedded]);
+  const [note, setNote] = useState("");
+  const [error, setError] = useState("");
+  const fixed = lanes.length > 0;
+  useEffect(() => {
+    dataNames(modality).then(setNames, (failure: unknown) => setError(String(failure)));
+  }, [modality, note]);
+  const take = (files: readonly HandedFile[]): void => {
+    setError("");
+    takeData(files, (share) => setNote(`Decoding: ${(100 * share).toFixed(0)} %`))
+      .then(({ modality: found, name, note: text }) => {
+        const model = found === modality ? settings.model : found === "text" ? "masked-diffusion" : "vit";
+        studio.set({ ...(model !== settings.model && kinds[model].start), data: name });
+        setNote(text);
+      })
+      .catch((failure: unknown) => {
+        setNote("");
+        setError(failure instanceof Error ? failure.message : String(failure));
+      });
+  };
+  const chosen = (event: { readonly currentTarget: HTMLInputElement }): void => {
+    const { files } = event.currentTarget;
+    if (files !== null && files.length > 0) take([...files].map((file) => ({ path: file.webkitRelativePath || file.name, file })));
+  };
+  return (
+    <fieldset class="own" disabled={fixed} {...dropped(fixed, take, setError)}>
+      <legend>Learns from</legend>
+      <Select
+        label="Data"
+        value={settings.data}
+        disabled={fixed}
+        choices={[...new Set([...names, settings.data])].map((value) => ({
+          value,
+          title: value === embedded ? (modality === "text" ? "embedded sentences" : "embedded pictures") : value,
+        }))}
+        onChange={(data) => studio.set({ data })}
+      />
+      <label class="field">
+        <span class="name">A text file of yours, or drop it here</span>
+        <input type="file" accept=".txt,text/plain" disabled={fixed} onChange={chosen} />
+      </label>
+      <label class="field">
+        <span class="name">A folder of pictures, one folder for each class</span>
+        <input type="file" {...{ webkitdirectory: true }} disabled={fixed} onChange={chosen} />
+      </label>
+      {note !== "" && <output class="note">{note}</output>}
+      {error !== "" && (
+        <p role="alert" class="error">
+          {error}
+        </p>
+      )}
+    </fieldset>
+  );
+}
+
+/** Files and folders that are dropped, with their paths. */
+function dropped(fixed: boolean, take: (files: readonly HandedFile[]) => void, fail: (message: string) => void) {
+  return {
+    onDragOver: (event: DragEvent) => event.preventDefault(),
+    onDrop: (event: DragEvent) => {
+      event.preventDefault();
+      if (fixed) return;
+      const entries = [...(event.dataTransfer?.items ?? [])].flatMap((item) => item.webkitGetAsEntry() ?? []);
+      Promise.all(entries.map((entry) => filesBelow(entry)))
+        .then((files) => take(files.flat()))
+        .catch((failure: unknown) => fail(String(failure)));
+    },
+  };
+}
+
+async function filesBelow(entry: FileSystemEntry): Promise<HandedFile[]> {
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    return [{ path: entry.fullPath.slice(1), file }];
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const found: HandedFile[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject)); // a hundred at a time
+    if (some.length === 0) return found;
+    for (const one of some) found.push(...(await filesBelow(one)));
+  }
 }
 
 /** The peak learning rate; it can be changed while a run trains. */

@@ -9,8 +9,6 @@ import {
   type Device,
   encodeCheckpoint,
   evaluationInterval,
-  generateEmbedded,
-  generateEmbeddedText,
   type ImageDataset,
   type ImageInfo,
   identityOf,
@@ -27,7 +25,6 @@ import {
   registry,
   resolveConfig,
   sigmaQuantile,
-  type TextDataset,
   type TrainedClassifier,
   type TrainedImageModel,
   type TrainedTextModel,
@@ -37,6 +34,7 @@ import {
   z,
 } from "diffusion-blocks";
 import { browserStore, hashOf, newestState, readText, runFolder, writeFile } from "./browserRun.ts";
+import { loadOwnData } from "./ownData.ts";
 import type {
   Answers,
   Description,
@@ -51,7 +49,7 @@ import type {
   StepEvent,
   WalkFrame,
 } from "./protocol.ts";
-import { kinds } from "./settings.ts";
+import { kinds, type ModelName } from "./settings.ts";
 
 z.config({ jitless: true }); // the page's policy forbids code that is made from text
 
@@ -104,16 +102,12 @@ async function open({ run: name, config: given, backend, threads }: Requests["op
   const text = await readText(folder, "config.json");
   const asked = text === undefined ? given : parseRunConfig(registry, [JSON.parse(text)], `${name}/config.json`);
   if (asked === undefined) throw new UsageError("noRun", { name }, `This browser keeps no run "${name}".`);
-  if (asked.data.path !== "embedded") {
-    const message = `This run learns from ${asked.data.path}; a page has the embedded pictures only. Train it further with dblocks train.`;
-    throw new UsageError("otherData", { path: asked.data.path }, message);
-  }
   if (!Object.hasOwn(kinds, asked.model.name)) {
     const message = `The studio trains ${Object.keys(kinds).join(", ")}; train ${asked.model.name} further with dblocks train.`;
     throw new UsageError("otherModel", { model: asked.model.name }, message);
   }
   const { task } = resolveConfig(registry, asked);
-  const data = embeddedData(task);
+  const data = await loadOwnData(kinds[asked.model.name as ModelName].modality, asked.data.path);
   const config: RunConfig = { ...asked, data: { ...asked.data, name: data.name } };
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
@@ -137,11 +131,6 @@ async function open({ run: name, config: given, backend, threads }: Requests["op
     device: device.name,
     threads: device.threads,
   };
-}
-
-/** The data that the package makes itself: pictures or text. */
-function embeddedData({ samples }: AnyTask): ImageDataset | TextDataset {
-  return samples === "images" ? generateEmbedded() : generateEmbeddedText();
 }
 
 function scheduleOf(config: RunConfig, task: AnyTask, data: unknown) {
