@@ -7,6 +7,7 @@ const config: ViteUserConfig = defineConfig({
   resolve: { alias: { "#ort": source("runtime/ort.node.ts"), "#text-file": source("data/textFile.node.ts") } },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    exclude: ["test/webgpu/**"], // vitest.webgpu.config.ts
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 60_000,
