@@ -204,15 +204,18 @@ export {
 } from "./inference/index.ts";
 export {
   type BlocksPlan,
-  type BudgetFit,
+  bestTradeOffs,
   fitBudget,
   type MemoryPlan,
+  type MethodOfSize,
+  type NetworkPlans,
   type PlanOptions,
   type PlanReport,
   planReport,
   planUnit,
   planUnits,
   type TradeOff,
+  type TradeOffOptions,
   tradeOffs,
 } from "./measure/index.ts";
 export type * from "./models/index.ts";

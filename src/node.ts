@@ -11,8 +11,18 @@ export {
   startPytorch,
 } from "./cluster/index.ts";
 export { parseStrictJson } from "./formats/index.ts";
-export { benchCases, benchStepper, median, sgemmPeak, stepFlops } from "./measure/index.ts";
-export { type Cell, type Column, renderTable } from "./report/index.ts";
+export {
+  benchCases,
+  benchMethod,
+  benchStepper,
+  median,
+  readProfile,
+  type StepProfile,
+  sgemmPeak,
+  stepFlops,
+  traceStepRuns,
+} from "./measure/index.ts";
+export { type Cell, type Column, renderReport, renderTable } from "./report/index.ts";
 export {
   bestCheckpoint,
   type CheckpointEntry,

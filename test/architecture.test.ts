@@ -28,7 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   blocks: ["tensor", "random", "nn", "diffusion", "train", "inference"],
   exchange: ["diffusion", "inference", "onnx", "random", "runtime", "tensor", "train"],
   baselines: ["tensor", "random", "nn", "train", "inference"], // never blocks, and blocks never baselines
-  measure: ["tensor", "onnx", "nn", "optim", "runtime", "train"],
+  measure: ["tensor", "onnx", "nn", "optim", "random", "runtime", "train"],
   verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
   define: ["nn", "optim", "train", "data", "diffusion", "inference", "report", "runtime"],
   tasks: ["define", "data", "diffusion", "eval", "random", "report", "train", "blocks", "inference"],

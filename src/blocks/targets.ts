@@ -1,6 +1,6 @@
 import { initializers } from "../nn/index.ts";
 import { key } from "../random.ts";
-import { constant, l2Normalize, mul, parameter, type Tensor } from "../tensor/index.ts";
+import { constantFrom, l2Normalize, mul, parameter, type Tensor } from "../tensor/index.ts";
 import { type PredictionProgram, predictionProgram } from "../train/index.ts";
 
 /** Embeddings of classes: fixed orthonormal rows (the same for all blocks, no training), or a learned table. */
@@ -17,10 +17,7 @@ export interface Targets {
 export function createTargets(kind: TargetEmbedding, numClasses: number, width: number, scale: number): Targets {
   if (kind === "orthonormal")
     return {
-      table: constant(
-        orthonormalRows(numClasses, width).map((x) => x * scale),
-        [numClasses, width],
-      ),
+      table: constantFrom(() => orthonormalRows(numClasses, width).map((x) => x * scale), [numClasses, width]),
       parameter: undefined,
     };
   const learned = parameter([numClasses, width], initializers.normal(0.02));

@@ -1,4 +1,3 @@
-import { UsageError } from "../errors.ts";
 import type { LayerMemory } from "../nn/index.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { bytesOf, memoryProfile, programFlops, sizeOf, type Tensor } from "../tensor/index.ts";
@@ -15,6 +14,8 @@ export interface MemoryPlan {
   readonly activations: number;
   /** Multiplications and additions of the step's products and convolutions. */
   readonly flops: number;
+  /** Operators of the step's program. */
+  readonly nodes: number;
   /** All of these, the copies that the binding makes of each gradient, and what a session needs besides. */
   readonly peak: number;
 }
@@ -55,6 +56,7 @@ export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimi
     optimizer: optimizerBytes,
     activations: intermediates + inputs,
     flops: programFlops(program),
+    nodes: program.nodes.length,
     peak: Math.round(parameters + 2 * gradients + optimizerBytes + inputs + 2 * constants + arenaShare * intermediates + session),
   };
 }
@@ -77,7 +79,7 @@ export interface UnitsPlan {
  * which it makes its steps, and parameters that several of them have are there once.
  */
 export function planUnits(method: TrainingMethod, options: PlanOptions): UnitsPlan {
-  const perUnit = method.units.map((unit) => planUnit(method, unit, options));
+  const perUnit = planEach(method, options);
   if (method.order.kind !== "interleaved") return { peak: Math.max(...perUnit.map(({ peak }) => peak)), perUnit };
   const copies = 2 + options.optimizer.slots.length + (options.ema ? 1 : 0); // value, gradient, state
   const held = new Map<string, number>();
@@ -93,101 +95,22 @@ export function planUnits(method: TrainingMethod, options: PlanOptions): UnitsPl
   return { peak: perUnit.reduce((sum, { peak }) => sum + peak - processBytes, processBytes) - several, perUnit };
 }
 
-export interface PlanReport {
-  readonly endToEnd: MemoryPlan;
-  readonly endToEndCheckpointing: MemoryPlan;
-  readonly blocks: BlocksPlan;
-  readonly blocksCheckpointing: BlocksPlan;
-}
-
-/** The four ways to train a network, side by side. @param whole the network as one unit. */
-export function planReport(whole: TrainingMethod, dblocks: TrainingMethod, options: Omit<PlanOptions, "checkpointing">): PlanReport {
-  const one = (checkpointing: boolean): MemoryPlan => planUnit(whole, whole.units[0]!, { ...options, checkpointing });
-  const all = (checkpointing: boolean): BlocksPlan => planBlocks(dblocks, { ...options, checkpointing });
-  return { endToEnd: one(false), endToEndCheckpointing: one(true), blocks: all(false), blocksCheckpointing: all(true) };
-}
-
-function planBlocks(dblocks: TrainingMethod, options: PlanOptions): BlocksPlan {
-  const perBlock = dblocks.units.map((unit) => planUnit(dblocks, unit, options));
+/** Of one process that trains one block after another. */
+export function planBlocks(dblocks: TrainingMethod, options: PlanOptions): BlocksPlan {
+  const perBlock = planEach(dblocks, options);
   return { peak: Math.max(...perBlock.map(({ peak }) => peak)), perBlock };
 }
 
-/** A way to train a network in so much memory and so many operations. */
-export interface TradeOff {
-  readonly numBlocks: number;
-  readonly checkpointing: boolean;
-  /** Batches of `batchSize` for each update. */
-  readonly accumulate: number;
-  readonly batchSize: number;
-  /** Of one process that trains one block after another. */
-  readonly peak: number;
-  /** Of an update of every block, and of the largest block alone, which is what an update takes where each has a machine. */
-  readonly flops: number;
-  readonly flopsOfBlock: number;
-}
-
-/**
- * Every number of blocks that divides the layers, plain and with checkpointing, with the batch whole and in four parts: memory against
- * operations. One block is the whole network.
- */
-export function tradeOffs(
-  numLayers: number,
-  methodWith: (numBlocks: number) => TrainingMethod,
-  options: Omit<PlanOptions, "checkpointing">,
-): readonly TradeOff[] {
-  const rows: TradeOff[] = [];
-  for (let numBlocks = 1; numBlocks <= numLayers; numBlocks++) {
-    if (numLayers % numBlocks !== 0) continue;
-    const method = methodWith(numBlocks);
-    for (const accumulate of options.batchSize % 4 === 0 ? [1, 4] : [1]) {
-      for (const checkpointing of [false, true]) {
-        const batchSize = options.batchSize / accumulate;
-        const { perBlock } = planBlocks(method, { ...options, batchSize, checkpointing });
-        // The sum of the gradients of several batches is kept beside them.
-        const peak = Math.max(...perBlock.map((block) => block.peak + (accumulate > 1 ? block.gradients : 0)));
-        const flops = perBlock.map((block) => accumulate * block.flops);
-        const total = flops.reduce((sum, one) => sum + one, 0);
-        rows.push({ numBlocks, checkpointing, accumulate, batchSize, peak, flops: total, flopsOfBlock: Math.max(...flops) });
-      }
-    }
-  }
-  return rows;
-}
-
-export interface BudgetFit {
-  readonly numBlocks: number;
-  readonly checkpointing: boolean;
-  readonly peak: number;
-}
-
-/**
- * The smallest number of blocks that fits a budget, plain if possible, else with checkpointing: quality falls with
- * the number of blocks (the paper's Tables 8, 10 and 11), so fewer are better, and checkpointing costs time only.
- *
- * @param methodWith the method with this many blocks; one block is the whole network.
- * @throws {UsageError} if nothing fits, naming the least that does.
- */
-export function fitBudget(
-  numLayers: number,
-  budgetBytes: number,
-  methodWith: (numBlocks: number) => TrainingMethod,
-  options: Omit<PlanOptions, "checkpointing">,
-): BudgetFit {
-  let least = Number.POSITIVE_INFINITY;
-  for (let numBlocks = 1; numBlocks <= numLayers; numBlocks++) {
-    if (numLayers % numBlocks !== 0) continue;
-    const method = methodWith(numBlocks);
-    for (const checkpointing of [false, true]) {
-      const { peak } = planBlocks(method, { ...options, checkpointing });
-      least = Math.min(least, peak);
-      if (peak <= budgetBytes) return { numBlocks, checkpointing, peak };
-    }
-  }
-  throw new UsageError(
-    "budget",
-    { budgetBytes, least },
-    `plan: nothing fits ${(budgetBytes / 1e6).toFixed(0)} MB; the least is ${(least / 1e6).toFixed(0)} MB, with ${numLayers} blocks and checkpointing. Lower the batch size (--batch) and use --accumulate.`,
-  );
+/** Units that train and read parameters of the same shapes have the same step: each is traced once. */
+function planEach(method: TrainingMethod, options: PlanOptions): readonly MemoryPlan[] {
+  const known = new Map<string, MemoryPlan>();
+  return method.units.map((unit) => {
+    const shapes = [unit.trainable, unit.frozen].map((tensors) => [...tensors.values()].map(({ shape }) => shape.join()));
+    const key = JSON.stringify([unit.layerEvaluations, shapes]);
+    const plan = known.get(key) ?? planUnit(method, unit, options);
+    known.set(key, plan);
+    return { ...plan, unit: unit.name };
+  });
 }
 
 function floats(tensors: Iterable<Tensor>): number {

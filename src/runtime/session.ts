@@ -27,6 +27,8 @@ export interface CompileOptions {
    * several programs take turns, the threads of one would spin while another runs. Default: true.
    */
   readonly spinning?: boolean;
+  /** Native CPU: where ONNX Runtime's own profile of every run goes when the program is disposed, PROFILE_date.json. */
+  readonly profile?: string;
 }
 
 export interface RunOptions {
@@ -131,7 +133,10 @@ class OrtExecutable implements Executable {
     if (this.#disposed) return;
     this.#disposed = true;
     await serially(async () => {
-      for (const session of this.#sessions.values()) await session.release();
+      for (const session of this.#sessions.values()) {
+        if (this.#options.profile !== undefined) session.endProfiling();
+        await session.release();
+      }
       this.#sessions.clear();
     });
     this.#released(this);
@@ -249,13 +254,14 @@ class OrtExecutable implements Executable {
  * subexpressions (it undoes checkpointing), the arena on (it is faster), outputs placed as asked. Call it inside `serially`.
  */
 export async function createSession({ name, build }: Engine, bytes: Uint8Array, options: CompileOptions): Promise<InferenceSession> {
-  const { optimization = "disabled", keep = nothing, strictPlacement = false, spinning = true } = options;
+  const { optimization = "disabled", keep = nothing, strictPlacement = false, spinning = true, profile } = options;
   try {
     return await build.ort.InferenceSession.create(bytes, {
       executionProviders: [name],
       graphOptimizationLevel: optimization,
       enableMemPattern: false,
       logSeverityLevel: 3,
+      ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
       ...(build.native ? { intraOpNumThreads: build.threads } : {}),
       ...(keep.size > 0 ? { preferredOutputLocation: Object.fromEntries([...keep].map((output) => [output, "gpu-buffer" as const])) } : {}),
       extra: {

@@ -10,6 +10,7 @@ export * from "./shape.ts";
 export type { AttributeValue, CustomGradient, Initializer, OnnxForm, Operand, Operator, Sampler, Source } from "./tensor.ts";
 export {
   constant,
+  constantFrom,
   filled,
   input,
   Node,

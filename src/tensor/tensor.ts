@@ -259,6 +259,19 @@ export function constant(data: readonly number[] | HostArray, shape: Shape, dtyp
   return new Tensor({ dtype, shape }, { kind: "constant", data: toHostArray(data, dtype) });
 }
 
+/** A constant whose numbers are made when they are first read: a plan of memory needs their shape alone. */
+export function constantFrom(make: () => HostArray, shape: Shape, dtype: DType = "float32"): Tensor {
+  let made: HostArray | undefined;
+  const source: Source = {
+    kind: "constant",
+    get data() {
+      made ??= make();
+      return made;
+    },
+  };
+  return new Tensor({ dtype, shape }, source);
+}
+
 function toHostArray(data: readonly number[] | HostArray, dtype: DType): HostArray {
   if (!Array.isArray(data)) return data as HostArray;
   switch (dtype) {

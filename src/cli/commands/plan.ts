@@ -1,10 +1,14 @@
+import { writeFileSync } from "node:fs";
 import { Command } from "commander";
 import {
+  bestTradeOffs,
   buildMethod,
   buildOptimizer,
   type ConfigPart,
   fitBudget,
   type MemoryPlan,
+  type MethodOfSize,
+  type NetworkPlans,
   parseRunConfig,
   planReport,
   planUnits,
@@ -15,7 +19,7 @@ import {
   tradeOffs,
   UsageError,
 } from "../../index.ts";
-import { loadData, renderTable } from "../../node.ts";
+import { loadData, renderReport, renderTable } from "../../node.ts";
 import type { CommandContext } from "../context.ts";
 import { bytes, print, printJson } from "../output.ts";
 import { type NamedRun, namedRun, required, runConfigOf, withRunOptions } from "../runOptions.ts";
@@ -25,6 +29,7 @@ import { modelArgument } from "./train.ts";
 interface PlanCommandOptions extends Readonly<Record<string, unknown>> {
   readonly flops?: number;
   readonly budget?: number;
+  readonly picture?: string;
   readonly data?: string;
   readonly json?: boolean;
 }
@@ -34,7 +39,12 @@ export async function planCommand({ words }: CommandContext): Promise<Command> {
   const command = new Command("plan")
     .description("predict the memory of training without running anything: end to end and in blocks, or of any --method")
     .addArgument(modelArgument())
-    .option("--budget <size>", "find the smallest number of blocks that fits, e.g. 500MB, 2GB", budgetBytes)
+    .option(
+      "--budget <size>",
+      "find the fastest way that fits, of blocks, checkpointing, parts and accumulated batches: 500MB, 2GB",
+      budgetBytes,
+    )
+    .option("--picture <file.html>", "write the trade-off of memory and time as a page")
     .option("--flops <rate>", "operations a second that the device sustains, e.g. 300T: predicts the time of an update", flopsRate)
     .option("--image <pixels>", "side of the images (default: that of --data, or 32)", positiveNumber)
     .option("--channels <n>", "channels of the images (default: those of --data, or 3)", positiveNumber)
@@ -64,18 +74,17 @@ function flopsRate(text: string): number {
 async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
   const config = runConfigOf(registry, options, run);
   const shape = await shapeOf(config, run, options);
-  const methodWith = (method: RunConfig["method"]): TrainingMethod => buildMethod(registry, { ...config, method }, shape);
+  const method = buildMethod(registry, config, shape);
   const { batchSize, emaDecay, checkpointing, parts } = config.training;
   const settings = { batchSize, optimizer: buildOptimizer(config), ema: emaDecay !== undefined, parts };
-  const method = methodWith(config.method);
   const numBlocks = config.method.name === "blocks" ? (config.method.numBlocks as number | undefined) : undefined;
-  const whole = numBlocks === undefined ? undefined : wholeOf(config, run, shape);
-  if (whole === undefined) {
-    if (options.budget !== undefined)
+  const networks = numBlocks === undefined ? undefined : networksOf(config, run, method, shape);
+  if (numBlocks === undefined || networks === undefined) {
+    if (options.budget !== undefined || options.picture !== undefined)
       throw new UsageError(
         "budget",
         { method: method.name },
-        "--budget chooses the number of blocks of a network in layers: leave --method out.",
+        "--budget and --picture compare numbers of blocks of a network in layers: leave --method out.",
       );
     const units = planUnits(method, { ...settings, checkpointing });
     if (options.json) return printJson({ method: method.name, ...units });
@@ -86,12 +95,11 @@ async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
       ),
     );
   }
-  const report = planReport(whole, method, settings);
-  const { budget } = options;
-  const { layersPerBlock: _, ...blocks } = config.method;
-  const numLayers = (method.layersPerBlock ?? []).reduce((sum, layers) => sum + layers, 0);
-  const rows = options.flops || budget ? tradeOffs(numLayers, (wanted) => methodWith({ ...blocks, numBlocks: wanted }), settings) : [];
-  const fit = budget && fitBudget(numLayers, budget, (wanted) => methodWith({ ...blocks, numBlocks: wanted }), settings);
+  const report = planReport(networks, numBlocks, settings);
+  const { budget, flops, picture } = options;
+  const rows = flops || budget || picture ? tradeOffs(networks.numLayers, networks.wholeOrBlocks, settings) : [];
+  if (picture) writeFileSync(picture, tradeOffPage(rows, options));
+  const fit = budget && fitBudget(rows, budget);
   if (options.json) return printJson({ ...report, ...(rows.length > 0 && { tradeOffs: rows }), ...(fit && { fit: { budget, ...fit } }) });
   print(
     renderTable(columns, [
@@ -101,17 +109,41 @@ async function plan(run: NamedRun, options: PlanCommandOptions): Promise<void> {
       ...report.blocksCheckpointing.perBlock.map((one) => row(`${one.unit}, checkpointing`, one)),
     ]),
   );
-  if (rows.length > 0) print(`\n${tradeOffTable(rows, options)}`);
-  if (fit)
-    print(
-      `fits ${bytes(budget!)}: ${fit.numBlocks} ${fit.numBlocks === 1 ? "block" : "blocks"}${fit.checkpointing ? " with --checkpointing" : ""}, peak ${bytes(fit.peak)}`,
-    );
+  if (rows.length > 0) print(`\n${tradeOffTable(bestTradeOffs(rows), options)}`);
+  if (fit) print(`fits ${bytes(budget!)}: ${wayOf(fit)}, peak ${bytes(fit.peak)}`);
 }
 
-/** The same network trained end to end, where that is possible. */
-function wholeOf(config: RunConfig, { model }: NamedRun, shape: object): TrainingMethod | undefined {
+/** A way as the options that choose it. */
+function wayOf({ numBlocks, checkpointing, parts, accumulate, batchSize }: TradeOff): string {
+  const chosen = [
+    checkpointing ? "--checkpointing" : "",
+    parts > 1 ? `--parts ${parts}` : "",
+    accumulate > 1 ? `--batch ${batchSize} --accumulate ${accumulate}` : "",
+  ].filter((option) => option !== "");
+  return `${numBlocks === 1 ? "end to end" : `${numBlocks} blocks`}${chosen.length > 0 ? ` with ${chosen.join(" ")}` : ""}`;
+}
+
+/** The network of a run end to end and in blocks, for any number of layers; undefined where it cannot be trained end to end. */
+function networksOf(
+  config: RunConfig,
+  { model }: NamedRun,
+  method: TrainingMethod,
+  shape: object,
+): (NetworkPlans & { readonly wholeOrBlocks: MethodOfSize }) | undefined {
   if (!registry.methodsFor(model).some(({ name }) => name === "end-to-end")) return undefined;
-  return buildMethod(registry, parseRunConfig(registry, [{ ...config, method: "end-to-end" } as ConfigPart], "plan"), shape);
+  const built = (numLayers: number, chosen: unknown): TrainingMethod => {
+    const part = { ...config, model: { ...config.model, numLayers }, method: chosen } as ConfigPart;
+    return buildMethod(registry, parseRunConfig(registry, [part], "plan"), shape);
+  };
+  const { layersPerBlock, ...even } = config.method;
+  const evenBlocks: MethodOfSize = (numBlocks, numLayers) => built(numLayers, { ...even, numBlocks });
+  const whole: MethodOfSize = (_, numLayers) => built(numLayers, "end-to-end");
+  return {
+    numLayers: (method.layersPerBlock ?? []).reduce((sum, layers) => sum + layers, 0),
+    whole,
+    blocks: layersPerBlock === undefined ? evenBlocks : () => method,
+    wholeOrBlocks: (numBlocks, numLayers) => (numBlocks === 1 ? whole : evenBlocks)(numBlocks, numLayers),
+  };
 }
 
 /** Sizes of the data: of --data where it is given, else of common data; each size may be given otherwise. */
@@ -124,18 +156,22 @@ async function shapeOf({ data }: RunConfig, { model: { task } }: NamedRun, optio
   return task.shapeOf({ ...task.commonInfo, ...known, ...Object.fromEntries(given) }, data) as object;
 }
 
-/** Memory against operations, with the time where it is known how fast the device is, and what fits where there is a budget. */
+/**
+ * Memory against operations, with the time where it is known how fast the device is, and what fits where there is a budget. Rows that
+ * another beats in all of it are left out.
+ */
 function tradeOffTable(rows: readonly TradeOff[], { flops, budget }: PlanCommandOptions): string {
   const right = (title: string) => ({ title, align: "right" }) as const;
   const seconds = (count: number): string => `${(count / flops!).toPrecision(3)} s`;
-  const shown = [right("blocks"), "checkpointing", right("batch"), right("peak of a process"), right("GFLOP an update")];
+  const shown = [right("blocks"), "checkpointing", right("parts"), right("batch"), right("peak of a process"), right("GFLOP an update")];
   if (flops !== undefined) shown.push(right("one machine"), right("a machine for each block"));
   if (budget !== undefined) shown.push("fits");
   return renderTable(
     shown,
-    rows.map(({ numBlocks, checkpointing, batchSize, accumulate, peak, flops: all, flopsOfBlock }) => [
-      String(numBlocks),
+    rows.map(({ numBlocks, checkpointing, parts, batchSize, accumulate, peak, flops: all, flopsOfBlock }) => [
+      numBlocks === 1 ? "end to end" : String(numBlocks),
       checkpointing ? "yes" : "",
+      parts === 1 ? "" : String(parts),
       accumulate === 1 ? String(batchSize) : `${accumulate} × ${batchSize}`,
       { text: bytes(peak), value: peak },
       (all / 1e9).toFixed(1),
@@ -143,6 +179,37 @@ function tradeOffTable(rows: readonly TradeOff[], { flops, budget }: PlanCommand
       ...(budget === undefined ? [] : [peak <= budget ? "yes" : ""]),
     ]),
   );
+}
+
+/** A page with the trade-off as a picture: memory by number of blocks, a curve for each way, and the same as a table of all rows. */
+function tradeOffPage(rows: readonly TradeOff[], { flops }: PlanCommandOptions): string {
+  const ways = new Map<string, TradeOff[]>();
+  for (const row of rows) {
+    const way = wayOf({ ...row, numBlocks: 1 }).replace(/^end to end( with )?/, "") || "all kept";
+    ways.set(way, [...(ways.get(way) ?? []), row]);
+  }
+  const series = (value: (row: TradeOff) => number) =>
+    [...ways].map(([name, own]) => ({ name, points: own.map((row) => [row.numBlocks, value(row)] as const) }));
+  const work = flops === undefined ? { label: "TFLOP an update", scale: 1e12 } : { label: "seconds an update", scale: flops };
+  return renderReport({
+    title: "Memory and time of training",
+    sections: [
+      {
+        heading: "By number of blocks",
+        charts: [
+          { title: "Peak of a process", xLabel: "blocks", yLabel: "GB", logY: true, series: series(({ peak }) => peak / 1e9) },
+          { title: "An update on one machine", xLabel: "blocks", yLabel: work.label, series: series((row) => row.flops / work.scale) },
+          {
+            title: "With a machine for each block",
+            xLabel: "blocks",
+            yLabel: work.label,
+            series: series((row) => row.flopsOfBlock / work.scale),
+          },
+        ],
+      },
+    ],
+    footer: "dblocks plan --picture",
+  });
 }
 
 const columns = ["", "parameters", "gradients", "optimizer", "activations", "peak of the process"].map((title, i) => ({

@@ -1,6 +1,6 @@
 import { normalizeAxis, showShape, sizeOf } from "../shape.ts";
 import type { Operator, Tensor } from "../tensor.ts";
-import { applyOne, constant, filled, withGradient } from "../tensor.ts";
+import { applyOne, constantFrom, filled, withGradient } from "../tensor.ts";
 import { cast, equal, exp, mul, neg, sub } from "./elementwise.ts";
 import { expand, reshape } from "./movement.ts";
 import { logSoftmax, reduceSum } from "./reduce.ts";
@@ -92,14 +92,18 @@ export function takeAlong(x: Tensor, indices: Tensor, axis: number): Tensor {
   return applyOne(takeOperator, [x, indices], { axis: normalizeAxis(axis, x.rank) ?? axis });
 }
 
+const ranges = new Map<number, Tensor>();
+
+/** 0 … length − 1, int32, one symbol for each length. */
+function range(length: number): Tensor {
+  const known = ranges.get(length) ?? constantFrom(() => Int32Array.from({ length }, (_, i) => i), [length], "int32");
+  ranges.set(length, known);
+  return known;
+}
+
 /** 1 where the class is the label, else 0: int32 [...] -> float32 [..., classes]. */
 export function oneHot(labels: Tensor, classes: number): Tensor {
-  const range = constant(
-    Int32Array.from({ length: classes }, (_, i) => i),
-    [classes],
-    "int32",
-  );
-  return cast(equal(reshape(labels, [...labels.shape, 1]), range), "float32");
+  return cast(equal(reshape(labels, [...labels.shape, 1]), range(classes)), "float32");
 }
 
 /**
