@@ -55,6 +55,15 @@ export function refuseOptions(command: Command, names: readonly string[], why: s
   if (first !== undefined) throw new UsageError("unusedOption", { option: first.long }, `${first.long}: ${why}. Leave it out.`);
 }
 
+/** "1,2,4" -> [1, 2, 4], each above 0. */
+export function positiveNumbers(text: string): readonly number[] {
+  return text.split(",").map((part) => {
+    const value = number(part);
+    if (value <= 0) throw new InvalidArgumentError("Numbers above 0 are expected, such as 1,2,4.");
+    return value;
+  });
+}
+
 /** "0,2" -> ["0", "2"] */
 export function list(text: string): readonly string[] {
   return text.split(",");

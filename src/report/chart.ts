@@ -5,14 +5,19 @@ export interface Series {
   readonly name: string;
   /** [x, y]; a y that is not finite leaves a gap. */
   readonly points: readonly (readonly [x: number, y: number])[];
+  /** Of each point, a third quantity that is at least 0: the area of its mark. */
+  readonly sizes?: readonly number[];
 }
 
 export interface Chart {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
-  /** Logarithmic y; values of 0 and below leave gaps. */
+  /** Logarithmic axes; values of 0 and below leave gaps. */
+  readonly logX?: boolean;
   readonly logY?: boolean;
+  /** What the sizes of the marks are, with their unit: "memory, MB". */
+  readonly sizeLabel?: string;
   readonly series: readonly Series[];
 }
 
@@ -29,18 +34,20 @@ const maxColumns = 256; // more points than that lie on the same pixels
 /** Curves as inline SVG with a legend; the value of a point shows when the pointer rests on it. */
 export function renderChart(chart: Chart): Html {
   const isDrawn = ([x, y]: readonly [number, number]): boolean =>
-    Math.abs(x) < largest && Math.abs(y) < largest && (chart.logY !== true || y > 0);
+    Math.abs(x) < largest && Math.abs(y) < largest && (chart.logX !== true || x > 0) && (chart.logY !== true || y > 0);
   const drawn = chart.series.flatMap(({ points }) => points.filter(isDrawn));
   if (drawn.length === 0)
     return html`<figure class="chart"><figcaption>${chart.title}</figcaption><p class="empty">No data yet.</p></figure>`;
 
   const xExtent = extent(drawn.map(([value]) => value));
   if (xExtent[0] === xExtent[1]) return renderSingle(chart, xExtent[0], isDrawn);
-  const x = linearAxis(xExtent, 6, false);
+  const x = chart.logX === true ? logAxis(xExtent) : linearAxis(xExtent, 6, false);
   const yExtent = extent(drawn.map(([, value]) => value));
   const y = chart.logY === true ? logAxis(yExtent) : linearAxis(yExtent, 5, true);
   const toX = (value: number): number => plot.left + x.place(value) * (plot.right - plot.left);
   const toY = (value: number): number => plot.bottom - y.place(value) * (plot.bottom - plot.top);
+
+  const mostSize = Math.max(...chart.series.flatMap(({ sizes = [] }) => sizes));
 
   const xTicks = x.ticks.map(
     ({ value, text }) => html`<text x="${px(toX(value))}" y="${plot.bottom + 17}" text-anchor="middle">${text}</text>`,
@@ -55,14 +62,15 @@ export function renderChart(chart: Chart): Html {
     const shown = runs.flat();
     const areFew = shown.length <= 24;
     const marked = areFew ? shown : everyNth(shown, Math.ceil(shown.length / 64));
-    const points = marked.map(
-      ([
-        px_,
-        py_,
-      ]) => html`<circle class="${areFew ? "point few" : "point"}" cx="${px(toX(px_))}" cy="${px(toY(py_))}" r="${areFew ? 3 : 4}"><title>${series.name}
-${chart.xLabel}: ${formatNumber(px_)}
-${chart.yLabel}: ${formatNumber(py_)}</title></circle>`,
-    );
+    const points = marked.map((point) => {
+      const [ownX, ownY] = point;
+      const size = series.sizes?.[series.points.indexOf(point)];
+      const radius = size === undefined ? (areFew ? 3 : 4) : 3 + 9 * Math.sqrt(size / mostSize);
+      const more = size === undefined ? "" : `\n${chart.sizeLabel}: ${formatNumber(size)}`;
+      return html`<circle class="${areFew ? "point few" : "point"}" cx="${px(toX(ownX))}" cy="${px(toY(ownY))}" r="${px(radius)}"><title>${series.name}
+${chart.xLabel}: ${formatNumber(ownX)}
+${chart.yLabel}: ${formatNumber(ownY)}${more}</title></circle>`;
+    });
     return html`<g class="${seriesClass(index)}"><path d="${path}"/>${points}</g>`;
   });
   const legend = chart.series.map((series, index) => {
@@ -72,7 +80,7 @@ ${chart.yLabel}: ${formatNumber(py_)}</title></circle>`,
   return html`<figure class="chart"><figcaption>${chart.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${chart.title}: ${chart.yLabel} against ${chart.xLabel}">
 ${yTicks}<line class="axis" x1="${plot.left}" x2="${plot.right}" y1="${plot.bottom}" y2="${plot.bottom}"/>${xTicks}
-<text x="${(plot.left + plot.right) / 2}" y="${height - 6}" text-anchor="middle">${chart.xLabel}</text>
+<text x="${(plot.left + plot.right) / 2}" y="${height - 6}" text-anchor="middle">${chart.xLabel}${chart.logX === true ? " (log scale)" : ""}</text>
 <text x="0" y="12">${chart.yLabel}${chart.logY === true ? " (log scale)" : ""}</text>
 ${curves}</svg>
 <ul class="legend">${legend}</ul></figure>`;

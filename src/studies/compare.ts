@@ -19,6 +19,7 @@ import { renderCsv, renderReport, renderTable } from "../report/index.ts";
 import { configHash, openRun, RunFolder } from "../run/index.ts";
 import { configSection, loadData, lossByNoise, openTrainedRun, readFeatures, trainingCurves } from "../runs/index.ts";
 import { type MetricRecord, parameterCount, type TrainingMethod } from "../train/index.ts";
+import { budgetSections } from "./budgets.ts";
 import type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 import { comparisonTable, runCells, runColumns } from "./comparisonTable.ts";
 import { callAlone, type OwnProcesses, type OwnRun, readRow, trainAlone, writeRow } from "./ownProcess.ts";
@@ -79,9 +80,9 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   for (let seed = 0; seed < seeds && !signal?.aborted; seed++) {
     for (const system of systems) {
       if (signal?.aborted) break;
-      const epochs = epochsOf(options, system, data);
+      const length = lengthOf(options, system, data);
       const { training: tuned } = chosenPart(tuning?.chosen ?? [], tunedAs(options, system));
-      const config = await cutByLoss(options, system, { training: { seed: first.training.seed + seed, epochs, ...tuned } });
+      const config = await cutByLoss(options, system, { training: { seed: first.training.seed + seed, ...length, ...tuned } });
       const name = runName(system.name, config);
       const own = await openRun(join(path, name), { create: true });
       const hash = configHash({ ...identityOf(registry, config, data.name), ...(fid && { fid }) });
@@ -102,6 +103,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     subtitle: `${new Set(runs.map(({ seed }) => seed)).size} of ${seeds} seeds; ± is the sample standard deviation over them. Every run was trained in a process of its own.`,
     sections: [
       { heading: "Result", table, paragraphs: absenceNote(absent) },
+      ...budgetSections(systems, runs),
       ...(tuning === undefined ? [] : tuningSections(tuning)),
       { heading: "Every run", isFolded: true, table: { columns: runColumns, rows: runs.map(runCells) } },
       { heading: "Training, first seed", charts: trainingCurves(task, records) },
@@ -154,7 +156,7 @@ async function tuneSystems(options: CompareOptions, { task, data }: Pick<OneRun,
     dataName: data.name,
     configOf: (name, over) => {
       const system = systems.find((one) => one.name === name)!;
-      return configOf(options, system, merge({ training: { epochs: epochsOf(options, system, data) } }, over));
+      return configOf(options, system, merge({ training: lengthOf(options, system, data) }, over));
     },
     layerEvaluationsOf: (config) => layerEvaluationsOf(options, config, task, measured),
   });
@@ -183,14 +185,18 @@ async function cutByLoss(options: CompareOptions, system: ComparedSystem, over: 
   );
 }
 
-/** Epochs of a system: those of the common parts, or as many as make the layer evaluations that the first makes in them. */
-function epochsOf(options: CompareOptions, system: ComparedSystem, data: { readonly name: string }): number {
-  const { budget = options.equalEvaluations ? "evaluations" : "updates" } = system;
-  if (budget === "updates") return configOf(options, system).training.epochs;
-  const first = options.systems[0]!;
+/** How long a system trains: as long as the common parts say, or for as many layer evaluations as the first makes in them; times its budget. */
+function lengthOf(
+  options: CompareOptions,
+  system: ComparedSystem,
+  data: { readonly name: string },
+): Pick<RunConfig["training"], "epochs" | "maxSteps"> {
+  const { budget = options.equalEvaluations ? "evaluations" : "updates", times = 1 } = system;
+  const { epochs, maxSteps } = configOf(options, budget === "updates" ? system : options.systems[0]!).training;
   const ofEpoch = (one: ComparedSystem): number =>
     methodOf(options, configOf(options, one), data).units.reduce((sum, { layerEvaluations }) => sum + layerEvaluations, 0);
-  return Number(((configOf(options, first).training.epochs * ofEpoch(first)) / ofEpoch(system)).toPrecision(6));
+  const share = budget === "updates" ? times : (times * ofEpoch(options.systems[0]!)) / ofEpoch(system);
+  return { epochs: Number((share * epochs).toPrecision(6)), ...(maxSteps !== undefined && { maxSteps: Math.ceil(times * maxSteps) }) };
 }
 
 function methodOf({ registry }: Pick<CompareOptions, "registry">, config: RunConfig, data: { readonly name: string }): TrainingMethod {

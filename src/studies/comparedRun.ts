@@ -10,6 +10,10 @@ export interface ComparedSystem {
    * default what the comparison says.
    */
   readonly budget?: "updates" | "evaluations";
+  /** It trains so many times as long as it would without: one of the budgets of a curve. */
+  readonly times?: number;
+  /** The curve that it is a point of. */
+  readonly curve?: string;
   /** The row whose tuned options it takes, where both learn the same or this one follows from that. */
   readonly tunedAs?: string;
   /** The row before it by whose loss at each noise level, with the same seed, its noise range is cut. */

@@ -3,7 +3,7 @@ export { type CompareOptions, type Comparison, compare } from "./compare.ts";
 export type { ComparedRun, ComparedSystem, ExtraColumn, FidMeasure } from "./comparedRun.ts";
 export { type DemoListener, type DemoOptions, type DemoResult, type DemoRow, demo, demoConfig } from "./demo.ts";
 export { exportFeatures, type TrainFeaturesOptions, trainFeatures } from "./features.ts";
-export { type AbsentRow, absentControls, controlsOf, systemsNamed } from "./systems.ts";
+export { type AbsentRow, absentControls, atBudgets, controlsOf, systemsNamed } from "./systems.ts";
 export { type Scale, type StudyTable, scales } from "./table.ts";
 export { studyTables } from "./tables/index.ts";
 export {

@@ -41,6 +41,26 @@ export function systemsNamed(registry: Registry, model: AnyModel, names: readonl
   });
 }
 
+/**
+ * Each system at each budget: a row that trains so many times as long, with options tuned for that length.
+ *
+ * @param budgets multiples of the epochs; with none, or 1 alone, the systems are as they are.
+ */
+export function atBudgets(systems: readonly ComparedSystem[], budgets: readonly number[]): readonly ComparedSystem[] {
+  if (budgets.every((times) => times === 1)) return systems;
+  const named = (name: string, times: number): string => `${name} × ${times}`;
+  return budgets.flatMap((times) =>
+    systems.map(({ tunedAs, cutByLossOf, ...system }) => ({
+      ...system,
+      name: named(system.name, times),
+      curve: system.name,
+      times,
+      ...(tunedAs !== undefined && { tunedAs: named(tunedAs, times) }),
+      ...(cutByLossOf !== undefined && { cutByLossOf: named(cutByLossOf, times) }),
+    })),
+  );
+}
+
 /** A control that has no row, and why. */
 export interface AbsentRow {
   readonly name: string;
@@ -61,6 +81,6 @@ export function controlsOf(registry: Registry, model: AnyModel): readonly string
 export function absentControls(registry: Registry, model: AnyModel, rows: readonly ComparedSystem[], left: string): readonly AbsentRow[] {
   const systems = systemsOf(registry, model);
   return controls
-    .filter((name) => !rows.some((row) => row.name === name))
+    .filter((name) => !rows.some((row) => (row.curve ?? row.name) === name))
     .map((name) => ({ name, why: systems.has(name) ? left : `no method makes it of ${model.name}` }));
 }

@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import { configSchema, type Flag, flagsOf, images, registry } from "../../index.ts";
-import { absentControls, controlsOf, systemsNamed } from "../../node.ts";
+import { absentControls, atBudgets, controlsOf, systemsNamed } from "../../node.ts";
 import { fidMeasure, runComparison, tunedOf, withFidOptions, withTuneOption } from "../comparison.ts";
 import type { CommandContext } from "../context.ts";
 import { type NamedRun, namedRun, partsOf, required, withRunOptions } from "../runOptions.ts";
-import { positiveNumber } from "../words.ts";
+import { positiveNumber, positiveNumbers } from "../words.ts";
 import { modelArgument } from "./train.ts";
 
 interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
@@ -12,6 +12,7 @@ interface CompareCommandOptions extends Readonly<Record<string, unknown>> {
   readonly methods?: string;
   readonly seeds: number;
   readonly controls: boolean;
+  readonly budgets?: readonly number[];
   readonly equalEvaluations?: boolean;
   readonly tune?: string | true;
   readonly json?: boolean;
@@ -28,6 +29,11 @@ export async function compareCommand({ words, pluginArgs }: CommandContext): Pro
     )
     .option("--seeds <n>", "runs of each system", positiveNumber, 3)
     .option("--equal-evaluations", "give each system as many epochs as it takes to make the layer evaluations of the first in --epochs")
+    .option(
+      "--budgets <list>",
+      "train each system so many times as long, e.g. 1,2,4,8: a row and a point of a curve for each, tuned for itself with --tune",
+      positiveNumbers,
+    )
     .option(
       "--no-controls",
       "leave out the rows by which the others are judged: end to end, with checkpointing, shallow twins, their ensemble",
@@ -54,7 +60,7 @@ async function compareSystems(run: NamedRun, options: CompareCommandOptions, arg
   const names = options.methods?.split(",").map((name) => name.trim()) ?? run.model.compared;
   const { model } = run;
   const rows = options.controls ? [...new Set([...names, ...controlsOf(registry, model)])] : names;
-  const systems = systemsNamed(registry, model, rows);
+  const systems = atBudgets(systemsNamed(registry, model, rows), options.budgets ?? []);
   await runComparison(
     {
       registry,
