@@ -28,6 +28,10 @@ export const vitOfficialTinyImageNet = Object.freeze({
 });
 
 const { imageSize: _size, numClasses: _classes, ...network } = vitOfficialCifar100;
+const { imageSize: _tinySize, numClasses: _tinyClasses, ...tiny } = vitOfficialTinyImageNet;
+
+/** The options of the network for Tiny-ImageNet, without what follows from the data. */
+export const tinyImageNetNetwork: Readonly<Record<string, unknown>> = tiny;
 
 /**
  * Every choice as the official DiffusionBlocks code makes it: one stem, head and noise embedding for all blocks, a

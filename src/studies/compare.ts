@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AnyTask,
@@ -120,6 +121,12 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
     reportPath: await folder.writeReport(html),
     finished,
   };
+}
+
+/** Runs that a comparison in this folder has made; 0 where there is none. */
+export async function runsMade(path: string): Promise<number> {
+  const text = await readFile(join(path, "compare.json"), "utf8").catch(() => '{ "runs": [] }');
+  return (JSON.parse(text) as Pick<Comparison, "runs">).runs.length;
 }
 
 /** The configuration of one system: the common parts, then its own. */

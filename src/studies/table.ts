@@ -10,6 +10,10 @@ export interface StudyTable {
   /** As the command takes it. */
   readonly name: string;
   readonly title: string;
+  /** Of the paper, such as "1": empty for a question of our own. */
+  readonly paper: string;
+  /** What the published figures were measured on, its size (images for training, or tokens), and what a model knows of it. */
+  readonly published: { readonly data: string; readonly amount: number; readonly info: object };
   readonly model: string;
   systems(scale: Scale, registry: Registry): readonly ComparedSystem[];
   /** Epochs are those of the first system; the others get as many as make the same layer evaluations. */

@@ -69,6 +69,14 @@ describe("compare", () => {
     expect(new Set(runs.map(({ layerEvaluations }) => layerEvaluations)).size).toBe(1);
   });
 
+  test("reproduce --list trains nothing: it says what there is, what is done, and what a table costs", async () => {
+    const all = await dblocks("reproduce", "--list");
+    expect(all).toMatchObject({ code: 0 });
+    expect(all.stdout).toMatch(/^noprop +6 +NoProp and DiffusionBlocks on NoProp's convolutional network +CIFAR-100, 50,000 images +5/m);
+    const costs = await dblocks("reproduce", "dit", "--list", "--scale", "paper");
+    expect(costs.stdout).toMatch(/^blocks +9,765 +[\d,]+ +[\d,]+ MB$/m);
+  });
+
   test("reproduce prints a table of the paper with the published figures beside ours", async () => {
     const few = join(folder, "few");
     mkdirSync(few);

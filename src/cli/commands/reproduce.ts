@@ -1,8 +1,21 @@
 import { Argument, Command, Option } from "commander";
 import { images, registry, UsageError } from "../../index.ts";
-import { absentControls, type ComparedSystem, type Scale, type StudyTable, scales, studyTables } from "../../node.ts";
+import {
+  absentControls,
+  type Cell,
+  type Column,
+  type ComparedSystem,
+  renderTable,
+  runsMade,
+  type Scale,
+  type StudyTable,
+  scales,
+  studyTables,
+  tableCosts,
+} from "../../node.ts";
 import { fidMeasure, runComparison, tunedOf, withFidOptions, withTuneOption } from "../comparison.ts";
 import type { CommandContext } from "../context.ts";
+import { print } from "../output.ts";
 import { type NamedRun, partsOf, withRunOptions } from "../runOptions.ts";
 import { positiveNumber } from "../words.ts";
 import { comparedRun } from "./compare.ts";
@@ -14,6 +27,7 @@ interface ReproduceOptions extends Readonly<Record<string, unknown>> {
   readonly run?: string;
   readonly tune?: string | true;
   readonly json?: boolean;
+  readonly list?: boolean;
 }
 
 export async function reproduceCommand({ words, pluginArgs }: CommandContext): Promise<Command> {
@@ -27,7 +41,8 @@ export async function reproduceCommand({ words, pluginArgs }: CommandContext): P
   const list = studyTables.map(({ name, title }) => `${name}: ${title}`);
   const command = new Command("reproduce")
     .description(`train what a table of the paper compares, and print it with the published figures beside ours\n\n${list.join("\n")}`)
-    .addArgument(new Argument("<table>", "table").choices(studyTables.map(({ name }) => name)))
+    .addArgument(new Argument(words.includes("--list") ? "[table]" : "<table>", "table").choices(studyTables.map(({ name }) => name)))
+    .option("--list", "train nothing: all tables and what is done of them, or of one table what each row costs at --scale")
     .addOption(
       new Option(
         "--scale <name>",
@@ -45,8 +60,46 @@ export async function reproduceCommand({ words, pluginArgs }: CommandContext): P
     .option("--json", "print the result as JSON");
   withTuneOption(command);
   return withRunOptions(run?.model.task === images ? withFidOptions(command) : command, registry, run).action(
-    (_: string, options: ReproduceOptions) => reproduce(table!, run!, options, pluginArgs),
+    async (_: string | undefined, options: ReproduceOptions) => {
+      if (options.list) return print(table === undefined ? await overview() : costsText(table, options.scale));
+      return await reproduce(table!, run!, options, pluginArgs);
+    },
   );
+}
+
+const folderOf = (name: string): string => `runs/reproduce-${name}`;
+
+/** Every table, what it needs, and the runs that are there. */
+async function overview(): Promise<string> {
+  const made = await Promise.all(studyTables.map(({ name }) => runsMade(folderOf(name))));
+  const rows = studyTables.map(({ name, title, paper, model, published, systems }, i): Cell[] => {
+    const amount = `${published.amount.toLocaleString("en")} ${registry.model(model).task.counted}`;
+    return [
+      name,
+      paper,
+      title.replace(/^[^:]*: /, ""),
+      `${published.data}, ${amount}`,
+      systems("laptop", registry).length,
+      made[i] === 0 ? "" : `${made[i]} runs`,
+    ];
+  });
+  const table = renderTable(["table", "of the paper", "", "published on", { title: "rows", align: "right" }, "in runs/"], rows);
+  return `${table}\n\nTable 12 is dblocks bench. What a table costs: dblocks reproduce TABLE --list --scale laptop, gpu or paper.`;
+}
+
+/** The cost of each row of a table. */
+function costsText(table: StudyTable, scale: Scale): string {
+  const costs = tableCosts(registry, table, scale);
+  const number = (value: number): string => value.toLocaleString("en", { maximumSignificantDigits: 3 });
+  const rows = costs.map(({ row, updates, flops, peak }): Cell[] => [
+    row,
+    updates.toLocaleString("en"),
+    number(flops / 1e12),
+    `${number(peak / 1e6)} MB`,
+  ]);
+  const columns = ["row", ...["updates of each unit", "TFLOP", "peak of a process"].map((title): Column => ({ title, align: "right" }))];
+  const total = costs.reduce((sum, { flops }) => sum + flops, 0);
+  return `${renderTable(columns, rows)}\n\n${number(total / 1e12)} TFLOP for one seed, on as much data as ${table.published.data} has; for hours divide by 3.6 and by the GFLOP/s that dblocks bench measures here.`;
 }
 
 async function reproduce(table: StudyTable, run: NamedRun, options: ReproduceOptions, args: readonly string[]): Promise<void> {
@@ -65,7 +118,7 @@ async function reproduce(table: StudyTable, run: NamedRun, options: ReproduceOpt
       title,
       tuned: tunedOf(options),
       ...fidMeasure(options),
-      path: options.run ?? `runs/reproduce-${name}`,
+      path: options.run ?? folderOf(name),
       args,
     },
     options.json ?? false,

@@ -19,6 +19,8 @@ export const ditTable: StudyTable = {
   ...dit,
   name: "dit",
   title: "Table 2: a diffusion transformer trained end to end and in three blocks",
+  paper: "2",
+  published: { data: "CIFAR-10", amount: 50_000, info: { numClasses: 10 } },
   systems: (_, registry) => systemsNamed(registry, ditModel, ["end-to-end", "blocks"]),
   columns: [{ title: "published FID, CIFAR-10 test", values: { "end-to-end": "39.83", blocks: "37.20" } }],
 };
@@ -35,6 +37,8 @@ export const cutsTable: StudyTable = {
   ...dit,
   name: "table7",
   title: "Table 7: how the noise range is cut, and how the layers are distributed; no overlap",
+  paper: "7",
+  published: { data: "CIFAR-10", amount: 50_000, info: { numClasses: 10 } },
   systems: (scale) =>
     ["uniform-log", "equi-probability"].flatMap((strategy) =>
       Object.entries(distributions).map(([name, { six, twelve }]) =>
@@ -64,6 +68,8 @@ export const blockCountTable: StudyTable = {
   ...dit,
   name: "table10",
   title: "Tables 8 and 10: the number of blocks; no overlap",
+  paper: "8, 10",
+  published: { data: "CIFAR-10", amount: 50_000, info: { numClasses: 10 } },
   systems: (scale) => blockCounts[scale].map((numBlocks) => inBlocks(`B=${numBlocks}`, { method: { numBlocks, overlap: 0 } })),
   columns: [
     { title: "published FID, CIFAR-10 test", values: { "B=1": "39.83", "B=2": "35.47", "B=3": "38.03", "B=4": "45.43", "B=6": "53.32" } },
@@ -75,6 +81,8 @@ export const overlapTable: StudyTable = {
   ...dit,
   name: "overlap",
   title: "Three blocks with and without overlap of their noise ranges",
+  paper: "2 against 10",
+  published: { data: "CIFAR-10", amount: 50_000, info: { numClasses: 10 } },
   systems: () => [0, 0.05, 0.1].map((overlap) => inBlocks(`overlap ${overlap}`, { method: { overlap } })),
   columns: [{ title: "published FID, CIFAR-10 test", values: { "overlap 0": "38.03", "overlap 0.05": "37.20" } }],
 };

@@ -1,8 +1,8 @@
 import type { StudyTable } from "../table.ts";
 import { blockCountTable, cutsTable, ditTable, overlapTable } from "./dit.ts";
 import { noPropTable } from "./noProp.ts";
-import { languageTable, maskedTable, recurrentTable } from "./text.ts";
-import { vitTable } from "./vit.ts";
+import { languageBlocksTable, languageTable, maskedTable, recurrentTable } from "./text.ts";
+import { checkpointingTable, tinyImageNetTable, vitTable } from "./vit.ts";
 
 /** The tables that `dblocks reproduce` makes. */
 export const studyTables: readonly StudyTable[] = [
@@ -14,5 +14,8 @@ export const studyTables: readonly StudyTable[] = [
   overlapTable,
   maskedTable,
   languageTable,
+  languageBlocksTable,
   recurrentTable,
+  tinyImageNetTable,
+  checkpointingTable,
 ];

@@ -6,6 +6,8 @@ import type { StudyTable } from "../table.ts";
 export const noPropTable: StudyTable = {
   name: "noprop",
   title: "Table 6: NoProp and DiffusionBlocks on NoProp's convolutional network",
+  paper: "6",
+  published: { data: "CIFAR-100", amount: 50_000, info: { numClasses: 100 } },
   model: "noprop-cnn",
   systems: (_, registry) => systemsNamed(registry, noPropCnnModel, ["backprop", "noprop-dt", "noprop-ct", "noprop-fm", "blocks"]),
   equalEvaluations: true,

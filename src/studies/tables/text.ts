@@ -6,6 +6,8 @@ import { inBlocks, type StudyTable } from "../table.ts";
 export const maskedTable: StudyTable = {
   name: "masked",
   title: "Table 3: masked diffusion of text trained end to end and in three blocks",
+  paper: "3",
+  published: { data: "text8", amount: 90_000_000, info: { vocabSize: 27 } },
   model: "masked-diffusion",
   systems: (_, registry) => [
     ...systemsNamed(registry, maskedDiffusionModel, ["end-to-end", "blocks"]),
@@ -27,10 +29,26 @@ export const maskedTable: StudyTable = {
   },
 };
 
+const languageScales: StudyTable["scales"] = {
+  laptop: { model: { width: 96, numLayers: 6 }, method: { numBlocks: 3 }, data: { length: 64 }, training: { epochs: 1 } },
+  gpu: {
+    model: { width: 384, numLayers: 12, numHeads: 6 },
+    data: { length: 256 },
+    training: { epochs: 10, batchSize: 64, learningRate: 1e-3 },
+  },
+  paper: {
+    model: { width: 768, numLayers: 12, numHeads: 12 },
+    data: { length: 256 },
+    training: { epochs: 10, batchSize: 256, learningRate: 3e-4, schedule: "constant" },
+  },
+};
+
 /** A language model end to end, and ways to train it in blocks, from what is published to what the measurements favour. */
 export const languageTable: StudyTable = {
   name: "language",
-  title: "A language model end to end, its shallow twin, and ways to train it in blocks",
+  title: "Table 4: a language model end to end, its shallow twin, and ways to train it in blocks",
+  paper: "4",
+  published: { data: "LM1B", amount: 800_000_000, info: { vocabSize: 32_000 } },
   model: "autoregressive",
   systems: (_, registry) => [
     ...systemsNamed(registry, autoregressiveModel, ["end-to-end", "shallow-twin"]),
@@ -60,25 +78,34 @@ export const languageTable: StudyTable = {
       method: { context: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", sampling: { readout: "next-token" } },
     }),
   ],
-  columns: [],
-  scales: {
-    laptop: { model: { width: 96, numLayers: 6 }, method: { numBlocks: 3 }, data: { length: 64 }, training: { epochs: 1 } },
-    gpu: {
-      model: { width: 384, numLayers: 12, numHeads: 6 },
-      data: { length: 256 },
-      training: { epochs: 10, batchSize: 64, learningRate: 1e-3 },
-    },
-    paper: {
-      model: { width: 768, numLayers: 12, numHeads: 12 },
-      data: { length: 256 },
-      training: { epochs: 10, batchSize: 256, learningRate: 3e-4, schedule: "constant" },
-    },
-  },
+  columns: [
+    { title: "published MAUVE, LM1B", values: { "end-to-end": "0.50", "blocks, as published": "0.71" } },
+    { title: "OWT", values: { "end-to-end": "0.85", "blocks, as published": "0.82" } },
+    { title: "generative perplexity, GPT-2 XL, LM1B", values: { "end-to-end": "38.87", "blocks, as published": "30.99" } },
+  ],
+  scales: languageScales,
+};
+
+/** As in Table 4; the number of blocks that divide the layers. */
+export const languageBlocksTable: StudyTable = {
+  name: "table11",
+  title: "Table 11: the number of blocks of a language model; no overlap",
+  paper: "11",
+  published: { data: "LM1B", amount: 800_000_000, info: { vocabSize: 32_000 } },
+  model: "autoregressive",
+  systems: (scale) =>
+    (scale === "laptop" ? [1, 2, 3, 6] : [1, 2, 3, 4, 6]).map((numBlocks) =>
+      inBlocks(`B=${numBlocks}`, { method: { numBlocks, overlap: 0 } }),
+    ),
+  columns: [{ title: "published MAUVE, LM1B", values: { "B=2": "0.61", "B=3": "0.65", "B=4": "0.67", "B=6": "0.62" } }],
+  scales: languageScales,
 };
 
 export const recurrentTable: StudyTable = {
   name: "recurrent",
   title: "Table 5: recurrent depth by truncated backpropagation, and as denoising; equal layer evaluations",
+  paper: "5",
+  published: { data: "LM1B", amount: 800_000_000, info: { vocabSize: 32_000 } },
   model: "recurrent-depth",
   systems: (_, registry) => systemsNamed(registry, recurrentDepthModel, ["end-to-end", "blocks"]),
   equalEvaluations: true,
