@@ -28,14 +28,13 @@ export interface PlanOptions extends LayerMemory {
 
 /**
  * Memory of a process besides its tensors once it trains: pages of the engine's code, thread stacks and packing
- * buffers; and for each node of its graph what the engine's session and the JavaScript heap keep of it. Measured:
- * what remains of the peak of `dblocks train`, of small networks and of language models of 3,072 tokens
- * (bench/RESULTS.md).
+ * buffers; and for each node of its graph what the engine's session and the JavaScript heap keep of it. These and the
+ * share below are what fits the measured peaks of all models best, by least squares (`node bench/planError.mjs`).
  */
-const processBytes = 57e6;
-const nodeBytes = 11.5e3;
-/** Peak resident memory over the sum of live values: gaps in the engine's arena; measured likewise. */
-const arenaShare = 1.1;
+const processBytes = 45e6;
+const nodeBytes = 4.9e3;
+/** Peak resident memory over the sum of live values: gaps in the engine's arena. */
+const arenaShare = 1.07;
 
 /** Predicts the memory of a unit's step from its graph, without running anything. */
 export function planUnit(method: TrainingMethod, unit: Unit, { batchSize, optimizer, ema, ...memory }: PlanOptions): MemoryPlan {

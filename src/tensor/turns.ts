@@ -56,7 +56,8 @@ export class Turns {
   private turnOf({ next }: Region): Tensor | undefined {
     const given = next && this.given.get(next);
     if (given === undefined) return undefined;
-    const turn = this.turns.get(next!) ?? nothingOf([...given].flatMap((tensor) => this.sumOf(tensor) ?? []));
+    // Of what a node needs, ONNX Runtime first runs the last: the gradients that the backward pass comes upon first, which let go of most.
+    const turn = this.turns.get(next!) ?? nothingOf([...given].reverse().flatMap((tensor) => this.sumOf(tensor) ?? []));
     this.turns.set(next!, turn);
     return turn;
   }
