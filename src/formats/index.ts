@@ -10,7 +10,7 @@ export {
   decodeCheckpoint,
   encodeCheckpoint,
 } from "./checkpointFile.ts";
-export { encodeMetricLine, type MetricLine, parseMetrics } from "./metricLines.ts";
+export { damagedMetricLines, encodeMetricLine, type MetricLine, parseMetrics } from "./metricLines.ts";
 export {
   asFloat32,
   asFloat64,
@@ -30,5 +30,6 @@ export {
   tensorBytes,
   writeSafetensors,
 } from "./safetensors.ts";
+export { openSealedJson, sealJson } from "./sealedJson.ts";
 export { parseStrictJson } from "./strictJson.ts";
 export { decodeEvents, encodeEvent, encodeEventFileStart, eventFileName, type Scalar, type TensorBoardEvent } from "./tensorboard.ts";

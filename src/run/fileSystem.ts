@@ -105,8 +105,25 @@ export async function makeFolder(path: string, fs: FileSystem = disk): Promise<v
     if (first === undefined) return;
     for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) await syncFolder(dirname(made), fs);
   } catch (error) {
-    throw cannotWrite(path, error);
+    throw cannotWrite(path, errorCode(error) === "ENOENT" ? await whyNot(path, fs, error) : error);
   }
+}
+
+/** Making folders on a read-only disk fails as if a folder above were missing; writing a file in the nearest one that is there tells why. */
+async function whyNot(path: string, fs: FileSystem, error: unknown): Promise<unknown> {
+  for (let above = dirname(resolve(path)); above !== dirname(above); above = dirname(above)) {
+    const there = await fs.stat(above).catch(() => undefined);
+    if (there === undefined) continue;
+    const probe = join(above, `.writable-${randomBytes(6).toString("hex")}.tmp`);
+    try {
+      await (await fs.open(probe, "wx")).close();
+      await fs.unlink(probe);
+    } catch (refused) {
+      return refused;
+    }
+    break;
+  }
+  return error;
 }
 
 /** Makes renames and removals in a folder durable, where the system can (Windows opens no folders). */

@@ -2,7 +2,15 @@ import * as nodeFileSystem from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { RunError } from "../errors.ts";
-import { encodeEvent, encodeEventFileStart, encodeMetricLine, eventFileName, parseMetrics, type Scalar } from "../formats/index.ts";
+import {
+  damagedMetricLines,
+  encodeEvent,
+  encodeEventFileStart,
+  encodeMetricLine,
+  eventFileName,
+  parseMetrics,
+  type Scalar,
+} from "../formats/index.ts";
 import type { MetricRecord, MetricValue, RunLog } from "../train/index.ts";
 import { cannotWrite, disk, type FileSystem, makeFolder, readText, writeAtomic } from "./fileSystem.ts";
 
@@ -24,7 +32,7 @@ export interface MetricsOptions {
 }
 
 const fileName = "metrics.jsonl";
-const ownFields = ["unit", "step", "time", "nonFinite"];
+const ownFields = ["unit", "step", "time", "nonFinite", "crc"];
 const eventFilePattern = /^events\.out\.tfevents\..*\.dblocks$/;
 let eventFiles = 0; // tells apart the files of one process and second
 
@@ -81,7 +89,7 @@ export class MetricsLog implements RunLog {
   /**
    * Appends a record.
    *
-   * @throws {RunError} `reservedKey` for a value named unit, step, time or nonFinite; `diskFull`, ... if the disk refuses.
+   * @throws {RunError} `reservedKey` for a value named unit, step, time, nonFinite or crc; `diskFull`, ... if the disk refuses.
    */
   write(unit: string, step: number, values: Readonly<Record<string, MetricValue>>): void {
     const reserved = ownFields.find((field) => Object.hasOwn(values, field));
@@ -114,6 +122,21 @@ export class MetricsLog implements RunLog {
     this.#append.closeSync(this.#lines);
     if (this.#events !== undefined) this.#append.closeSync(this.#events);
   }
+}
+
+/** In words, which lines of the logs of these folders are damaged; undefined if none is. */
+export async function damagedMetrics(folders: Iterable<string>, fs: FileSystem = disk): Promise<string | undefined> {
+  const found: string[] = [];
+  for (const folder of folders) {
+    const path = join(folder, fileName);
+    const lines = damagedMetricLines((await readText(path, fs)) ?? "");
+    if (lines.length > 0)
+      found.push(
+        `${path}: ${lines.length === 1 ? "line" : "lines"} ${lines.slice(0, 5).join(", ")}${lines.length > 5 ? ` and ${lines.length - 5} more` : ""}`,
+      );
+  }
+  if (found.length === 0) return undefined;
+  return `${found.join("; ")} of the log cannot be read and ${found.length === 1 && !found[0]!.includes("lines") ? "is" : "are"} left out: curves lack them, the training does not.`;
 }
 
 /**

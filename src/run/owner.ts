@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { RunError } from "../errors.ts";
+import { openSealedJson, sealJson } from "../formats/index.ts";
 import { disk, type FileSystem, makeFolder, readText, writeAtomic } from "./fileSystem.ts";
 
 /**
@@ -66,7 +67,7 @@ export async function claimOwnership(
     since: new Date().toISOString(),
   };
   await makeFolder(folder, fs);
-  await writeAtomic(path, `${JSON.stringify(mine, null, 2)}\n`, fs);
+  await writeAtomic(path, sealJson(mine), fs);
   const check = async (): Promise<void> => {
     const current = await readOwner(path, fs);
     if (current === undefined) {
@@ -90,7 +91,7 @@ async function readOwner(path: string, fs: FileSystem): Promise<OwnerRecord | un
   const text = await readText(path, fs);
   if (text === undefined) return undefined;
   try {
-    return ownerRecord.parse(JSON.parse(text));
+    return ownerRecord.parse(openSealedJson(text, path));
   } catch {
     return undefined;
   }

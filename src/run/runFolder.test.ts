@@ -86,6 +86,21 @@ test.each(["EROFS", "EACCES", "ENOSPC"])("a folder that answers %s is refused wh
   await expect(openRun("run", { create: true, fs })).rejects.toThrow(new RegExp(`^Cannot write run.*\\(${system}\\)\\. [A-Z].*$`));
 });
 
+test("a folder that cannot be made says why: of a read-only disk the system says that it is not there", async () => {
+  const fs = new CrashDisk();
+  const notThere = Object.assign(new Error("ENOENT: no such file or directory, mkdir"), { code: "ENOENT" });
+  const readOnly = Object.assign(new Error("EROFS: read-only file system, open"), { code: "EROFS" });
+  const refusing = {
+    open: async (path: string, flags: string) => (flags === "wx" ? Promise.reject(readOnly) : fs.open(path, flags)),
+    mkdir: async () => Promise.reject(notThere),
+    rename: fs.rename.bind(fs),
+    unlink: fs.unlink.bind(fs),
+    readdir: fs.readdir.bind(fs),
+    stat: async () => ({ mtimeMs: 0 }),
+  };
+  await expect(openRun("disk/run", { create: true, fs: refusing })).rejects.toMatchObject({ code: "readOnly" });
+});
+
 test("a write that is refused at any operation leaves the old content or the new one, and nothing besides", async () => {
   const found = new Set<number>();
   for (let at = 0; at < 8; at++) {

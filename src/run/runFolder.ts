@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { dirname, join, relative } from "node:path";
 import { z } from "zod";
 import { RunError, UsageError } from "../errors.ts";
-import { parseStrictJson } from "../formats/index.ts";
+import { openSealedJson, sealJson } from "../formats/index.ts";
 import type { MetricRecord } from "../train/index.ts";
 import { configHash, differingKeys } from "./config.ts";
 import { cannotRead, disk, errorCode, type FileSystem, makeFolder, readText, removeTemporaries, writeAtomic } from "./fileSystem.ts";
-import { MetricsLog, type MetricsOptions, readMetrics } from "./metrics.ts";
+import { damagedMetrics, MetricsLog, type MetricsOptions, readMetrics } from "./metrics.ts";
 
 const hourMs = 3_600_000;
 const unitName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -21,7 +21,7 @@ const unitName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 export async function openRun(path: string, { create = false, fs = disk }: { create?: boolean; fs?: FileSystem } = {}): Promise<RunFolder> {
   if (create) {
     await makeFolder(path, fs);
-    const probe = join(path, `.writable-${randomUUID()}`); // blocks in processes of their own open one folder at the same time
+    const probe = join(path, `.writable-${randomUUID()}.tmp`); // blocks in processes of their own open one folder at the same time
     await writeAtomic(probe, "", fs);
     await fs.unlink(probe);
     await removeTemporaries(path, { fs, olderThanMs: hourMs });
@@ -90,7 +90,22 @@ export class RunFolder {
 
   /** Writes partition.json: the noise ranges and the layers of each block. */
   writePartition(partition: object): Promise<void> {
-    return this.#writeJson("partition.json", partition);
+    return this.#writeSealed("partition.json", partition);
+  }
+
+  /** Writes data.json: what a trained model must know of its data. */
+  writeDataInfo(info: object): Promise<void> {
+    return this.#writeSealed("data.json", info);
+  }
+
+  /** Writes schedule.json. */
+  writeSchedule(schedule: RunSchedule): Promise<void> {
+    return this.#writeSealed("schedule.json", schedule);
+  }
+
+  /** Writes evaluation.json. */
+  writeEvaluation(evaluation: object): Promise<void> {
+    return this.#writeSealed("evaluation.json", evaluation);
   }
 
   /** The content of partition.json; errors as {@link RunFolder.readConfig}. */
@@ -162,12 +177,21 @@ export class RunFolder {
 
   /** All records of the run: its own log's, then those of its units' logs. */
   async readMetrics(): Promise<MetricRecord[]> {
+    return readMetrics(await this.#logFolders(), this.fs);
+  }
+
+  /** Which lines of these logs are damaged, in words; undefined if none is. */
+  async damagedMetrics(): Promise<string | undefined> {
+    return damagedMetrics(await this.#logFolders(), this.fs);
+  }
+
+  async #logFolders(): Promise<string[]> {
     const names = (await this.#list(this.path))
       .filter((name) => unitName.test(name))
       .sort(new Intl.Collator("en", { numeric: true }).compare);
     const folders: string[] = [];
     for (const name of names) if ((await this.#list(join(this.path, name))).includes("metrics.jsonl")) folders.push(join(this.path, name));
-    return readMetrics([this.path, ...folders], this.fs);
+    return [this.path, ...folders];
   }
 
   async #list(folder: string): Promise<string[]> {
@@ -188,10 +212,14 @@ export class RunFolder {
   async #readJson(name: string): Promise<unknown> {
     const path = join(this.path, name);
     const text = await readText(path, this.fs);
-    return text === undefined ? undefined : parseStrictJson(text, path);
+    return text === undefined ? undefined : openSealedJson(text, path);
   }
 
   async #writeJson(name: string, value: object): Promise<void> {
     await writeAtomic(join(this.path, name), `${JSON.stringify(value, null, 2)}\n`, this.fs);
+  }
+
+  async #writeSealed(name: string, value: object): Promise<void> {
+    await writeAtomic(join(this.path, name), sealJson(value), this.fs);
   }
 }

@@ -15,7 +15,7 @@ import {
 } from "../define/index.ts";
 import { DataError, FormatError, UsageError } from "../errors.ts";
 import { layoutOf, type PublishedConfig, type PublishedNetwork, type PublishedTensor, PublishedWeights } from "../exchange/index.ts";
-import { asFloat32, parseStrictJson, readSafetensors } from "../formats/index.ts";
+import { asFloat32, openSealedJson, readSafetensors } from "../formats/index.ts";
 import { configHash, folderStore, openRun } from "../run/index.ts";
 import { startArrays, type TrainingMethod } from "../train/index.ts";
 import { tensorName } from "./exportRun.ts";
@@ -133,7 +133,7 @@ async function readJson(from: string, name: string, isNeeded = true): Promise<un
     const message = `${path} cannot be read (${cause.code}). An imported folder holds config.json, model.safetensors, and of a language model tokenizer.json.`;
     throw new DataError("noFile", { path }, message, { cause });
   });
-  return text === undefined ? undefined : parseStrictJson(text, path);
+  return text === undefined ? undefined : openSealedJson(text, path);
 }
 
 /** All tensors of a folder, of one file or of the shards that its index names. */
@@ -180,7 +180,7 @@ async function write(registry: Registry, out: string, { config, info, method, va
   const folder = await openRun(out, { create: true });
   if (await folder.hasConfig()) throw new UsageError("otherConfig", { path: out }, `${out} holds a run already. Choose another --out.`);
   await folder.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
-  await folder.writeFile("data.json", `${JSON.stringify(info)}\n`);
+  await folder.writeDataInfo(info);
   await folder.writeConfig(config);
   const partition = partitionFile(method);
   if (partition !== undefined) await folder.writePartition(partition);

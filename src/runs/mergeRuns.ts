@@ -125,7 +125,7 @@ async function copyUnit({ run, unit, file }: Copy, folder: RunFolder): Promise<v
 /** What describes a run, its config.json last. */
 async function copyDescription(registry: Registry, { config, method, info, folder }: TrainedRun, out: RunFolder): Promise<void> {
   if (method.partition !== undefined) await out.writePartition((await folder.readPartition()) as object);
-  await out.writeFile("data.json", `${JSON.stringify(info)}\n`);
+  await out.writeDataInfo(info);
   await out.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
   await out.writeConfig(config);
 }

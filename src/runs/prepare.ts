@@ -123,8 +123,8 @@ export async function prepareRun({ path, overrides = {}, ...options }: PrepareOp
   }
   if (isNew || names === undefined) {
     await folder.writeFile("config.schema.json", `${JSON.stringify(configJsonSchema(registry, config.model.name, config.method.name))}\n`);
-    await folder.writeFile("data.json", `${JSON.stringify(info)}\n`);
-    await folder.writeFile("schedule.json", `${JSON.stringify({ steps, stepsPerEpoch })}\n`);
+    await folder.writeDataInfo(info);
+    await folder.writeSchedule({ steps, stepsPerEpoch });
     await folder.writeConfig(config, { replace: true });
   }
   const partition = partitionFile(method);

@@ -86,6 +86,8 @@ export async function trainRun({
   // While a GPU computes, a thread of its own makes the next batch. On the CPU it would take from the step what it gives to the batch.
   const batches = task.batches(data, config.data, training, device.name === "webgpu" ? prefetchBatches : undefined);
   await using _ = { [Symbol.asyncDispose]: async () => batches[Symbol.asyncDispose]?.() };
+  const damaged = await folder.damagedMetrics(); // before the log is opened, which leaves these lines out for good
+  if (damaged !== undefined) onNotice(damaged);
   onDetail(`ONNX Runtime ${device.version}, ${device.name}, threads: ${device.threads}`);
   listener.onStart?.({ ...prepared, device });
   const checkpoints = folderStore(folder, {
@@ -132,7 +134,7 @@ export async function trainRun({
   if (names !== undefined || !result.finished) return { ...result, cost, evaluation: undefined, reportPath: undefined };
   const values = await loadParameters({ ...prepared, info: task.infoOf(data) });
   const evaluation = (await task.evaluate(method, data, { device, values, batchSize, seeds: 3 })) as object;
-  await folder.writeFile("evaluation.json", `${JSON.stringify(evaluation, null, 2)}\n`);
+  await folder.writeEvaluation(evaluation);
   const shown = {
     lossByNoise: await measureLossByNoise(task, method, data, { device, values, batchSize }),
     samples: await samplesOf(prepared, { device, values }),

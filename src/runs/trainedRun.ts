@@ -1,5 +1,6 @@
-import { type AnyTask, buildMethod, identityOf, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
+import { type AnyTask, buildMethod, identityOf, partitionFile, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
 import { RunError, UsageError } from "../errors.ts";
+import { canonicalJson } from "../formats/index.ts";
 import { CheckpointStore, configHash, openRun, type RunFolder, savedState } from "../run/index.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { type ParameterValues, predictionValues, type TrainingMethod } from "../train/index.ts";
@@ -33,7 +34,22 @@ export async function openTrainedRun(
   const { task } = resolveConfig(registry, config);
   const info = (await folder.readDataInfo()) as { readonly name: string };
   const method = buildMethod(registry, config, task.shapeOf(info, config.data));
+  await checkPartition(folder, method);
   return { ...choice, folder, config, task, method, info, hash: configHash(identityOf(registry, config, config.data.name ?? info.name)) };
+}
+
+/**
+ * That partition.json is of this run: its ranges are those that the configuration gives.
+ *
+ * @throws {RunError} `otherPartition` if they are not, and {FormatError} if the file is damaged.
+ */
+async function checkPartition(folder: RunFolder, method: TrainingMethod): Promise<void> {
+  const expected = partitionFile(method);
+  if (expected === undefined) return;
+  const found = await folder.readPartition();
+  if (canonicalJson(found) === canonicalJson(JSON.parse(JSON.stringify(expected)))) return;
+  const message = `${folder.path}/partition.json does not have the ranges that config.json gives: one of them is of another run, or was changed. Copy both from where the run was trained.`;
+  throw new RunError("otherPartition", { path: folder.path }, message);
 }
 
 /** Where a run is executed, if not as its configuration says. */

@@ -29,7 +29,13 @@ export async function verifyRun({ folder, method, configHash }: VerifyRunOptions
     );
   }
   checks.push(await guarded("no gradient crosses a block", async () => checkIsolation(method)));
-  return [...checks, ...(await checkCheckpoints(folder, method, configHash))];
+  const damaged = await folder.damagedMetrics();
+  const log: Check = {
+    name: "every line of the log is whole",
+    ok: damaged === undefined,
+    detail: damaged ?? "each has the checksum it was written with",
+  };
+  return [...checks, ...(await checkCheckpoints(folder, method, configHash)), log];
 }
 
 function ownsNoise(method: TrainingMethod): method is NoiseBlocks {
