@@ -45,7 +45,7 @@ export async function openTrainedRun(
  */
 async function checkPartition(folder: RunFolder, method: TrainingMethod): Promise<void> {
   const expected = partitionFile(method);
-  if (expected === undefined) return;
+  if (expected === undefined || (await folder.readFile("partition.json")) === undefined) return; // none, or a run that is just starting
   const found = await folder.readPartition();
   if (canonicalJson(found) === canonicalJson(JSON.parse(JSON.stringify(expected)))) return;
   const message = `${folder.path}/partition.json does not have the ranges that config.json gives: one of them is of another run, or was changed. Copy both from where the run was trained.`;
