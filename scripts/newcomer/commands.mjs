@@ -10,10 +10,11 @@ export function commandsOf(markdown) {
   );
 }
 
-/** The same command, so short that all of them take minutes: two updates, few images for an FID. */
+/** The same command, so short that all of them take minutes: two updates, few images for an FID, one seed of what is tuned, untuned. */
 export function shortened(command) {
   const resumes = / train [\w-]+ --run \S+$/.test(command);
   if (!resumes && / (train|finetune|compare|reproduce|features) /.test(command) && !command.includes("--help")) {
+    if (command.includes(" --tune ")) return `${command.replace(" --tune ", " ").replace("--seeds 3", "--seeds 1")} --max-steps 2`;
     const own = command.includes(" features ") ? " --epochs 1" : " --max-steps 2";
     return `${command}${own}${command.includes("reproduce") ? " --seeds 1 --samples 8 --steps 2" : ""}`;
   }
