@@ -179,6 +179,7 @@ describe("verifyRun", () => {
       ["no gradient crosses a block", true],
       ["the checkpoints are whole and of this configuration", true],
       ["what blocks have in common is the same in all of them", true],
+      ["every line of the log is whole", true],
     ]);
     expect(checks[2]!.detail).toContain("4 files of 2 units");
     expect(checks[3]!.detail).toContain("1 comparison");

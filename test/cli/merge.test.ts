@@ -1,6 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { RunFolder } from "../../src/run/index.ts";
 import { dblocks, folder, train, weights } from "../support/cli.ts";
 
 const at = (name: string): string => join(folder, name);
@@ -16,7 +17,7 @@ describe("merge", () => {
     expect([merged.code, merged.stdout]).toEqual([0, expect.stringMatching(/block-1 .*\/b .*30/)]);
     expect(weights("merged")).toEqual(weights("whole"));
     const evaluated = JSON.parse((await dblocks("train", "vit", "--run", at("merged"), "--json")).stdout);
-    expect(evaluated.evaluation).toEqual(JSON.parse(readFileSync(join(at("whole"), "evaluation.json"), "utf8")));
+    expect(evaluated.evaluation).toEqual(await new RunFolder(at("whole")).readEvaluation());
     const steps = (run: string): number[] => {
       const logs = ["", "block-0", "block-1", "block-2"].map((unit) => join(at(run), unit, "metrics.jsonl")).filter(existsSync);
       const lines = logs.flatMap((log) => readFileSync(log, "utf8").split("\n")).filter((line) => line.includes('"unit"'));

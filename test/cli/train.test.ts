@@ -3,6 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rm
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/formats/index.ts";
+import { RunFolder } from "../../src/run/index.ts";
 import { loadRun } from "../../src/runs/index.ts";
 import { classes } from "../../src/tasks/index.ts";
 import {
@@ -109,7 +110,7 @@ describe("train", () => {
       expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining(`block-${block}: trained`) });
     }
     const together = await dblocks("train", "vit", "--run", join(folder, "single"), "--json");
-    expect(JSON.parse(together.stdout).evaluation).toEqual(JSON.parse(readFileSync(join(folder, "whole", "evaluation.json"), "utf8")));
+    expect(JSON.parse(together.stdout).evaluation).toEqual(await new RunFolder(join(folder, "whole")).readEvaluation());
     expect(weights("single")).toEqual(weights("whole"));
   });
 
