@@ -214,8 +214,8 @@ describe("life cycle", () => {
       await executable.run({ x });
       await executable.dispose();
     };
-    const intermediate = 4 * side ** 2;
-    expect(await memoryGrowth(round, 100)).toBeLessThan(intermediate / 4);
+    const limit = side ** 2; // a quarter of one intermediate
+    expect(await memoryGrowth(round, { rounds: 50, limit })).toBeLessThan(limit);
   });
 
   test.each([0, 1.5, -3, 5000, Number.NaN])("%d threads are refused", async (threads) => {
