@@ -32,7 +32,8 @@ export {
 } from "./blocks/index.ts";
 export type * from "./data/index.ts";
 export {
-  augmentations,
+  augmentationPlan,
+  augmentationUsage,
   byteTokenizer,
   channelStatistics,
   encodeAnimation,

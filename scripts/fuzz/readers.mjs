@@ -31,6 +31,7 @@ import { readDecoded, writeDecoded } from "../../dist/sources/archiveCache.js";
 import { decodeImage } from "../../dist/sources/decodeImage.js";
 import { loadImages, loadText } from "../../dist/sources/index.js";
 import { createProgram, input, reduceMean } from "../../dist/tensor/index.js";
+import { arrayReaders } from "./arrayReaders.mjs";
 
 // Every reader of files as a value: files that it reads, how checksums are repaired, and the reading itself.
 
@@ -260,6 +261,7 @@ const config = () => parseRunConfig(registry, [{ model: "vit", method: "blocks" 
 const jsonl = ["hello world", "a second document", "ünïcode 😀 text"].map((line) => JSON.stringify({ text: line })).join("\n");
 
 export const readers = {
+  ...arrayReaders,
   safetensors: { seeds: async () => [latents([0, 1, 2], { a: "b" }), latents([0])], isText: true, read: readTensors },
   checkpoint: {
     seeds: async (folder) => [await checkpoint(folder)],

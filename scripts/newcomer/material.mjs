@@ -1,4 +1,4 @@
-// What the commands of README and GUIDE are about, small: images in PATH/, a photo, a book, a chapter, a tokenizer.
+// What the commands of README and GUIDE are about, small: images in PATH/, a table, a photo, a book, a chapter, a tokenizer.
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encode } from "fast-png";
@@ -61,6 +61,11 @@ export function writeMaterial(folder, root) {
   );
   writeFileSync(join(folder, "book.txt"), book.join("\n"));
   writeFileSync(join(folder, "chapter.txt"), book[0].slice(0, 2000));
+  const flowers = Array.from(
+    { length: 300 },
+    (_, i) => `${(i % 3) + (i % 7) / 20},${((i * 5) % 11) / 10},${["iris", "rose", "tulip"][i % 3]}`,
+  );
+  writeFileSync(join(folder, "flowers.csv"), ["length,width,species", ...flowers].join("\n"));
   writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer()));
   for (const name of ["mixer.mjs", "local-loss.mjs"]) cpSync(join(root, "examples", name), join(folder, name));
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { fold, key } from "../random.ts";
-import { type Augmentation, imageWriter } from "./augment.ts";
+import { imageWriter } from "./augment.ts";
+import { type Augmentation, augmentationPlan } from "./augmentation.ts";
 import type { ImageSplit } from "./dataset.ts";
 import { createCanvas } from "./imageOperations.ts";
 import { operations, randAugment } from "./randAugment.ts";
@@ -96,4 +97,43 @@ test("RandAugment draws each operation, and each sign of the signed ones, about 
     expect(Math.abs(count - 1000)).toBeLessThan(150);
     expect(Math.abs(negative - (operations[i]!.isSigned ? count / 2 : 0))).toBeLessThan(80);
   }
+});
+
+describe("a list of augmentations", () => {
+  test.each<[Augmentation, object]>([
+    ["none", { flip: false, crop: 0 }],
+    ["flip-crop", { flip: true, crop: 4 }],
+    ["randaugment", { flip: true, crop: 4, randAugment: { numOperations: 2, magnitude: 9 } }],
+    ["flip,crop:2,randaugment:3,12,cutout:8", { flip: true, crop: 2, randAugment: { numOperations: 3, magnitude: 12 }, cutout: 8 }],
+    [["mixup:0.2", "label-smoothing:0.1", "crop"], { mixup: 0.2, labelSmoothing: 0.1, crop: 4 }],
+  ])("%j", (augmentation, plan) => expect(augmentationPlan(augmentation)).toMatchObject(plan));
+
+  test.each([
+    ["flop", /"flop": there is no such one\. Known: none; flip; crop:PIXELS/],
+    ["flip,flip", /"flip": it is given twice/],
+    ["crop:0", /"crop:0": expected is crop:PIXELS/],
+    ["crop:1.5", /expected is crop/],
+    ["randaugment:2,40", /expected is randaugment:OPERATIONS,MAGNITUDE/],
+    ["mixup", /expected is mixup:ALPHA/],
+    ["mixup:-1", /expected is mixup:ALPHA/],
+    ["label-smoothing:1", /expected is label-smoothing:SHARE/],
+    ["constructor", /there is no such one/],
+    ["cutout:", /expected is cutout:PIXELS/],
+    ["", /there is no such one/],
+  ])("%j is refused", (augmentation, message) => expect(() => augmentationPlan(augmentation)).toThrow(message));
+
+  test("cutout sets a square to the mean, its middle anywhere, and leaves all else alone", () => {
+    const sides = new Set<number>();
+    for (let seed = 0; seed < 300; seed++) {
+      const pixels = augmented("cutout:4", seed);
+      const cut = pixels.flatMap((value, i) => (value === 0 ? [i] : []));
+      const [rows, columns] = [new Set(cut.map((i) => Math.floor(i / width))), new Set(cut.map((i) => i % width))];
+      expect(cut).toHaveLength(rows.size * columns.size);
+      expect(Math.max(rows.size, columns.size)).toBeLessThanOrEqual(4);
+      expect(pixels.every((value, i) => value === 0 || value === image[i])).toBe(true);
+      sides.add(cut.length);
+    }
+    expect(Math.max(...sides)).toBe(16);
+    expect(Math.min(...sides)).toBe(4); // half of it outside, twice
+  });
 });

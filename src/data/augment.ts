@@ -1,16 +1,9 @@
 import { DataError } from "../errors.ts";
-import { type Key, uniformAt } from "../random.ts";
+import { fold, type Key, uniformAt } from "../random.ts";
+import { type Augmentation, type AugmentationPlan, augmentationPlan } from "./augmentation.ts";
 import type { ImageShape, ImageSplit } from "./dataset.ts";
 import { createCanvas } from "./imageOperations.ts";
 import { randAugment } from "./randAugment.ts";
-
-/**
- * Augmentation of training images: none; a mirroring half of the time; with it a random crop out of 4 pixels of black
- * padding; or RandAugment after those two.
- */
-export type Augmentation = "none" | "flip" | "flip-crop" | "randaugment";
-
-export const augmentations: readonly Augmentation[] = ["none", "flip", "flip-crop", "randaugment"];
 
 /** Mean and standard deviation of pixels in [0, 1] for each channel: what is subtracted, and divided by. */
 export interface Normalisation {
@@ -24,57 +17,78 @@ export interface Normalisation {
  */
 export type ImageWriter = (out: Float32Array, offset: number, item: number, key: Key) => void;
 
-const padding = 4;
-
 /**
- * The way of a split's images into batches. The result depends on the image and the key alone; memory for the work is
- * taken once, here.
+ * The way of a split's images into batches: mirroring and crop, RandAugment, cutout, of an augmentation. The result depends on the image
+ * and the key alone; memory for the work is taken once, here.
  *
  * @throws {DataError} if mean or std do not have one value for each channel, or RandAugment is asked for images that
- *   are neither grey nor RGB.
+ *   are neither grey nor RGB. {UsageError} if the augmentation is none.
  */
 export function imageWriter(split: ImageSplit, augmentation: Augmentation, normalisation: Normalisation): ImageWriter {
   const { images, channels, height, width } = split;
-  const pixels = channels * height * width;
+  const plan = augmentationPlan(augmentation);
   checkNormalisation(channels, normalisation);
-  if (images instanceof Float32Array) return latentWriter(images, split, augmentation, normalisation);
-  const tables = normalisationTables(normalisation);
-  if (augmentation === "none") return (out, offset, item) => writeThrough(tables, out, offset, images, item * pixels, split);
-  if (augmentation === "flip")
-    return (out, offset, item, key) => writeShifted(tables, out, offset, images, item * pixels, split, 0, 0, uniformAt(key, 2) < 0.5);
-  if (augmentation === "flip-crop") return (out, offset, item, key) => writeCropped(tables, out, offset, images, item * pixels, split, key);
-  if (channels !== 1 && channels !== 3) {
-    const message = `RandAugment knows grey and RGB images; these have ${channels} channels. Choose the augmentation flip-crop or none.`;
-    throw new DataError("badChannels", { channels, augmentation }, message);
-  }
-  const canvas = createCanvas(split);
-  const bytes = Array<Uint8Array>(channels).fill(Uint8Array.from({ length: 256 }, (_, byte) => byte));
+  const write =
+    images instanceof Float32Array ? numberWriter(images, split, plan, normalisation) : pixelWriter(images, split, plan, normalisation);
+  if (plan.cutout === 0) return write;
   return (out, offset, item, key) => {
-    writeCropped(bytes, canvas.pixels, 0, images, item * pixels, split, key);
-    randAugment(canvas, key);
-    writeThrough(tables, out, offset, canvas.pixels, 0, split);
+    write(out, offset, item, key);
+    cutOut(out, offset, split, plan.cutout, fold(key, "cutout"));
   };
+
+  function cutOut(out: Float32Array, offset: number, shape: ImageShape, side: number, key: Key): void {
+    const start = (index: number, size: number): number => Math.floor(uniformAt(key, index) * size) - Math.floor(side / 2);
+    const [top, left] = [start(0, height), start(1, width)];
+    const [right, bottom] = [Math.min(width, left + side), Math.min(height, top + side)];
+    for (let channel = 0; channel < shape.channels; channel++)
+      for (let row = Math.max(0, top); row < bottom; row++) {
+        const line = offset + (channel * height + row) * width;
+        out.fill(0, line + Math.max(0, left), line + right); // the mean
+      }
+  }
 }
 
-/** Latent numbers are not pixels: of the augmentations they allow the mirroring at most. */
-function latentWriter(
-  latents: Float32Array,
+function pixelWriter(images: Uint8Array, split: ImageSplit, plan: AugmentationPlan, normalisation: Normalisation): ImageWriter {
+  const { channels, height, width } = split;
+  const pixels = channels * height * width;
+  const tables = normalisationTables(normalisation);
+  const { flip, crop, randAugment: rand } = plan;
+  if (rand !== undefined) {
+    if (channels !== 1 && channels !== 3) {
+      const message = `RandAugment knows grey and RGB images; these have ${channels} channels. Choose --augment flip,crop:4, or none.`;
+      throw new DataError("badChannels", { channels }, message);
+    }
+    const canvas = createCanvas(split);
+    const bytes = Array<Uint8Array>(channels).fill(Uint8Array.from({ length: 256 }, (_, byte) => byte));
+    return (out, offset, item, key) => {
+      writeCropped(bytes, canvas.pixels, 0, images, item * pixels, split, plan, key);
+      randAugment(canvas, key, rand);
+      writeThrough(tables, out, offset, canvas.pixels, 0, split);
+    };
+  }
+  if (!flip && crop === 0) return (out, offset, item) => writeThrough(tables, out, offset, images, item * pixels, split);
+  return (out, offset, item, key) => writeCropped(tables, out, offset, images, item * pixels, split, plan, key);
+}
+
+/** Numbers are not pixels: of what changes an image they allow the mirroring at most. */
+function numberWriter(
+  numbers: Float32Array,
   { channels, height, width }: ImageShape,
-  augmentation: Augmentation,
+  { flip: mirrors, crop, randAugment: rand, cutout }: AugmentationPlan,
   { mean, std }: Normalisation,
 ): ImageWriter {
-  if (augmentation !== "none" && augmentation !== "flip") {
-    const message = `The augmentation ${augmentation} is for pixels, and these are latent images. Choose none or flip.`;
-    throw new DataError("latentAugmentation", { augmentation }, message);
+  if (crop > 0 || rand !== undefined || cutout > 0) {
+    const message = "The augmentations crop, randaugment and cutout are for pixels, and these are numbers. Choose --augment none or flip.";
+    throw new DataError("latentAugmentation", {}, message);
   }
   const pixels = channels * height * width;
   return (out, offset, item, key) => {
-    const flip = augmentation === "flip" && uniformAt(key, 2) < 0.5;
+    const flip = mirrors && uniformAt(key, flipDraw) < 0.5;
     for (let channel = 0, i = 0; channel < channels; channel++) {
       for (let row = 0; row < height; row++)
         for (let column = 0; column < width; column++, i++) {
           const from = flip ? i + width - 1 - 2 * column : i;
-          out[offset + i] = (latents[item * pixels + from]! - mean[channel]!) / std[channel]!;
+          out[offset + i] = (numbers[item * pixels + from]! - mean[channel]!) / std[channel]!;
         }
     }
   };
@@ -109,7 +123,9 @@ function writeThrough(
   }
 }
 
-/** Draws 0, 1 and 2 of the key: where the crop begins in the padded image, column and row, and whether it is mirrored. */
+/** Draws 0 and 1 of a key: where the crop begins in the padded image, column and row. */
+const flipDraw = 2;
+
 function writeCropped<T extends Float32Array | Uint8Array>(
   tables: Tables<T>,
   out: T,
@@ -117,10 +133,11 @@ function writeCropped<T extends Float32Array | Uint8Array>(
   image: Uint8Array,
   start: number,
   shape: ImageShape,
+  { crop, flip }: AugmentationPlan,
   key: Key,
 ): void {
-  const shift = (index: number): number => Math.floor(uniformAt(key, index) * (2 * padding + 1)) - padding;
-  writeShifted(tables, out, offset, image, start, shape, shift(0), shift(1), uniformAt(key, 2) < 0.5);
+  const shift = (index: number): number => (crop === 0 ? 0 : Math.floor(uniformAt(key, index) * (2 * crop + 1)) - crop);
+  writeShifted(tables, out, offset, image, start, shape, shift(0), shift(1), flip && uniformAt(key, flipDraw) < 0.5);
 }
 
 /** out[row][column] = image[row + dy][column + dx], of the mirrored image if `flip`; black outside. */

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DataError } from "../errors.ts";
-import { augmentations } from "./augment.ts";
 import { type TrainBatchOptions, testBatches, trainBatches } from "./batches.ts";
 import type { ImageSplit } from "./dataset.ts";
 
@@ -50,14 +49,17 @@ describe("training batches", () => {
     );
   });
 
-  test.each(augmentations)("a batch depends on seed and step alone, not on what was drawn before: %s", (augmentation) => {
-    const split = numbered(24, 3, 8);
-    const settings = options({ augmentation, mean: [0, 0, 0], std: [1, 1, 1], seed: 5 });
-    const straight = trainBatches(split, settings);
-    const walked = Array.from({ length: 15 }, (_, step) => straight.at(step));
-    for (const step of [14, 0, 7, 7]) expect(trainBatches(split, settings).at(step)).toEqual(walked[step]);
-    for (const step of [14, 0, 7, 7]) expect(straight.at(step)).toEqual(walked[step]);
-  });
+  test.each(["none", "flip", "flip-crop", "randaugment", "flip,crop:2,cutout:3", "mixup:0.3,label-smoothing:0.5"])(
+    "a batch depends on seed and step alone, not on what was drawn before: %s",
+    (augmentation) => {
+      const split = numbered(24, 3, 8);
+      const settings = options({ augmentation, mean: [0, 0, 0], std: [1, 1, 1], seed: 5, numClasses: 7 });
+      const straight = trainBatches(split, settings);
+      const walked = Array.from({ length: 15 }, (_, step) => straight.at(step));
+      for (const step of [14, 0, 7, 7]) expect(trainBatches(split, settings).at(step)).toEqual(walked[step]);
+      for (const step of [14, 0, 7, 7]) expect(straight.at(step)).toEqual(walked[step]);
+    },
+  );
 
   test("epochs and seeds differ in order, and augmentation differs from epoch to epoch", () => {
     const order = (seed: number, epoch: number): number[] => items(trainBatches(numbered(60), options({ batchSize: 60, seed })).at(epoch));
@@ -112,4 +114,44 @@ test("test batches show all items in order; the last is filled up with zeros", (
     batches.flatMap(({ images, labels, count }) => items({ images: images.subarray(0, count * 9), labels: labels.subarray(0, count) })),
   ).toEqual([...Array(10).keys()]);
   expect([...batches[2]!.images.subarray(18)]).toEqual(Array(18).fill(0));
+});
+
+describe("labels that are drawn", () => {
+  const count = 40;
+  const classes: ImageSplit = {
+    images: Uint8Array.from({ length: count }, (_, item) => (item % 4) * 80),
+    labels: Int32Array.from({ length: count }, (_, item) => item % 4),
+    count,
+    channels: 1,
+    height: 1,
+    width: 1,
+  };
+  const epochs = 500;
+  const drawn = (augmentation: string): { readonly pixel: number; readonly label: number }[] => {
+    const batches = trainBatches(classes, { batchSize: count, seed: 2, augmentation, mean: [0], std: [1 / 255], numClasses: 4 });
+    return Array.from({ length: epochs }, (_, epoch) => batches.at(epoch)).flatMap(({ images, labels }) =>
+      Array.from(images, (pixel, i) => ({ pixel: Math.round(pixel), label: labels[i]! })),
+    );
+  };
+
+  test("mixup: the expected label is the share of its image; shares are Beta(alpha, alpha)", () => {
+    const samples = drawn("mixup:0.5");
+    // E[80·label] = E[pixel] image by image; the difference has mean 0 and a deviation below 240/√n.
+    const difference = samples.reduce((sum, { pixel, label }) => sum + pixel - 80 * label, 0) / samples.length;
+    expect(Math.abs(difference)).toBeLessThan((5 * 120) / Math.sqrt(samples.length));
+    // Blends of the darkest and the brightest class at λ: E[λ²] of Beta(1/2, 1/2) is 3/8, so E[pixel²] follows.
+    const square = samples.reduce((sum, { pixel }) => sum + pixel ** 2, 0) / samples.length;
+    const [first, second] = [(80 ** 2 * (0 + 1 + 4 + 9)) / 4, 120 ** 2];
+    expect(Math.abs(square - (2 * (3 / 8) * first + 2 * (1 / 2 - 3 / 8) * second))).toBeLessThan((5 * 57_600) / Math.sqrt(samples.length));
+    expect(samples.some(({ pixel }) => pixel % 80 !== 0)).toBe(true);
+  });
+
+  test("label smoothing draws the stated share of labels from all classes", () => {
+    const samples = drawn("label-smoothing:0.4");
+    const wrong = samples.filter(({ pixel, label }) => pixel !== 80 * label).length / samples.length;
+    expect(Math.abs(wrong - 0.4 * 0.75)).toBeLessThan((5 * 0.5) / Math.sqrt(samples.length));
+    expect(() => trainBatches(classes, { batchSize: 4, seed: 0, augmentation: "label-smoothing:0.1", mean: [0], std: [1] })).toThrow(
+      /numClasses/,
+    );
+  });
 });

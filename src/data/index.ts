@@ -1,5 +1,6 @@
 export { type AnimationOptions, encodeAnimation } from "./animation.ts";
-export { type Augmentation, augmentations, imageWriter, type Normalisation } from "./augment.ts";
+export { imageWriter, type Normalisation } from "./augment.ts";
+export { type Augmentation, type AugmentationPlan, augmentationPlan, augmentationUsage } from "./augmentation.ts";
 export {
   checkStep,
   type ImageBatch,

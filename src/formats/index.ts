@@ -11,6 +11,9 @@ export {
   encodeCheckpoint,
 } from "./checkpointFile.ts";
 export { damagedMetricLines, encodeMetricLine, type MetricLine, parseMetrics } from "./metricLines.ts";
+export { readNpy } from "./npy.ts";
+export type { NumArray } from "./numArray.ts";
+export { type Pickled, readPickle } from "./pickle.ts";
 export {
   asFloat32,
   asFloat64,

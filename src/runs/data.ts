@@ -8,8 +8,8 @@ import { classes, type ImageDataOptions, imageLimits, images, text } from "../ta
 export type Load<Data> = (path: string, options: RunConfig["data"], load: LoadOptions) => Promise<Data>;
 
 const loadImageData: Load<ImageDataset> = (path, options, load) => {
-  const { imageSize, valSplit } = options as Partial<ImageDataOptions>;
-  return loadImages(path, { ...load, imageSize, valSplit, limits: imageLimits(options as Partial<ImageDataOptions>) });
+  const { imageSize, valSplit, label } = options as Partial<ImageDataOptions>;
+  return loadImages(path, { ...load, imageSize, valSplit, label, limits: imageLimits(options as Partial<ImageDataOptions>) });
 };
 const loadTextData: Load<TextDataset> = (path, { tokenizer }, load) => loadText(path, tokenizer as string, load);
 

@@ -40,6 +40,8 @@ export interface CollectOptions {
   /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
   readonly valSplit?: number | undefined;
   readonly limits?: Pick<ReadLimits, "imagePixels">;
+  /** Names of the classes in their order; those of the training part in alphabetical order by default. */
+  readonly classNames?: readonly string[];
 }
 
 /** A decoded image waiting for its place. */
@@ -50,7 +52,7 @@ interface Item {
 
 /**
  * Decodes image files as they come and puts them in the order of class, then name: a folder and an archive of it are the same data set.
- * Classes are those of the training part, in alphabetical order.
+ * Classes are those of the training part, in alphabetical order, where nothing else is said.
  *
  * @throws {DataError} if a part is empty, an image is damaged or of another size than the first, or a class has no training images.
  */
@@ -58,7 +60,7 @@ export async function collectImages(
   name: string,
   root: string,
   files: AsyncIterable<ImageFile>,
-  { onProgress = () => {}, imageSize, valSplit = heldOutShare, limits }: CollectOptions = {},
+  { onProgress = () => {}, imageSize, valSplit = heldOutShare, limits, classNames: given }: CollectOptions = {},
 ): Promise<ImageDataset> {
   const items: Item[] = [];
   const byPath = new Map<string, PlanarImage>();
@@ -75,7 +77,7 @@ export async function collectImages(
   const isColour = items.some(({ image }) => image.channels === 3);
   const all = isColour ? items.map(({ file, image }) => ({ file, image: inColour(image) })) : items;
   const [train, test] = parts(root, all, valSplit);
-  const classNames = [...new Set(train.map(({ file }) => file.className))];
+  const classNames = given ?? [...new Set(train.map(({ file }) => file.className))];
   const trainSplit = assemble(train, classNames);
   return {
     name,

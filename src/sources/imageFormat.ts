@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly imageSize?: number | undefined;
   /** Share of the images of each class that is held out where there is no test part; 0.1 by default. */
   readonly valSplit?: number | undefined;
+  /** The column of the classes, in tables. */
+  readonly label?: string | undefined;
   /** Bounds other than {@link readLimits}. */
   readonly limits?: Partial<ReadLimits> | undefined;
   /** Called once with what was passed over, such as files that are no images. */
@@ -22,6 +24,7 @@ export interface FormatSource {
   readonly cacheFolder: string;
   readonly imageSize: number | undefined;
   readonly valSplit: number;
+  readonly label: string | undefined;
   readonly limits: ReadLimits;
   readonly onNotice: (message: string) => void;
   /** Names in the folder; none of a file. */

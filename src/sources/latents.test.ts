@@ -68,5 +68,5 @@ test.each([
 
 test("crops are for pixels", async () => {
   const { train, mean, std } = await loadImages(file("crops.safetensors", [latents, classes]));
-  expect(() => imageWriter(train, "flip-crop", { mean, std })).toThrow(/flip-crop is for pixels.*none or flip/);
+  expect(() => imageWriter(train, "flip-crop", { mean, std })).toThrow(/are for pixels.*none or flip/);
 });

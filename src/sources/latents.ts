@@ -3,6 +3,7 @@ import { channelStatistics, type ImageDataset, type ImageSplit, type ReadLimits 
 import { DataError, FormatError } from "../errors.ts";
 import { asFloat32, asInt, readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "../formats/index.ts";
 import type { ImageFormat } from "./imageFormat.ts";
+import { checkFinite, checkLabels } from "./labelled.ts";
 import { wholeFile } from "./wholeFile.ts";
 
 export const latentsFormat: ImageFormat = {
@@ -53,12 +54,7 @@ function splitOf({ tensors }: SafetensorsFile, prefix: string, path: string, lim
     throw new DataError("countsDiffer", { path }, message);
   }
   const images = named(path, () => asFloat32(latents));
-  const bad = images.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
-    const record = Math.floor((bad * count) / images.length);
-    const message = `${path}: ${prefix}latents, record ${record}, holds ${images[bad]}, which is no finite number. Encode that image again.`;
-    throw new DataError("notFinite", { path, record }, message);
-  }
+  checkFinite(path, `${prefix}latents`, images, count);
   return {
     images,
     labels: labels === undefined ? new Int32Array(count) : checkedLabels(path, `${prefix}labels`, labels, limits),
@@ -69,14 +65,10 @@ function splitOf({ tensors }: SafetensorsFile, prefix: string, path: string, lim
   };
 }
 
-/** @throws {DataError} if a label is no class. */
 function checkedLabels(path: string, name: string, tensor: SafetensorsTensor, { classes }: ReadLimits): Int32Array {
   const labels = named(path, () => asInt(tensor));
-  const record = labels.findIndex((label) => label < 0 || label >= classes);
-  if (record < 0) return labels;
-  const label = labels[record]!;
-  const message = `${path}: ${name}, record ${record}, is ${label}; classes are numbered from 0, up to ${classes - 1} with the limit of --max-classes ${classes}. Number them so.`;
-  throw new DataError("labelOutOfRange", { path, record, label }, message);
+  checkLabels(path, name, labels, classes);
+  return labels;
 }
 
 /** What `read` gives; its errors name the file. */

@@ -2,21 +2,26 @@ import { readdir, stat } from "node:fs/promises";
 import { generateEmbedded, heldOutShare, type ImageDataset, readLimits } from "../data/index.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
-import { cifar10Format, cifar100Format } from "./cifar.ts";
+import { arraysFormat } from "./arrays.ts";
+import { cifarFormats } from "./cifar.ts";
+import { csvFormat } from "./csv.ts";
 import { imageArchiveFormat } from "./imageArchive.ts";
 import { classFolderFormat, imageFolderFormat } from "./imageFolder.ts";
 import type { ImageFormat, LoadOptions } from "./imageFormat.ts";
+import { imageShardsFormat } from "./imageShards.ts";
 import { latentsFormat } from "./latents.ts";
 import { mnistFormat } from "./mnist.ts";
 
 /** The formats that are recognised, the first that fits being taken. */
 const formats: ImageFormat[] = [
-  cifar10Format,
-  cifar100Format,
+  ...cifarFormats,
   mnistFormat,
   imageFolderFormat,
   imageArchiveFormat,
   latentsFormat,
+  arraysFormat,
+  csvFormat,
+  imageShardsFormat,
   classFolderFormat,
 ];
 
@@ -34,7 +39,15 @@ export function addImageFormat(format: ImageFormat): void {
  */
 export async function loadImages(
   path: string,
-  { onProgress, cacheFolder = defaultCacheFolder(), imageSize, valSplit = heldOutShare, limits, onNotice = () => {} }: LoadOptions = {},
+  {
+    onProgress,
+    cacheFolder = defaultCacheFolder(),
+    imageSize,
+    valSplit = heldOutShare,
+    label,
+    limits,
+    onNotice = () => {},
+  }: LoadOptions = {},
 ): Promise<ImageDataset> {
   if (path === "embedded") return generateEmbedded();
   const info = await stat(path).catch((cause: unknown) => {
@@ -45,7 +58,16 @@ export async function loadImages(
   }
   const files = info.isFile() ? undefined : await readdir(path);
   const format = await firstOf(formats, path, files);
-  const source = { onProgress, cacheFolder, imageSize, valSplit, onNotice, files: files ?? [], limits: { ...readLimits, ...limits } };
+  const source = {
+    onProgress,
+    cacheFolder,
+    imageSize,
+    valSplit,
+    label,
+    onNotice,
+    files: files ?? [],
+    limits: { ...readLimits, ...limits },
+  };
   if (format !== undefined) return format.load(path, source);
   const what =
     files === undefined

@@ -192,7 +192,7 @@ describe("text of any size", () => {
     }
     await expect(loadText(file("broken.jsonl", '{"text": "a"}\n{"body": "b"}\n'))).rejects.toThrow(/broken\.jsonl, line 2: expected is/);
     mkdirSync(join(folder, "nothing here"));
-    await expect(loadText(join(folder, "nothing here"))).rejects.toThrow(/has no \.txt files/);
+    await expect(loadText(join(folder, "nothing here"))).rejects.toThrow(/has neither \.txt files nor parquet shards/);
   });
 
   test("byte-order marks and hidden files are passed over; lines and lists go by several names", async () => {

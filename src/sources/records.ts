@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { ImageSplit } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-import { wholeFile } from "./wholeFile.ts";
+import type { NamedFile } from "./fileSet.ts";
 
 export interface RecordFormat {
   /** Bytes before the pixels; the class stands in the last of them. */
@@ -17,27 +17,26 @@ export interface RecordFormat {
  *
  * @throws {DataError} if a file is empty or cut off, or a label is out of range.
  */
-export async function readRecords(paths: readonly string[], { labelBytes, numClasses, channels, size }: RecordFormat): Promise<ImageSplit> {
+export function readRecords(files: readonly NamedFile[], { labelBytes, numClasses, channels, size }: RecordFormat): ImageSplit {
   const pixels = channels * size * size;
   const recordBytes = labelBytes + pixels;
-  const files = await Promise.all(paths.map((path) => wholeFile(path)));
-  for (const [i, file] of files.entries()) checkLength(paths[i]!, file.length, recordBytes);
-  const count = files.reduce((sum, file) => sum + file.length / recordBytes, 0);
+  for (const { path, bytes } of files) checkLength(path, bytes.length, recordBytes);
+  const count = files.reduce((sum, { bytes }) => sum + bytes.length / recordBytes, 0);
   const images = new Uint8Array(count * pixels);
   const labels = new Int32Array(count);
   let item = 0;
-  for (const [i, file] of files.entries()) {
-    for (let at = 0; at < file.length; at += recordBytes, item++) {
-      const label = file[at + labelBytes - 1]!;
+  for (const { path, bytes } of files) {
+    for (let at = 0; at < bytes.length; at += recordBytes, item++) {
+      const label = bytes[at + labelBytes - 1]!;
       if (label >= numClasses) {
         throw new DataError(
           "labelOutOfRange",
-          { path: paths[i], record: at / recordBytes, label },
-          `${paths[i]}: record ${at / recordBytes} has label ${label}; ${numClasses} classes allow 0 to ${numClasses - 1}. The file is damaged or of another format.`,
+          { path, record: at / recordBytes, label },
+          `${path}: record ${at / recordBytes} has label ${label}; ${numClasses} classes allow 0 to ${numClasses - 1}. The file is damaged or of another format.`,
         );
       }
       labels[item] = label;
-      images.set(file.subarray(at + labelBytes, at + recordBytes), item * pixels);
+      images.set(bytes.subarray(at + labelBytes, at + recordBytes), item * pixels);
     }
   }
   return { images, labels, count, channels, height: size, width: size };

@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { cutAfter, readLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
+import { openParquet, parquetName } from "./parquet.ts";
 import { PassedOver } from "./passedOver.ts";
 
 /** Some text of a document, in order; the last piece of a document says so. */
@@ -29,8 +30,9 @@ const pieceLength = 2 ** 16;
 
 /**
  * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` or `.ndjson` file has one
- * in each line, `{"text": "…"}`, a `.json` file a list of such, or of texts, and a folder one in each of its `.txt` files, in the
- * order of their names. Hidden files and byte-order marks are passed over.
+ * in each line, `{"text": "…"}`, a `.json` file a list of such, or of texts, a `.parquet` file one in each row of its column `text`, and a
+ * folder one in each of its `.txt` files, or all of its parquet shards, in the order of their names. Hidden files and byte-order marks are
+ * passed over.
  *
  * @param onNotice called once with what is passed over.
  * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or
@@ -49,20 +51,28 @@ export async function openText(path: string, onNotice: (message: string) => void
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
   return {
     identity: JSON.stringify(sizes),
-    hasDocuments: files.length > 1 || isLines(path) || isArray(path),
+    hasDocuments: files.length > 1 || isLines(path) || isArray(path) || isParquet(files[0]!),
     async *pieces() {
       let before = 0;
       for (const { file, size } of sizes) {
         const within = (bytes: number): number => (before + bytes) / Math.max(1, total);
-        yield* isLines(file) ? linesOf(file, within) : isArray(file) ? arrayOf(file, within) : documentOf(file, within);
+        yield* readerOf(file)(file, within);
         before += size;
       }
     },
   };
 }
 
+/** Reads the documents of a file. */
+type Reader = (file: string, done: (bytes: number) => number) => AsyncGenerator<TextPiece>;
+
+function readerOf(file: string): Reader {
+  return isLines(file) ? linesOf : isArray(file) ? arrayOf : isParquet(file) ? rowsOf : documentOf;
+}
+
 const isLines = (path: string): boolean => /\.(jsonl|ndjson)$/i.test(path);
 const isArray = (path: string): boolean => /\.json$/i.test(path);
+const isParquet = (path: string): boolean => parquetName.test(path);
 
 function pick({ size, mtimeMs }: { size: number; mtimeMs: number }): { size: number; mtimeMs: number } {
   return { size, mtimeMs };
@@ -71,20 +81,22 @@ function pick({ size, mtimeMs }: { size: number; mtimeMs: number }): { size: num
 async function textFiles(folder: string, onNotice: (message: string) => void): Promise<string[]> {
   const passedOver = new PassedOver();
   const files: string[] = [];
+  const shards: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.name.startsWith(".")) passedOver.add("hidden files", path);
     else if (entry.isDirectory()) passedOver.add("folders inside", path);
     else if (entry.isFile() || entry.isSymbolicLink() ? /\.txt$/i.test(entry.name) : false) files.push(path);
+    else if (entry.isFile() && isParquet(entry.name)) shards.push(path);
     else passedOver.add("files that are not .txt", path);
   }
   const text = passedOver.text();
   if (text !== undefined) onNotice(`${folder}: ${text}`);
-  if (files.length > 0) return files.sort();
+  if (files.length > 0 || shards.length > 0) return (files.length > 0 ? files : shards).sort();
   throw new DataError(
     "noText",
     { path: folder },
-    `${folder} has no .txt files. Give a file of UTF-8 text, a .jsonl file, or a folder of .txt files.`,
+    `${folder} has neither .txt files nor parquet shards. Give a file of UTF-8 text, a .jsonl or .parquet file, or a folder of them.`,
   );
 }
 
@@ -141,6 +153,27 @@ async function* arrayOf(file: string, done: (bytes: number) => number): AsyncGen
   for (const [i, item] of list.entries()) {
     const text = typeof item === "string" ? item : textIn(item, file, `item ${i}`);
     yield { text, endsDocument: true, at: 0, done: share };
+  }
+}
+
+/** The column of the texts: `text` or `content`, or the only one of texts. */
+const textColumns = ["text", "content"];
+
+/** Rows of a parquet file with a column of texts. */
+async function* rowsOf(path: string, done: (bytes: number) => number): AsyncGenerator<TextPiece> {
+  const file = await openParquet(path);
+  const { size } = await stat(path);
+  const texts = file.columns.filter(({ element }) => element.converted_type === "UTF8").map(({ element }) => element.name);
+  const column = textColumns.find((name) => texts.includes(name)) ?? (texts.length === 1 ? texts[0] : undefined);
+  if (column === undefined) {
+    const names = file.columns.map(({ element }) => element.name).slice(0, 10);
+    const message = `${path} has no column text; its columns are ${names.join(", ")}. Name the one of the texts so.`;
+    throw new DataError("noText", { path, columns: names }, message);
+  }
+  let row = 0;
+  for await (const { [column]: text } of file.rows([column])) {
+    row++;
+    if (typeof text === "string" && text !== "") yield { text, endsDocument: true, at: 0, done: done((size * row) / file.numRows) };
   }
 }
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import {
   type Augmentation,
-  augmentations,
+  augmentationPlan,
+  augmentationUsage,
   encodePngGrid,
   heldOutShare,
   type ImageBatch,
@@ -21,11 +22,12 @@ import type { BatchSource } from "../train/index.ts";
 
 /** Options of image data besides their path. */
 export const imageDataOptions = z.strictObject({
-  augmentation: option(z.enum(augmentations as [Augmentation, ...Augmentation[]]), {
+  augmentation: option(z.union([z.string(), z.array(z.string())]).check(isAugmentation), {
     flag: "augment",
-    value: "kind",
-    description: "augmentation of training images",
-  }).default("flip-crop"),
+    value: "list",
+    description: `augmentation of training images: ${augmentationUsage.join(", ")}`,
+    byDefault: "flip,crop:4 of pixels, none of numbers",
+  }).optional(),
   imageSize: option(count, {
     value: "pixels",
     description: "scale the images of files to this short side and crop the square in the middle",
@@ -35,10 +37,32 @@ export const imageDataOptions = z.strictObject({
     description: "share of the images of each class that is held out where there is no test part, or for validation",
     byDefault: "0.1",
   }).optional(),
+  label: option(z.string().min(1), {
+    value: "column",
+    description: "column of the classes, in tables and parquet files",
+    byDefault: "label, class, target or y",
+  }).optional(),
   maxImagePixels: bound("imagePixels", "pixels", "largest image that is decoded"),
   maxClasses: bound("classes", "n", "most classes of latents, whose labels are numbers"),
   maxExpansion: bound("expansion", "times", "most bytes that a byte of a compressed file may unpack to"),
 });
+
+/** A check of the schema: what is wrong with an augmentation. */
+function isAugmentation({ value, issues }: { readonly value: Augmentation; readonly issues: z.core.$ZodRawIssue[] }): void {
+  try {
+    augmentationPlan(value);
+  } catch (error) {
+    issues.push({ code: "custom", message: (error as Error).message, input: value });
+  }
+}
+
+/** What the options say, else what the data allow. */
+export function augmentationOf(
+  { isLatent = false }: Pick<ImageDataset, "isLatent">,
+  { augmentation }: Pick<ImageDataOptions, "augmentation">,
+): Augmentation {
+  return augmentation ?? (isLatent ? "none" : "flip-crop");
+}
 
 function bound(name: keyof ReadLimits, value: string, description: string): z.ZodOptional<z.ZodInt> {
   return option(count, { value, description, byDefault: String(readLimits[name]), advanced: true, bound: true }).optional();
@@ -55,7 +79,7 @@ export function imageLimits({ maxImagePixels, maxClasses, maxExpansion }: Partia
 
 export type ImageDataOptions = z.output<typeof imageDataOptions>;
 
-export const imagePath = "CIFAR or MNIST folder, image folder, tar(.gz) of one, latents as .safetensors, or embedded";
+export const imagePath = "CIFAR, MNIST, folder or tar(.gz) of images, parquet, .npz, .csv, latents as .safetensors, or embedded";
 
 /** @param normalisation how pixels become numbers. */
 export function imageInfo(data: ImageDataset, { mean, std }: Normalisation): ImageInfo {
@@ -90,12 +114,12 @@ export function imageShape({ name, channels, height, width, numClasses }: ImageI
  */
 export function imageBatches(
   data: ImageDataset,
-  { augmentation }: ImageDataOptions,
+  chosen: Pick<ImageDataOptions, "augmentation">,
   { batchSize, seed, accumulate }: BatchOptions,
   { mean, std }: Normalisation,
   prefetch?: PrefetchBatches,
 ): BatchSource & Partial<AsyncDisposable> {
-  const options = { batchSize, seed, augmentation, mean, std };
+  const options = { batchSize, seed, augmentation: augmentationOf(data, chosen), mean, std, numClasses: data.numClasses };
   if (prefetch !== undefined) {
     const batches = prefetch(data.train, options);
     return {

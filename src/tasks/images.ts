@@ -1,10 +1,20 @@
 import type { ImageDenoiser } from "../blocks/index.ts";
-import { encodePngGrid, type ImageDataset, type ImageInfo, imageBytes, type Normalisation } from "../data/index.ts";
+import {
+  type Augmentation,
+  augmentationPlan,
+  encodePngGrid,
+  type ImageDataset,
+  type ImageInfo,
+  imageBytes,
+  type Normalisation,
+} from "../data/index.ts";
 import { defineTask, type ImageData, type Task } from "../define/index.ts";
+import { UsageError } from "../errors.ts";
 import { type TrainedImageModel, trainedImageModel } from "../inference/index.ts";
 import { formatNumber, type Section } from "../report/index.ts";
 import { evaluateImages, type ImageEvaluation, lossByImageLevel } from "./evaluateImages.ts";
 import {
+  augmentationOf,
   commonImages,
   type ImageDataOptions,
   imageBatches,
@@ -32,7 +42,10 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     commonInfo: commonImages,
     shapeOf: imageShape,
     amountOf: ({ train }) => `${train.count} images`,
-    batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, imageRange(data), prefetch),
+    batches: (data, options, batch, prefetch) => {
+      checkWhole(augmentationOf(data, options));
+      return imageBatches(data, options, batch, imageRange(data), prefetch);
+    },
     evaluateUnit: async (method, unit, data, options) => {
       if (unit.answersAlone === false) return {};
       return { loss: (await evaluateImages(method, data, imageRange(data), { ...options, unit })).loss };
@@ -64,6 +77,15 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     trained: (method, info, use) => trainedImageModel(method, info, use),
     curves: [{ metric: "validation/loss", title: "Denoising loss on test images", label: "loss" }],
   });
+
+/** @throws {UsageError} if images would be learned that are not of the data: blends, squares cut out, labels that are not theirs. */
+function checkWhole(augmentation: Augmentation): void {
+  const { mixup, labelSmoothing, cutout } = augmentationPlan(augmentation);
+  if (mixup === 0 && labelSmoothing === 0 && cutout === 0) return;
+  const message =
+    "mixup, cutout and label-smoothing are for classifiers: a model of images would draw such images. Choose --augment flip,crop:4";
+  throw new UsageError("augmentation", { augmentation }, message);
+}
 
 /** Images that a report shows, in rows of eight. */
 const shownImages = 16;

@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { registry } from "../../index.ts";
 import { trainFeatures } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
@@ -15,7 +15,7 @@ export function featuresCommand(): Command {
     .option("--out <file>", "the ONNX file to write", "features.onnx")
     .option("--run <folder>", "where the classifier's run is kept", "runs/features")
     .option("--epochs <n>", "passes over the data", positiveNumber, 10)
-    .addOption(new Option("--augment <kind>", "augmentation of training images").choices(["none", "flip", "flip-crop"]).default("none"))
+    .option("--augment <list>", "augmentation of training images, as of train", "none")
     .option("--threads <n>", "threads (default: all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
     .action(async ({ data, out, run, epochs, augment, threads, json }) => {
