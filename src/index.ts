@@ -36,6 +36,7 @@ export {
   augmentationUsage,
   byteTokenizer,
   channelStatistics,
+  datasetFrom,
   encodeAnimation,
   encodePngGrid,
   generateEmbedded,

@@ -42,11 +42,17 @@ export * from "./runs/index.ts";
 export { availableBytes, cpuCount } from "./runtime/node.ts";
 export {
   addImageFormat,
+  type DataInfo,
+  dataInfo,
   decodeImageFile,
   type FormatSource,
+  getPublished,
   type ImageFormat,
   loadImages,
   loadText,
+  publishedDataset,
+  publishedDatasets,
+  publishedFolder,
 } from "./sources/index.ts";
 export * from "./studies/index.ts";
 export { type LiveRun, type LiveRunDetails, LiveRuns, type ServeOptions, type StudioServer, serveStudio } from "./studio/index.ts";

@@ -122,3 +122,9 @@ test("midpoint.mjs: a sampler of one's own goes through the one reverse process,
   expect(coarse / middle).toBeGreaterThan(2.8); // order 2: a quarter for half the step
   expect(middle / fine).toBeGreaterThan(2.8);
 });
+
+test("own-data.mjs: rows from anywhere are a data set, and are learned", async () => {
+  const { code, stdout } = await run(example("own-data.mjs"));
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/540 for training, 60 for tests/)]);
+  expect(accuracyIn(stdout)).toBeGreaterThan(80);
+});

@@ -39,6 +39,8 @@ const promises = [
   [/ status /, /block-2 +trained/],
   [/ sample .*--out /, /(samples|digits)\.png/],
   [/ sample .*--prompt "The king"/, /The king/],
+  [/ data info PATH/, /pixels .* classes.*sheet\.png/s],
+  [/ data info /, /most frequent/],
   [/ features /, /features of a classifier/],
   [/ plan .*--budget/, /GFLOP an update.*fits 8\.00 GB/s],
   [/ compare /, /end-to-end.*blocks.*shallow-twin.*report: /s],

@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, (context: CommandContext) => Promise<Com
   reproduce: async (context) => (await import("./commands/reproduce.ts")).reproduceCommand(context),
   plan: async (context) => (await import("./commands/plan.ts")).planCommand(context),
   partition: async () => (await import("./commands/partition.ts")).partitionCommand(),
+  data: async () => (await import("./commands/data.ts")).dataCommand(),
   studio: async () => (await import("./commands/studio.ts")).studioCommand(),
   config: async () => (await import("./commands/config.ts")).configCommand(),
   launch: async (context) => (await import("./commands/launch.ts")).launchCommand(context),

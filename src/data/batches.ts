@@ -1,8 +1,9 @@
 import { DataError } from "../errors.ts";
-import { fold, type Key, key, permutation, uniformAt } from "../random.ts";
-import { type ImageWriter, imageWriter, type Normalisation } from "./augment.ts";
-import { type Augmentation, augmentationPlan } from "./augmentation.ts";
+import { fold, key, permutation } from "../random.ts";
+import { imageWriter, type Normalisation } from "./augment.ts";
+import type { Augmentation } from "./augmentation.ts";
 import type { ImageSplit } from "./dataset.ts";
+import { sampleWriter } from "./samples.ts";
 
 /** Normalised images [batch, channels, height, width] and their classes. */
 export interface ImageBatch {
@@ -44,9 +45,8 @@ export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation,
     const message = `A batch of ${batchSize} cannot be drawn from ${split.count} training images. Choose a batch size from 1 to ${split.count}.`;
     throw new DataError("batchTooLarge", { batchSize, count: split.count }, message);
   }
-  const write = imageWriter(split, augmentation, { mean, std });
+  const write = sampleWriter(split, augmentation, { mean, std, numClasses });
   const pixels = split.channels * split.height * split.width;
-  const blend = blender(split, augmentation, numClasses, write);
   const stepsPerEpoch = Math.floor(split.count / batchSize);
   const root = fold(key(seed), "batches");
   let epoch = -1;
@@ -66,54 +66,11 @@ export function trainBatches(split: ImageSplit, { batchSize, seed, augmentation,
       const first = (step % stepsPerEpoch) * batchSize;
       for (let i = 0; i < batchSize; i++) {
         const item = order[first + i]!;
-        into.labels[i] = split.labels[item]!;
-        const itemKey = fold(epochKey, item);
-        write(into.images, i * pixels, item, itemKey);
-        blend?.(into, i, itemKey);
+        into.labels[i] = write(into.images, i * pixels, item, fold(epochKey, item));
       }
       return into;
     },
   };
-}
-
-/** Blends item `i` of a batch with another one, or draws its label anew. */
-type Blend = (batch: ImageBatch, i: number, key: Key) => void;
-
-/**
- * Mixup and label smoothing. Labels stay classes: with mixup the image is λ·x + (1 − λ)·x′, λ ~ Beta(α, α), and its label y with
- * probability λ, else y′; with smoothing ε it is drawn from all classes with probability ε. The expected loss is the cross-entropy of the
- * soft labels, and a label that becomes noise (DiffusionBlocks, NoProp) is one that the image may have.
- *
- * @returns undefined where neither is asked for.
- */
-function blender(split: ImageSplit, augmentation: Augmentation, numClasses: number | undefined, write: ImageWriter): Blend | undefined {
-  const { mixup, labelSmoothing } = augmentationPlan(augmentation);
-  if (mixup === 0 && labelSmoothing === 0) return undefined;
-  if (labelSmoothing > 0 && numClasses === undefined) {
-    throw new DataError("noClasses", {}, "Label smoothing draws from all classes: give their number, numClasses.");
-  }
-  const pixels = split.channels * split.height * split.width;
-  const other = new Float32Array(pixels);
-  return ({ images, labels }, i, key) => {
-    if (mixup > 0) {
-      const draws = fold(key, "mixup");
-      const share = symmetricBeta(mixup, fold(draws, "share"));
-      const item = Math.floor(uniformAt(draws, 0) * split.count);
-      write(other, 0, item, fold(draws, "other"));
-      for (let pixel = 0, at = i * pixels; pixel < pixels; pixel++, at++) images[at] = share * images[at]! + (1 - share) * other[pixel]!;
-      if (uniformAt(draws, 1) >= share) labels[i] = split.labels[item]!;
-    }
-    const smooth = fold(key, "smoothing");
-    if (labelSmoothing > 0 && uniformAt(smooth, 0) < labelSmoothing) labels[i] = Math.floor(uniformAt(smooth, 1) * numClasses!);
-  };
-}
-
-/** A draw of Beta(α, α), 0 < α ≤ 1, by Jöhnk's method: U^(1/α) / (U^(1/α) + V^(1/α)), where that sum is at most 1. */
-function symmetricBeta(alpha: number, key: Key): number {
-  for (let draw = 0; ; draw += 2) {
-    const [u, v] = [Math.log(uniformAt(key, draw)) / alpha, Math.log(uniformAt(key, draw + 1)) / alpha];
-    if (Math.exp(u) + Math.exp(v) <= 1) return 1 / (1 + Math.exp(v - u)); // by logarithms: powers of small α vanish
-  }
 }
 
 export interface TestBatchOptions extends Normalisation {

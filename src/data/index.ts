@@ -1,6 +1,7 @@
 export { type AnimationOptions, encodeAnimation } from "./animation.ts";
 export { imageWriter, type Normalisation } from "./augment.ts";
 export { type Augmentation, type AugmentationPlan, augmentationPlan, augmentationUsage } from "./augmentation.ts";
+export { augmentationSheet } from "./augmentationSheet.ts";
 export {
   checkStep,
   type ImageBatch,
@@ -16,7 +17,9 @@ export { type ContactSheet, encodePngGrid, imageBytes } from "./contactSheet.ts"
 export type { ImageDataset, ImageInfo, ImageShape, ImageSplit } from "./dataset.ts";
 export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
 export { type EmbeddedTextOptions, generateEmbeddedText } from "./embeddedText.ts";
+export { type DatasetFromOptions, datasetFrom, type Sample, type Samples } from "./fromSamples.ts";
 export { heldOut, heldOutShare, imageValidation } from "./heldOut.ts";
+export { checkFinite, checkLabels, labelledDataset } from "./labelled.ts";
 export { mayUnpackTo, type ReadLimits, readLimits } from "./limits.ts";
 export { type PlanarImage, resizeAndCrop } from "./resize.ts";
 export { channelStatistics } from "./statistics.ts";

@@ -17,6 +17,7 @@ import {
 } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import { CheckpointStore, configHash, differingKeys, openRun, type RunFolder } from "../run/index.ts";
+import { isPublished } from "../sources/index.ts";
 import { parameterCount, scheduleFor, type TrainingMethod, type Unit } from "../train/index.ts";
 import { loadData } from "./data.ts";
 import { readRunConfig } from "./runConfigFile.ts";
@@ -74,7 +75,7 @@ export async function describeRun({
   onNotice,
   onDetail,
 }: Omit<PrepareOptions, "path">): Promise<DescribedRun> {
-  const given = withPaths(registry, asked, (relative) => resolve(relative));
+  const given = withPaths(registry, asked, (path) => (isPublished(path) ? path : resolve(path)));
   const { task } = resolveConfig(registry, given);
   const started = performance.now();
   const data = (await loadData(task, given.data, { onProgress: readingNotice(onNotice, task.counted), onNotice })) as {

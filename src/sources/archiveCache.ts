@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { ImageDataset, ImageSplit } from "../data/index.ts";
+import { heldOutShare, type ImageDataset, type ImageSplit } from "../data/index.ts";
 
 /** The identity of an archive. */
 export interface ArchiveIdentity {
@@ -16,7 +16,7 @@ export interface ArchiveIdentity {
 }
 
 /** Changes with the decoder and the layout of the file. */
-const version = 2;
+const version = 3;
 const magic = Buffer.from("dblocks\n");
 const checksumBytes = 32;
 
@@ -24,6 +24,30 @@ const checksumBytes = 32;
 export function defaultCacheFolder(): string {
   const base = process.env.XDG_CACHE_HOME;
   return base ? join(base, "dblocks") : join(tmpdir(), `dblocks-${process.getuid?.() ?? "cache"}`);
+}
+
+/** Archives with fewer images are decoded in about a second; they are not worth a file. */
+const worthCaching = 10_000;
+
+/** The images of an archive as they were kept, else as `load` decodes them; a large one is kept for the next time. */
+export async function cachedImages(
+  path: string,
+  { cacheFolder, imageSize, valSplit }: { readonly cacheFolder: string; readonly imageSize: number | undefined; readonly valSplit: number },
+  load: () => Promise<ImageDataset>,
+): Promise<ImageDataset> {
+  const { size, mtimeMs } = await stat(path);
+  const identity: ArchiveIdentity = {
+    path,
+    size,
+    mtimeMs,
+    ...(valSplit !== heldOutShare && { valSplit }),
+    ...(imageSize !== undefined && { imageSize }),
+  };
+  const cached = await readDecoded(cacheFolder, identity);
+  if (cached !== undefined) return cached;
+  const dataset = await load();
+  if (dataset.train.count + dataset.test.count >= worthCaching) await writeDecoded(cacheFolder, identity, dataset);
+  return dataset;
 }
 
 /**
@@ -123,8 +147,8 @@ function shapeOf({ count, channels, height, width }: ImageSplit): SplitShape {
   return { count, channels, height, width };
 }
 
-function identityOf({ path, size, mtimeMs, imageSize }: ArchiveIdentity): string {
-  return JSON.stringify([version, resolve(path), size, mtimeMs, imageSize]);
+function identityOf({ path, size, mtimeMs, imageSize, valSplit }: ArchiveIdentity): string {
+  return JSON.stringify([version, resolve(path), size, mtimeMs, imageSize, valSplit]);
 }
 
 /** One file for each archive. */

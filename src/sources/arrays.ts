@@ -1,11 +1,10 @@
 import { basename, join } from "node:path";
-import type { ImageDataset, ImageSplit, ReadLimits } from "../data/index.ts";
+import { checkFinite, checkLabels, type ImageDataset, type ImageSplit, labelledDataset, type ReadLimits } from "../data/index.ts";
 import { DataError, FormatError } from "../errors.ts";
 import { type NumArray, readNpy } from "../formats/index.ts";
 import type { ImageFormat } from "./imageFormat.ts";
-import { checkFinite, checkLabels, labelledDataset } from "./labelled.ts";
 import { wholeFile } from "./wholeFile.ts";
-import { zipEntries } from "./zip.ts";
+import { openZip, type ZipArchive } from "./zip.ts";
 
 /** Arrays of images (or of numbers) and of labels by name, as Keras, MedMNIST and people write them. */
 const layouts = [
@@ -26,8 +25,9 @@ export const arraysFormat: ImageFormat = {
   description: "NumPy arrays as .npz, or a folder of .npy, named x_train, y_train, x_test, y_test, or images and labels",
   recognises: (path, files) => (files === undefined ? /\.npz$/i.test(path) : files.some((name) => name.endsWith(".npy"))),
   load: async (path, { files, limits, valSplit }) => {
-    const arrays = files.length > 0 ? await inFolder(path, files) : await inArchive(path, limits);
-    return datasetOf(path, arrays, limits, valSplit);
+    if (files.length > 0) return datasetOf(path, inFolder(path, files), limits, valSplit);
+    await using archive = await openZip(path, limits);
+    return await datasetOf(path, inArchive(path, archive), limits, valSplit);
   },
 };
 
@@ -37,15 +37,19 @@ interface Arrays {
   read(name: string): Promise<NumArray>;
 }
 
-async function inFolder(folder: string, files: readonly string[]): Promise<Arrays> {
-  const names = files.filter((name) => name.endsWith(".npy")).map((name) => name.slice(0, -4));
-  return { names, read: async (name) => arrayIn(join(folder, `${name}.npy`), await wholeFile(join(folder, `${name}.npy`))) };
+function inFolder(folder: string, files: readonly string[]): Arrays {
+  const path = (name: string): string => join(folder, `${name}.npy`);
+  return { names: arrayNames(files), read: async (name) => arrayIn(path(name), await wholeFile(path(name))) };
 }
 
-async function inArchive(path: string, limits: ReadLimits): Promise<Arrays> {
-  const entries = await zipEntries(path, limits);
-  const names = [...entries.keys()].filter((name) => name.endsWith(".npy")).map((name) => name.slice(0, -4));
-  return { names, read: async (name) => arrayIn(`${path}:${name}.npy`, await entries.get(`${name}.npy`)!()) };
+function inArchive(path: string, { entries }: ZipArchive): Arrays {
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const read = (name: string): Promise<Uint8Array> => byName.get(`${name}.npy`)!.read();
+  return { names: arrayNames([...byName.keys()]), read: async (name) => arrayIn(`${path}:${name}.npy`, await read(name)) };
+}
+
+function arrayNames(files: readonly string[]): readonly string[] {
+  return files.filter((name) => name.endsWith(".npy")).map((name) => name.slice(0, -4));
 }
 
 function arrayIn(path: string, bytes: Uint8Array): NumArray {

@@ -1,10 +1,9 @@
 import { basename, join } from "node:path";
 import { type CsvError, parse } from "csv-parse/sync";
-import { type ImageDataset, type ImageSplit, readLimits } from "../data/index.ts";
+import { checkFinite, checkLabels, type ImageDataset, type ImageSplit, labelledDataset, readLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { classesOf, labelColumn } from "./columns.ts";
 import type { ImageFormat } from "./imageFormat.ts";
-import { checkFinite, checkLabels, labelledDataset } from "./labelled.ts";
 import { wholeFile } from "./wholeFile.ts";
 
 const csvName = /\.(csv|tsv)$/i;

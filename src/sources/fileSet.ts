@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { type ReadLimits, readLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-import { archiveName, entriesOf } from "./tarFile.ts";
+import { archiveName, entriesOf } from "./archive.ts";
 import { wholeFile } from "./wholeFile.ts";
 
 /** A file with its content. */

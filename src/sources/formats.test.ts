@@ -3,9 +3,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
+import { decode as decodePng, encode as encodePng } from "fast-png";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { storedZip } from "../../test/support/zip.ts";
 import { DiffusionBlocksError, FormatError } from "../errors.ts";
 import { readNpy, readPickle } from "../formats/index.ts";
+import { dataInfo, type ImageDataInfo, type TextDataInfo } from "./dataInfo.ts";
 import type { LoadOptions } from "./imageFormat.ts";
 import { loadImages } from "./load.ts";
 import { loadText } from "./loadText.ts";
@@ -252,4 +255,117 @@ describe("parquet", () => {
     huge.writeUInt32LE(0x7fffffff, huge.length - 8);
     expect(await fault(await write("huge.parquet", huge))).toMatch(/huge\.parquet is no parquet file/);
   });
+});
+
+describe("zip archives", () => {
+  const png = (item: number): Uint8Array => encodePng({ width: 4, height: 4, channels: 3, data: Uint8Array.from(pixels(item, 1, 48)) });
+
+  test("of an image folder", async () => {
+    const files = ["train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png", "README"];
+    const path = await write("images.zip", storedZip(Object.fromEntries(files.map((name, i) => [`any/${name}`, png(i)]))));
+    const notices: string[] = [];
+    const { name, classNames, train, test } = await loadImages(path, { onNotice: (notice) => notices.push(notice) });
+    expect({ name, classNames, labels: [...train.labels, ...test.labels] }).toEqual({
+      name: "images",
+      classNames: ["a", "b"],
+      labels: [0, 1, 0, 1],
+    });
+    expect([...train.images.subarray(0, 48)]).toEqual(planes(0, 16, 3));
+    expect(notices.join()).toMatch(/neither \.png nor \.jpg: 1/);
+    const bytes = await readFile(path);
+    expect(await fault(await write("cut.zip", bytes.subarray(0, bytes.length - 30)))).toMatch(/cut\.zip cannot be unpacked/);
+    expect(await fault(await write("climbs.zip", storedZip({ "../train/a/1.png": png(1) })))).toMatch(
+      /climbs\.zip cannot be unpacked.*\.\./,
+    );
+  });
+
+  test("Tiny-ImageNet as published, packed and unpacked: the validation part is the test part", async () => {
+    const text = (lines: readonly string[]): Uint8Array => new TextEncoder().encode(`${lines.join("\n")}\n`);
+    const files: Record<string, Uint8Array> = {
+      "wnids.txt": text(["n02", "n01", "n03"]),
+      "words.txt": text(["n01\tgoldfish, Carassius auratus", "n02\tcrane", "n03\tcrane", "n09\tnothing"]),
+      "train/n01/images/n01_0.JPEG": png(0),
+      "train/n01/n01_boxes.txt": text(["n01_0.JPEG\t0\t0\t3\t3"]),
+      "train/n02/images/n02_0.JPEG": png(1),
+      "train/n03/images/n03_0.JPEG": png(2),
+      "val/images/val_0.JPEG": png(3),
+      "val/images/val_1.JPEG": png(4),
+      "val/val_annotations.txt": text(["val_0.JPEG\tn03\t0\t0\t3\t3", "val_1.JPEG\tn01\t0\t0\t3\t3"]),
+      "test/images/test_0.JPEG": png(5),
+    };
+    const zip = storedZip(Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`tiny-imagenet-200/${name}`, bytes])));
+    for (const [name, bytes] of Object.entries(files)) await write(`folder/${name}`, bytes);
+    for (const path of [await write("tiny-imagenet-200.zip", zip), join(root, "folder")]) {
+      const { classNames, train, test } = await loadImages(path);
+      expect(classNames).toEqual(["crane (n02)", "goldfish", "crane (n03)"]);
+      const found = [train, test].flatMap(({ labels, images }) => Array.from(labels, (label, i) => [label, images[48 * i]]));
+      const expected = [
+        [1, 0],
+        [0, 1],
+        [2, 2],
+        [2, 3],
+        [1, 4],
+      ].map(([label, item]) => [label, pixels(item!, 1, 1)[0]]);
+      expect(found).toHaveLength(5);
+      for (const one of expected) expect(found).toContainEqual(one);
+    }
+    await write("folder/val/val_annotations.txt", text(["val_0.JPEG\tn07", "val_1.JPEG\tn01"]));
+    expect(await fault(join(root, "folder"))).toMatch(/val_0\.JPEG is of class n07, which wnids\.txt does not have/);
+  });
+});
+
+describe("what a data set holds", () => {
+  test("images: counts of each class, statistics, a sheet; with an augmentation, a sheet of it", async () => {
+    const { info, sheet } = await dataInfo(join(fixtures, "hub"));
+    expect(info).toMatchObject({
+      kind: "images",
+      format: "parquet",
+      channels: 3,
+      height: 4,
+      width: 4,
+      train: 6,
+      test: 3,
+      isNumbers: false,
+    });
+    expect((info as ImageDataInfo).classes).toEqual(["zebra", "ant", "cat"].map((name) => ({ name, train: 2, test: 1 })));
+    expect(decodePng(sheet!)).toMatchObject({ channels: 3 });
+    const augmented = await dataInfo(join(fixtures, "hub"), { augmentation: ["flip", "mixup:0.5"] });
+    expect(decodePng(augmented.sheet!).width).toBe(10 * (4 * 16 + 2) + 2);
+  });
+
+  test("numbers have no sheet", async () => {
+    const { info, sheet } = await dataInfo(join(fixtures, "table.npz"), { valSplit: 0.5 });
+    expect([info.kind === "images" && info.isNumbers, sheet]).toEqual([true, undefined]);
+  });
+
+  test("text: documents, lengths, tokens, and the most frequent of them", async () => {
+    const path = await write("a.jsonl", ["aab", "aa", "abab"].map((text) => JSON.stringify({ text })).join("\n"));
+    const { info } = await dataInfo(path, { tokenizer: "bytes", cacheFolder: join(root, "cache") });
+    expect(info).toMatchObject({ kind: "text", documents: 3, characters: 9, documentLengths: [2, 3, 3, 4, 4], used: 3, vocabSize: 256 });
+    expect((info as TextDataInfo).frequent.map(({ token }) => token)).toEqual(["a", "\n", "b"]);
+    expect((info as TextDataInfo).frequent[0]!.share).toBeCloseTo(6 / 12);
+    expect((await dataInfo(join(fixtures, "text-zstd.parquet"), { cacheFolder: join(root, "cache") })).info).toMatchObject({
+      documents: 40,
+    });
+  });
+
+  test("what is neither is refused as images are", async () => {
+    await expect(dataInfo(await write("x.bin", Uint8Array.of(255, 254)))).rejects.toThrow(/file of unknown format/);
+    await expect(dataInfo(join(root, "nothing"))).rejects.toThrow(/There is no data at/);
+  });
+});
+
+test("a folder of texts that are named after parts is divided by them", async () => {
+  for (const [name, text] of [
+    ["train.txt", "aaaa"],
+    ["valid.txt", "bb"],
+    ["test.txt", "c"],
+  ])
+    await write(`parts/${name}`, text!);
+  const options = { cacheFolder: join(root, "cache") };
+  const { train, validation, test } = await loadText(join(root, "parts"), "bytes", options);
+  expect([train.length, validation.length, test.length]).toEqual([5, 3, 2]);
+  await rm(join(root, "parts", "train.txt"));
+  await write("parts/other.txt", "aaaa");
+  expect((await loadText(join(root, "parts"), "bytes", options)).train.length).toBe(10); // by number: all three for training
 });

@@ -1,47 +1,34 @@
-import { stat } from "node:fs/promises";
 import { basename, posix } from "node:path";
-import { heldOutShare, type ImageDataset, type ReadLimits } from "../data/index.ts";
+import type { ImageDataset, ReadLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-import { type ArchiveIdentity, readDecoded, writeDecoded } from "./archiveCache.ts";
+import { archiveName, entriesOf } from "./archive.ts";
+import { cachedImages } from "./archiveCache.ts";
 import { imageFileName, maxImageFileBytes } from "./decodeImage.ts";
 import { collectImages, type ImageFile, splitNames } from "./imageCollection.ts";
 import type { FormatSource, ImageFormat } from "./imageFormat.ts";
 import { PassedOver } from "./passedOver.ts";
-import { archiveName, entriesOf } from "./tarFile.ts";
-
-/** Archives with fewer images are decoded in about a second; they are not worth a file. */
-const worthCaching = 10_000;
 
 /**
- * The layout of an image folder in a .tar or .tar.gz, at any depth: …/{train,test}/CLASS/NAME. The archive is streamed; memory holds the
+ * The layout of an image folder in a .tar, .tar.gz or .zip, at any depth: …/{train,test}/CLASS/NAME. The archive is streamed; memory holds the
  * decoded images. A large one is kept decoded for the next time.
  */
 export const imageArchiveFormat: ImageFormat = {
   name: "image archive",
-  description: "a .tar(.gz) of one",
+  description: "a .tar(.gz) or .zip of one",
   recognises: (path, files) => files === undefined && archiveName.test(path),
   load: loadImageArchive,
 };
 
 /** @throws {DataError} if the archive is cut off or damaged, and as `collectImages` does. */
-async function loadImageArchive(path: string, source: FormatSource): Promise<ImageDataset> {
-  const { cacheFolder, imageSize, valSplit } = source;
-  const { size, mtimeMs } = await stat(path);
-  const identity: ArchiveIdentity = {
-    path,
-    size,
-    mtimeMs,
-    ...(valSplit !== heldOutShare && { valSplit }),
-    ...(imageSize !== undefined && { imageSize }),
-  };
-  const cached = await readDecoded(cacheFolder, identity);
-  if (cached !== undefined) return cached;
-  const passedOver = new PassedOver();
-  const dataset = await collectImages(basename(path).replace(archiveName, ""), path, filesOf(path, passedOver, source.limits), source);
-  const text = passedOver.text();
-  if (text !== undefined) source.onNotice(`${path}: ${text}`);
-  if (dataset.train.count + dataset.test.count >= worthCaching) await writeDecoded(cacheFolder, identity, dataset);
-  return dataset;
+function loadImageArchive(path: string, source: FormatSource): Promise<ImageDataset> {
+  return cachedImages(path, source, async () => {
+    const passedOver = new PassedOver();
+    const files = filesOf(path, passedOver, source.limits);
+    const dataset = await collectImages(basename(path).replace(archiveName, ""), path, files, source);
+    const text = passedOver.text();
+    if (text !== undefined) source.onNotice(`${path}: ${text}`);
+    return dataset;
+  });
 }
 
 async function* filesOf(path: string, passedOver: PassedOver, limits: ReadLimits): AsyncGenerator<ImageFile> {

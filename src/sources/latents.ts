@@ -1,9 +1,8 @@
 import { basename } from "node:path";
-import { channelStatistics, type ImageDataset, type ImageSplit, type ReadLimits } from "../data/index.ts";
+import { channelStatistics, checkFinite, checkLabels, type ImageDataset, type ImageSplit, type ReadLimits } from "../data/index.ts";
 import { DataError, FormatError } from "../errors.ts";
 import { asFloat32, asInt, readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "../formats/index.ts";
 import type { ImageFormat } from "./imageFormat.ts";
-import { checkFinite, checkLabels } from "./labelled.ts";
 import { wholeFile } from "./wholeFile.ts";
 
 export const latentsFormat: ImageFormat = {

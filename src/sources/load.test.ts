@@ -462,8 +462,8 @@ describe("what is no data set", () => {
   });
 
   test("an unknown file and an unknown folder say what is accepted", async () => {
-    const path = await write("model.zip", "PK");
+    const path = await write("model.rar", "PK");
     expect(await fault(path)).toMatchObject({ code: "unknownFormat", message: expect.stringContaining("IDX") });
-    expect(await fault(root)).toMatchObject({ code: "unknownFormat", message: expect.stringContaining("model.zip") });
+    expect(await fault(root)).toMatchObject({ code: "unknownFormat", message: expect.stringContaining("model.rar") });
   });
 });

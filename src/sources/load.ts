@@ -11,11 +11,14 @@ import type { ImageFormat, LoadOptions } from "./imageFormat.ts";
 import { imageShardsFormat } from "./imageShards.ts";
 import { latentsFormat } from "./latents.ts";
 import { mnistFormat } from "./mnist.ts";
+import { pathOfData } from "./published.ts";
+import { tinyImageNetFormat } from "./tinyImageNet.ts";
 
 /** The formats that are recognised, the first that fits being taken. */
 const formats: ImageFormat[] = [
   ...cifarFormats,
   mnistFormat,
+  tinyImageNetFormat,
   imageFolderFormat,
   imageArchiveFormat,
   latentsFormat,
@@ -32,14 +35,47 @@ export function addImageFormat(format: ImageFormat): void {
   formats.unshift(format);
 }
 
+/** What was recognised at a path. */
+export interface RecognisedImages {
+  readonly format: ImageFormat;
+  readonly path: string;
+  /** Names in the folder; none of a file. */
+  readonly files: readonly string[];
+}
+
 /**
- * Reads a data set whose format is recognised by what is there; `embedded` is generated.
+ * Recognises a data set by what is there.
+ *
+ * @param path of a file or folder, or the name of a published data set that was downloaded.
+ * @throws {DataError} if the path is missing, or nothing is recognised.
+ */
+export async function recogniseImages(path: string): Promise<RecognisedImages> {
+  const place = await pathOfData(path);
+  const info = await stat(place).catch((cause: unknown) => {
+    throw new DataError("noData", { path }, `There is no data at ${path}. Give ${accepted()}.`, { cause });
+  });
+  if (!info.isFile() && !info.isDirectory()) {
+    throw new DataError("notFile", { path }, `${path} is neither a file nor a folder. Give ${accepted()}.`);
+  }
+  const files = info.isFile() ? undefined : await readdir(place);
+  const format = await firstOf(formats, place, files);
+  if (format !== undefined) return { format, path: place, files: files ?? [] };
+  const what =
+    files === undefined
+      ? `${path} is a file of unknown format`
+      : `${path} holds no known data set (first files: ${files.slice(0, 3).join(", ") || "none"})`;
+  throw new DataError("unknownFormat", { path, ...(files && { files: files.slice(0, 5) }) }, `${what}. Give ${accepted()}.`);
+}
+
+/**
+ * Reads a data set whose format is recognised by what is there; `embedded` is generated, names of published data sets are looked for where
+ * they were downloaded.
  *
  * @throws {DataError} if the path is missing, nothing is recognised, or a file is damaged.
  */
-export async function loadImages(
-  path: string,
-  {
+export async function loadImages(path: string, options: LoadOptions = {}): Promise<ImageDataset> {
+  if (path === "embedded") return generateEmbedded();
+  const {
     onProgress,
     cacheFolder = defaultCacheFolder(),
     imageSize,
@@ -47,33 +83,18 @@ export async function loadImages(
     label,
     limits,
     onNotice = () => {},
-  }: LoadOptions = {},
-): Promise<ImageDataset> {
-  if (path === "embedded") return generateEmbedded();
-  const info = await stat(path).catch((cause: unknown) => {
-    throw new DataError("noData", { path }, `There is no data at ${path}. Give ${accepted()}.`, { cause });
-  });
-  if (!info.isFile() && !info.isDirectory()) {
-    throw new DataError("notFile", { path }, `${path} is neither a file nor a folder. Give ${accepted()}.`);
-  }
-  const files = info.isFile() ? undefined : await readdir(path);
-  const format = await firstOf(formats, path, files);
-  const source = {
+  } = options;
+  const { format, path: place, files } = await recogniseImages(path);
+  return await format.load(place, {
     onProgress,
     cacheFolder,
     imageSize,
     valSplit,
     label,
     onNotice,
-    files: files ?? [],
+    files,
     limits: { ...readLimits, ...limits },
-  };
-  if (format !== undefined) return format.load(path, source);
-  const what =
-    files === undefined
-      ? `${path} is a file of unknown format`
-      : `${path} holds no known data set (first files: ${files.slice(0, 3).join(", ") || "none"})`;
-  throw new DataError("unknownFormat", { path, ...(files && { files: files.slice(0, 5) }) }, `${what}. Give ${accepted()}.`);
+  });
 }
 
 async function firstOf(all: readonly ImageFormat[], path: string, files: readonly string[] | undefined): Promise<ImageFormat | undefined> {

@@ -11,6 +11,7 @@ import {
   tokensOf,
 } from "../data/index.ts";
 import { defaultCacheFolder } from "./archiveCache.ts";
+import { pathOfData } from "./published.ts";
 import { openText, type TextSource } from "./textSource.ts";
 import { keptTokens, type TokenProgress, tokenise } from "./tokenise.ts";
 
@@ -34,7 +35,7 @@ export async function loadText(path: string, tokenizer = "auto", options: LoadTe
   if (path === "embedded")
     return generateEmbeddedText({ tokenizer: tokenizer === "auto" ? text8Tokenizer : await loadTokenizer(tokenizer) });
   const { cacheFolder = defaultCacheFolder(), onProgress, onNotice } = options;
-  const source = await openText(path, onNotice);
+  const source = await openText(await pathOfData(path), onNotice);
   const chosen = tokenizer === "auto" ? await fittingTokenizer(source) : await loadTokenizer(tokenizer);
   const identity = createHash("sha256")
     .update(JSON.stringify([version, source.identity, chosen.info]))
@@ -52,8 +53,8 @@ export async function loadText(path: string, tokenizer = "auto", options: LoadTe
   };
 }
 
-/** Changes with the layout of the kept files. */
-const version = 1;
+/** Changes with the layout of the kept files, and with how a text is divided. */
+const version = 2;
 
 /** Training tokens up to so many bytes are held in memory. */
 const inMemory = 2 ** 28;

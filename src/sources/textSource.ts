@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { cutAfter, readLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { openParquet, parquetName } from "./parquet.ts";
@@ -14,7 +14,11 @@ export interface TextPiece {
   readonly at: number;
   /** Share of the source that is read, from 0 to 1. */
   readonly done: number;
+  /** The part of the data set that its file is named after; undefined where that is decided by the number of the document. */
+  readonly part?: TextPart | undefined;
 }
+
+export type TextPart = "train" | "validation" | "test";
 
 /** A source of text. */
 export interface TextSource {
@@ -22,6 +26,8 @@ export interface TextSource {
   readonly identity: string;
   /** Whether there may be more than one document. */
   readonly hasDocuments: boolean;
+  /** The parts that files are named after. */
+  readonly parts: ReadonlySet<TextPart>;
   pieces(): AsyncGenerator<TextPiece>;
 }
 
@@ -32,7 +38,7 @@ const pieceLength = 2 ** 16;
  * Text of any size, read as a stream: a file of UTF-8 is one document, a `.jsonl` or `.ndjson` file has one
  * in each line, `{"text": "…"}`, a `.json` file a list of such, or of texts, a `.parquet` file one in each row of its column `text`, and a
  * folder one in each of its `.txt` files, or all of its parquet shards, in the order of their names. Hidden files and byte-order marks are
- * passed over.
+ * passed over. Where the files of a folder are named after parts (`train…`, `val…` or `dev…`, `test…`) they are these.
  *
  * @param onNotice called once with what is passed over.
  * @throws {DataError} if nothing is there; while reading, if a file is no UTF-8 (with the first byte that is not) or
@@ -49,18 +55,33 @@ export async function openText(path: string, onNotice: (message: string) => void
   const files = info.isDirectory() ? await textFiles(path, onNotice) : [path];
   const sizes = await Promise.all(files.map(async (file) => ({ file, ...pick(await stat(file)) })));
   const total = sizes.reduce((sum, { size }) => sum + size, 0);
+  const partOf = partsByName(files);
   return {
+    parts: new Set(partOf.values()),
     identity: JSON.stringify(sizes),
     hasDocuments: files.length > 1 || isLines(path) || isArray(path) || isParquet(files[0]!),
     async *pieces() {
       let before = 0;
       for (const { file, size } of sizes) {
         const within = (bytes: number): number => (before + bytes) / Math.max(1, total);
-        yield* readerOf(file)(file, within);
+        for await (const piece of readerOf(file)(file, within)) yield { ...piece, part: partOf.get(file) };
         before += size;
       }
     },
   };
+}
+
+const partNames: readonly (readonly [TextPart, RegExp])[] = [
+  ["train", /^(wiki\.)?train/i],
+  ["validation", /^(wiki\.)?(val|dev)/i],
+  ["test", /^(wiki\.)?test/i],
+];
+
+/** The part of each file, where all are named after one, training among them: `train.txt`, `validation-00000-of-00001.parquet`. */
+function partsByName(files: readonly string[]): ReadonlyMap<string, TextPart> {
+  const parts = files.map((file) => [file, partNames.find(([, pattern]) => pattern.test(basename(file)))?.[0]] as const);
+  const isNamed = parts.every(([, part]) => part !== undefined) && new Set(parts.map(([, part]) => part)).size > 1;
+  return isNamed && parts.some(([, part]) => part === "train") ? new Map(parts as [string, TextPart][]) : new Map();
 }
 
 /** Reads the documents of a file. */

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { type Tokenizer, type Tokens, textParts, tokensOf } from "../data/index.ts";
 import { DataError } from "../errors.ts";
-import type { TextSource } from "./textSource.ts";
+import type { TextPart, TextSource } from "./textSource.ts";
 import { bytesPerToken, TokenWriter, tokensInFile } from "./tokenFile.ts";
 
 /** Called now and then with the number of tokens so far, and the share of the text that is read, from 0 to 1. */
@@ -106,8 +106,8 @@ async function fill(
 ): Promise<readonly Place[]> {
   const total = (): number => partNames.reduce((sum, part) => sum + sinks[part].length, 0);
   let document = 0;
-  for await (const { text, endsDocument, at, done } of source.pieces()) {
-    const sink = sinks[source.hasDocuments ? partOf(document) : "train"];
+  for await (const { text, endsDocument, at, done, part } of source.pieces()) {
+    const sink = sinks[source.hasDocuments ? partOf(document, part, source.parts) : "train"];
     sink.append(encoded(tokenizer, text, at, path));
     if (endsDocument && source.hasDocuments) sink.append(tokenizer.separator);
     if (endsDocument) document++;
@@ -119,9 +119,14 @@ async function fill(
     : textParts(total()).map((range) => ({ file: "train", ...range }));
 }
 
-/** Of twenty documents one is for validation and one for tests. */
-function partOf(document: number): Place["file"] {
-  return document % 20 === 18 ? "validation" : document % 20 === 19 ? "test" : "train";
+/**
+ * The part that its file is named after; of twenty documents for training one is for validation and one for tests, where no file is named
+ * after these.
+ */
+function partOf(document: number, named: TextPart | undefined, parts: ReadonlySet<TextPart>): TextPart {
+  if (named === "validation" || named === "test") return named;
+  const part = document % 20 === 18 ? "validation" : document % 20 === 19 ? "test" : "train";
+  return parts.has(part) ? "train" : part;
 }
 
 function encoded(tokenizer: Tokenizer, text: string, at: number, path: string): Int32Array {

@@ -1,5 +1,7 @@
-import { channelStatistics, type ImageDataset, type ImageSplit, imageValidation } from "../data/index.ts";
 import { DataError } from "../errors.ts";
+import type { ImageDataset, ImageSplit } from "./dataset.ts";
+import { imageValidation } from "./heldOut.ts";
+import { channelStatistics } from "./statistics.ts";
 
 export interface LabelledParts {
   readonly name: string;
@@ -45,8 +47,8 @@ function shapeOf({ channels, height, width }: ImageSplit): string {
 }
 
 /** @throws {DataError} if a label is no class. */
-export function checkLabels(path: string, name: string, labels: Int32Array, classes: number): void {
-  const record = labels.findIndex((label) => label < 0 || label >= classes);
+export function checkLabels(path: string, name: string, labels: ArrayLike<number>, classes: number): void {
+  const record = Array.prototype.findIndex.call(labels, (label: number) => !(Number.isInteger(label) && label >= 0 && label < classes));
   if (record < 0) return;
   const label = labels[record]!;
   const message = `${path}: ${name}, record ${record}, is ${label}; classes are numbered from 0, up to ${classes - 1} with the limit of --max-classes ${classes}. Number them so.`;

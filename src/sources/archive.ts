@@ -4,9 +4,10 @@ import { mayUnpackTo, type ReadLimits } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import { damaged, expandsTooMuch } from "./gzip.ts";
 import { type TarEntry, tarEntries } from "./tar.ts";
+import { openZip } from "./zip.ts";
 
-/** Names of tar archives. */
-export const archiveName: RegExp = /\.(tar|tgz|tar\.gz)$/i;
+/** Names of archives. */
+export const archiveName: RegExp = /\.(tar|tgz|tar\.gz|zip)$/i;
 
 const chunkBytes = 2 ** 18;
 
@@ -19,11 +20,28 @@ export interface PlacedEntry extends TarEntry {
 }
 
 /**
- * The entries of a .tar or .tar.gz file, streamed.
+ * The entries of a .tar, .tar.gz or .zip file, one after the other.
  *
  * @throws {DataError} that names the file, if it is cut off or damaged, or unpacks to more than `limits` allow.
  */
-export async function* entriesOf(path: string, limits: ReadLimits): AsyncGenerator<PlacedEntry> {
+export function entriesOf(path: string, limits: ReadLimits): AsyncGenerator<PlacedEntry> {
+  return /\.zip$/i.test(path) ? zipEntriesOf(path, limits) : tarEntriesOf(path, limits);
+}
+
+async function* zipEntriesOf(path: string, limits: ReadLimits): AsyncGenerator<PlacedEntry> {
+  await using archive = await openZip(path, limits);
+  const { entries } = archive;
+  for (const [i, { name, size, read }] of entries.entries()) {
+    yield { name, type: "file", target: "", size, read, leaves: leaves(name), fraction: (i + 1) / entries.length };
+  }
+}
+
+/** Whether a path is not inside the folder that its archive would be unpacked in. */
+function leaves(name: string): boolean {
+  return name.startsWith("/") || name.split("/").includes("..");
+}
+
+async function* tarEntriesOf(path: string, limits: ReadLimits): AsyncGenerator<PlacedEntry> {
   const { size } = await stat(path);
   const handle = await open(path);
   const head = await handle.read(Buffer.alloc(2), 0, 2, 0);
@@ -47,8 +65,7 @@ export async function* entriesOf(path: string, limits: ReadLimits): AsyncGenerat
   try {
     for await (const entry of tarEntries(chunks())) {
       const read = (): Promise<Uint8Array> => entry.read().catch((cause: unknown) => damaged(path, cause));
-      const leaves = entry.name.startsWith("/") || entry.name.split("/").includes("..");
-      yield { ...entry, read, leaves, fraction: Math.min(1, raw.bytesRead / size) };
+      yield { ...entry, read, leaves: leaves(entry.name), fraction: Math.min(1, raw.bytesRead / size) };
     }
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
