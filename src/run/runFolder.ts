@@ -5,7 +5,17 @@ import { RunError, UsageError } from "../errors.ts";
 import { openSealedJson, sealJson } from "../formats/index.ts";
 import type { MetricRecord } from "../train/index.ts";
 import { configHash, differingKeys } from "./config.ts";
-import { cannotRead, disk, errorCode, type FileSystem, makeFolder, readText, removeTemporaries, writeAtomic } from "./fileSystem.ts";
+import {
+  cannotRead,
+  cannotWrite,
+  disk,
+  errorCode,
+  type FileSystem,
+  makeFolder,
+  readText,
+  removeTemporaries,
+  writeAtomic,
+} from "./fileSystem.ts";
 import { damagedMetrics, MetricsLog, type MetricsOptions, readMetrics } from "./metrics.ts";
 
 const hourMs = 3_600_000;
@@ -23,7 +33,9 @@ export async function openRun(path: string, { create = false, fs = disk }: { cre
     await makeFolder(path, fs);
     const probe = join(path, `.writable-${randomUUID()}.tmp`); // blocks in processes of their own open one folder at the same time
     await writeAtomic(probe, "", fs);
-    await fs.unlink(probe);
+    await fs.unlink(probe).catch((cause: unknown) => {
+      throw cannotWrite(probe, cause);
+    });
     await removeTemporaries(path, { fs, olderThanMs: hourMs });
     return new RunFolder(path, fs);
   }
