@@ -66,6 +66,9 @@ describe("complete or absent", () => {
       expect(skipped).toEqual([]);
       expect(after.files().filter((path) => path.endsWith(".tmp"))).toEqual([]);
       steps.add(loaded!.step);
+      await next.clear(loaded!);
+      expect((await next.steps()).length).toBeLessThanOrEqual(2); // no older one stays behind that the dead process was to remove
+      expectState(await next.load(), loaded!.step);
     }
     expect([...steps]).toEqual([2, 3]); // both happen, so the deaths were spread over the save
     expect(savedAt).toBeGreaterThan(8);

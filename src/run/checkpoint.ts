@@ -218,6 +218,16 @@ export class CheckpointStore {
     return undefined;
   }
 
+  /**
+   * Removes the checkpoints that are no longer to be kept, to which a process did not come that was killed behind a save.
+   *
+   * @param newest what {@link CheckpointStore.load} gave; where newer files were passed over, nothing is removed.
+   * @throws {RunError} if the disk refuses.
+   */
+  async clear(newest: Checkpoint): Promise<void> {
+    if ((await this.steps())[0] === newest.step) await this.#removeOld(newest.path);
+  }
+
   async #removeOld(saved: string): Promise<void> {
     const { keepLast = 2, keep, folder } = this.#options;
     const all = await this.entries();

@@ -47,6 +47,7 @@ function unitStore(checkpoints: CheckpointStore): UnitStore {
         : which === undefined
           ? checkpoints.load()
           : checkpoints.load(which));
+      if (checkpoint !== undefined && which === undefined) await checkpoints.clear(checkpoint);
       return checkpoint && savedState(checkpoint);
     },
     save: ({ step, arrays, metadata, isBest }) => {
