@@ -2,6 +2,7 @@ import { Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
 import { readText } from "#text-file";
 import { DataError } from "../errors.ts";
 import { readLimits } from "./limits.ts";
+import { mayExplode } from "./pattern.ts";
 
 /** Text as whole numbers and back. */
 export interface Tokenizer {
@@ -128,6 +129,8 @@ export function tokenizerOf(info: TokenizerInfo): Tokenizer {
 
 function fromJson(json: TokenizerJson, name: string): Tokenizer {
   const vocabSize = 1 + largestId(json);
+  const { model: _, added_tokens: __, ...steps } = json;
+  checkPatterns(steps);
   // Without the clean-up of spaces, which is for reading: what is decoded is the text that was encoded.
   const inner = new JsonTokenizer(withUnicodeWords(json), { clean_up_tokenization_spaces: false });
   const end = json.added_tokens?.find(({ content }) => ["<|endoftext|>", "</s>", "<|end_of_text|>"].includes(content));
@@ -158,6 +161,19 @@ function fromJson(json: TokenizerJson, name: string): Tokenizer {
     },
     decode: (tokens) => (tokens.length === 0 ? "" : inner.decode(Array.from(tokens), { skip_special_tokens: false })),
   };
+}
+
+/** The longest pattern, and the deepest nesting, of a tokenizer.json. */
+const [maxPatternLength, maxDepth] = [4000, 20];
+
+/** @throws {RangeError} if one of the patterns may take time without bound: see {@link mayExplode}. */
+function checkPatterns(part: unknown, depth = 0): void {
+  if (typeof part !== "object" || part === null) return;
+  if (depth > maxDepth) throw new RangeError(`its parts are nested more than ${maxDepth} deep`);
+  const { Regex: source } = part as { Regex?: unknown };
+  if (typeof source === "string" && (source.length > maxPatternLength || mayExplode(source)))
+    throw new RangeError(`its pattern ${JSON.stringify(source.slice(0, 60))} may take time without bound; repeat no group that repeats`);
+  for (const inner of Object.values(part)) checkPatterns(inner, depth + 1);
 }
 
 /** The number of the token for what is not in the vocabulary; undefined if there is none. */

@@ -33,8 +33,13 @@ function checkThreads(threads: number | undefined): void {
   throw new UsageError("threads", { threads, most }, message);
 }
 
-/** onnxruntime-node is an optional dependency: it is imported on first use. */
+/**
+ * onnxruntime-node is an optional dependency: it is imported on first use. From 1.30 on it reports sessions and devices to its makers, keeps
+ * an identifier in the home folder and leaves a log of each process among the temporary files: all of that is turned off, unless somebody
+ * has set ORT_DISABLE_TELEMETRY otherwise.
+ */
 async function loadNative(device: string): Promise<typeof import("onnxruntime-node")> {
+  process.env.ORT_DISABLE_TELEMETRY ??= "1"; // read when the library starts
   try {
     return await import("onnxruntime-node");
   } catch (cause) {
