@@ -157,14 +157,8 @@ export {
   openFeatures,
   selfBleu,
 } from "./eval/index.ts";
-export {
-  type ExportOnnxOptions,
-  type ExportTrainingOptions,
-  exportOnnx,
-  exportTraining,
-  type OnnxFile,
-  type TrainingFile,
-} from "./exchange/index.ts";
+export type * from "./exchange/index.ts";
+export { exportOnnx, exportTraining, importedState, importNetwork, onnxMetadata, safetensorsFiles } from "./exchange/index.ts";
 export type * from "./formats/index.ts";
 export {
   canonicalJson,

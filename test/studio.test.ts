@@ -8,10 +8,22 @@ import { encode } from "fast-png";
 import { packTar, unpackTar } from "modern-tar";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { registry } from "../src/registry/index.ts";
-import { evaluateRun, openTrainedRun, trainRun } from "../src/runs/index.ts";
+import {
+  argMax,
+  decodeModel,
+  fold,
+  generateEmbedded,
+  type ImageInfo,
+  key,
+  normals,
+  type RunConfig,
+  registry,
+  testBatches,
+} from "../src/index.ts";
+import { evaluateRun, importRun, openTrainedRun, trainRun } from "../src/runs/index.ts";
 import { type StudioServer, serveStudio } from "../src/studio/index.ts";
 import { accessibilityFaults, chromiumPath, layoutFaults, screens } from "./support/chromium.ts";
+import { device } from "./support/devices.ts";
 
 /** The studio as it is built, in a browser: what `dblocks studio` shows. */
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -66,16 +78,22 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
   const state = (page: Page, wanted: string): Promise<unknown> => page.waitForSelector(`[data-state="${wanted}"]`);
 
   /** The files of a kept run, as an export has them. */
-  async function exported(page: Page, run: string): Promise<ReadonlyMap<string, Buffer>> {
+  async function exported(page: Page, run: string, format: "run" | "onnx" | "safetensors" = "run"): Promise<ReadonlyMap<string, Buffer>> {
     await page.getByRole("link", { name: "Runs", exact: true }).click();
+    await page.getByLabel("Export as").selectOption(format);
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("row", { name: run, exact: false }).first().getByRole("button", { name: "Export" }).click(),
     ]);
-    const path = join(folder, `${run}.tar`);
+    const path = join(folder, download.suggestedFilename());
     await download.saveAs(path);
     const entries = await unpackTar(readFileSync(path));
-    return new Map(entries.map(({ header, data }) => [header.name.slice(run.length + 1), Buffer.from(data!)]));
+    return new Map(entries.map(({ header, data }) => [header.name.slice(header.name.indexOf("/") + 1), Buffer.from(data!)]));
+  }
+
+  async function evaluated(page: Page): Promise<number> {
+    await press(page, "Evaluate");
+    return Number(await page.locator("[data-score]").getAttribute("data-score"));
   }
 
   test("a vision transformer, paused and reloaded, ends as if it had not been; Node evaluates it alike, and what Node began goes on here", {
@@ -85,8 +103,7 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     const page = await openPage(`train?${link}`);
     await press(page, "Start");
     await state(page, "finished");
-    await press(page, "Evaluate");
-    const score = Number(await page.locator("[data-score]").getAttribute("data-score"));
+    const score = await evaluated(page);
     const whole = await exported(page, "vit-blocks");
     // The same, paused after some steps, and the page loaded anew.
     await page.getByRole("link", { name: "Train", exact: true }).click();
@@ -159,6 +176,82 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     await page.close();
   });
 
+  test("what the page exports, Node evaluates alike, as safetensors and by ONNX Runtime alone; and the page takes it in again", {
+    timeout: 240_000,
+  }, async () => {
+    const page = await openPage(`train?${link}`);
+    await press(page, "Start");
+    await state(page, "finished");
+    const score = await evaluated(page);
+    const run = (await page.locator("[data-run]").getAttribute("data-run"))!;
+    const [weights, onnx] = [await exported(page, run, "safetensors"), await exported(page, run, "onnx")];
+    expect([...onnx.keys()]).toEqual(["network.onnx", "block-0.onnx", "block-1.onnx", "block-2.onnx"]);
+
+    // Node, from safetensors.
+    const files = join(folder, "files");
+    mkdirSync(files);
+    for (const [name, bytes] of weights) writeFileSync(join(files, name), bytes);
+    const out = join(folder, "runs/imported");
+    await importRun({ registry, from: files, out });
+    const evaluation = (await evaluateRun(await openTrainedRun(registry, out), { device: "wasm", seeds: 1 })) as { readonly mean: number };
+    expect(Math.abs(100 * evaluation.mean - score)).toBeLessThan(0.25); // two of a thousand pictures
+
+    // ONNX Runtime, from the file: the noise of evaluations is its input.
+    const { inputs, outputs, metadata } = decodeModel(onnx.get("network.onnx")!);
+    const { config, info } = JSON.parse(`{"config":${metadata.config},"info":${metadata.info}}`) as {
+      readonly config: RunConfig;
+      readonly info: ImageInfo;
+    };
+    const { batchSize } = config.training;
+    const width = Number(config.model.width);
+    const sized = (specs: typeof inputs): typeof inputs => specs.map((spec) => ({ ...spec, shape: [batchSize, ...spec.shape.slice(1)] }));
+    await using network = await (await device("cpu")).compile({
+      bytes: onnx.get("network.onnx")!,
+      inputs: sized(inputs),
+      outputs: sized(outputs),
+    });
+    let [right, all, batch] = [0, 0, 0];
+    for (const { images, labels, count } of testBatches(generateEmbedded().test, { batchSize, mean: info.mean, std: info.std })) {
+      const noise = normals(fold(fold(fold(key(0), "evaluation"), batch++), "start"), batchSize * width);
+      const { logits } = await network.run({ input: images, noise });
+      const found = argMax(logits as Float32Array, info.numClasses);
+      for (let i = 0; i < count; i++, all++) if (found[i] === labels[i]) right++;
+    }
+    expect([all, metadata.version]).toEqual([1000, expect.stringMatching(/^diffusion-blocks \d+\.\d+\.\d+, in a browser$/)]);
+    expect(Math.abs((100 * right) / all - score)).toBeLessThan(0.25);
+
+    // The page takes in both, bit for bit.
+    const field = page.getByLabel("Import a run");
+    const handed = (from: ReadonlyMap<string, Buffer>, names: readonly string[]) =>
+      names.map((name) => ({ name, mimeType: "application/octet-stream", buffer: from.get(name)! }));
+    for (const [one, row] of [
+      [handed(weights, ["config.json", "data.json", "model.safetensors"]), "imported"],
+      [handed(onnx, ["network.onnx"]), "imported-2"],
+      [join(folder, `${run}-onnx.tar`), `${run}-onnx`],
+    ] as const) {
+      await page.getByRole("link", { name: "Runs", exact: true }).click();
+      await field.setInputFiles(one);
+      await page.getByText(new RegExp(`kept as ${row}\\.$`)).waitFor();
+      const again = await exported(page, row, "safetensors");
+      expect([row, again.get("model.safetensors")!.equals(weights.get("model.safetensors")!)]).toEqual([row, true]);
+    }
+    await page.getByRole("row", { name: "imported-2" }).getByRole("button", { name: "Open" }).click();
+    await state(page, "paused");
+    expect(await evaluated(page)).toBe(score);
+
+    // What is missing is said, and nothing is kept.
+    await page.getByRole("link", { name: "Runs", exact: true }).click();
+    await page.getByRole("row", { name: "imported-2" }).waitFor();
+    const rows = await page.getByRole("row").count();
+    await field.setInputFiles(handed(weights, ["model.safetensors"]));
+    await page.getByRole("alert").getByText("imported-3/config.json cannot be read").waitFor();
+    await field.setInputFiles(handed(new Map([["network.onnx", onnx.get("block-0.onnx")!]]), ["network.onnx"]));
+    await page.getByRole("alert").getByText("there is no tensor block-1").waitFor();
+    expect(await page.getByRole("row").count()).toBe(rows);
+    expect(faults).toEqual([]);
+    await page.close();
+  });
+
   test("a diffusion transformer trains on WASM with the loss falling, and what it draws walks down the blocks", {
     timeout: 240_000,
   }, async () => {
@@ -192,8 +285,7 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     const page = await openPage("train?model=masked-diffusion&numLayers=3&width=32&batchSize=16&steps=50&length=16");
     await press(page, "Start");
     await state(page, "finished");
-    await press(page, "Evaluate");
-    const bits = Number(await page.locator("[data-score]").getAttribute("data-score"));
+    const bits = await evaluated(page);
     expect(bits).toBeLessThan(4.7); // log2 27 = 4.755
     await page.getByRole("link", { name: "See", exact: true }).click();
     await page.getByLabel("Begins with").fill("a king ");

@@ -1,9 +1,11 @@
-import { cpSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin, type UserConfig } from "vite";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 const [target, runtime] = [path("../dist/studio/page/"), path("../node_modules/onnxruntime-web/dist/")];
+
+const { version } = JSON.parse(readFileSync(path("../package.json"), "utf8")) as { readonly version: string };
 
 /** The builds of ONNX Runtime that the page imports, by their name in the code. */
 const builds: Readonly<Record<string, string>> = {
@@ -34,6 +36,7 @@ const config: UserConfig = defineConfig({
   root: path("."),
   base: "./",
   resolve: { alias: { "diffusion-blocks": path("../dist/index.js") } },
+  define: { __VERSION__: JSON.stringify(version) },
   plugins: [runtimeBeside()],
   build: {
     outDir: target,

@@ -1,6 +1,21 @@
 /** Trained networks for other software, and networks that other software trained. */
 export { type ExportOnnxOptions, exportOnnx, type OnnxFile } from "./exportOnnx.ts";
 export { type ExportTrainingOptions, exportTraining, type TrainingFile } from "./exportTraining.ts";
+export {
+  type ImportedNetwork,
+  type ImportNetworkOptions,
+  importedState,
+  importNetwork,
+  type NetworkFiles,
+} from "./importNetwork.ts";
 export { type Layout, layoutOf, type PublishedConfig, type PublishedNetwork } from "./layouts.ts";
 export { type PublishedTensor, PublishedWeights } from "./publishedWeights.ts";
+export type { RunContent } from "./runContent.ts";
+export {
+  type NamedBytes,
+  onnxMetadata,
+  type Producer,
+  type SafetensorsOptions,
+  safetensorsFiles,
+} from "./runFiles.ts";
 export { takenOver } from "./takeOver.ts";

@@ -343,7 +343,7 @@ describe("Llama", () => {
   });
 });
 
-test("a run that is exported as safetensors and imported again is the same bit for bit, and goes on learning", async () => {
+test("a run that is exported, as safetensors or as ONNX, and imported again is the same bit for bit, and goes on learning", async () => {
   expect((await train("whole", "--max-steps", "2")).code).toBe(0);
   const [run, files, again, files2] = ["whole", "whole-files", "whole-again", "whole-files-2"].map((name) => join(folder, name));
   const exported = (from: string, to: string) => dblocks("export", from, "--format", "safetensors", "--out", to);
@@ -353,6 +353,12 @@ test("a run that is exported as safetensors and imported again is the same bit f
   const bytes = (path: string): Buffer => readFileSync(join(path, "model.safetensors"));
   expect(bytes(files2!).equals(bytes(files!))).toBe(true);
   expect((await dblocks("import", files!, "--out", again!)).stderr).toMatch(/holds a run already/);
+  // The ONNX files hold the same numbers.
+  const [onnx, third, files3] = ["whole-onnx", "whole-third", "whole-files-3"].map((name) => join(folder, name));
+  expect((await dblocks("export", run!, "--out", onnx!)).code).toBe(0);
+  expect((await dblocks("import", onnx!, "--out", third!)).stdout).toMatch(/vit, blocks/);
+  expect((await exported(third!, files3!)).code).toBe(0);
+  expect(bytes(files3!).equals(bytes(files!))).toBe(true);
   expect((await train("whole-again", "--max-steps", "2")).code).toBe(0);
   const verified = await dblocks("verify", again!);
   expect([verified.code, verified.stdout]).toEqual([0, expect.stringMatching(/ok/)]);

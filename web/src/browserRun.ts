@@ -13,6 +13,7 @@ import {
   sha256,
   type UnitStore,
 } from "diffusion-blocks";
+import type { FileBytes } from "./protocol.ts";
 
 /**
  * Runs of this origin, in its private file system: folders with the same files as a run on disk, byte for byte, so that exporting one is
@@ -83,11 +84,11 @@ export async function writeFile(folder: FileSystemDirectoryHandle, name: string,
 }
 
 /** Every file of a run with its path, those of its units too. */
-export async function filesOf(folder: FileSystemDirectoryHandle): Promise<Map<string, Uint8Array>> {
-  const files = new Map<string, Uint8Array>();
+export async function filesOf(folder: FileSystemDirectoryHandle): Promise<FileBytes[]> {
+  const files: FileBytes[] = [];
   for await (const [name, entry] of folder.entries()) {
-    if (entry.kind === "file") files.set(name, (await readFile(folder, name))!);
-    else for (const [inner, bytes] of await filesOf(entry as FileSystemDirectoryHandle)) files.set(`${name}/${inner}`, bytes);
+    if (entry.kind === "file") files.push({ name, bytes: (await readFile(folder, name))! });
+    else for (const inner of await filesOf(entry as FileSystemDirectoryHandle)) files.push({ ...inner, name: `${name}/${inner.name}` });
   }
   return files;
 }

@@ -94,6 +94,14 @@ export interface RevealFrame {
   readonly texts: readonly (readonly (string | null)[])[];
 }
 
+/** Ways to write a run for other software. */
+export type ExportFormat = "onnx" | "safetensors";
+
+export interface FileBytes {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
 /** What a worker can be asked for, each with its argument and its answer. */
 export interface Requests {
   describe: { readonly ask: { readonly config: RunConfig }; readonly answer: Description };
@@ -115,6 +123,12 @@ export interface Requests {
   reveal: {
     readonly ask: { readonly count: number; readonly prompt: string; readonly seed: number };
     readonly answer: readonly RevealFrame[];
+  };
+  export: { readonly ask: { readonly run: string; readonly format: ExportFormat }; readonly answer: readonly FileBytes[] };
+  /** Makes a run, called `run`, of the files of a network. */
+  import: {
+    readonly ask: { readonly run: string; readonly files: readonly FileBytes[] };
+    readonly answer: { readonly model: string; readonly method: string; readonly parameters: number };
   };
 }
 

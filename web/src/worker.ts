@@ -14,13 +14,10 @@ import {
   identityOf,
   isNoisePartition,
   openDevice,
-  type ParameterValues,
   parameterCount,
   parseMetrics,
   parseRunConfig,
-  partitionFile,
   planUnit,
-  predictionValues,
   type RunConfig,
   registry,
   resolveConfig,
@@ -34,6 +31,7 @@ import {
   z,
 } from "diffusion-blocks";
 import { browserStore, hashOf, newestState, readText, runFolder, writeFile } from "./browserRun.ts";
+import { exportRun, importFiles, keptConfig, savedValues, writeRunFiles } from "./exchange.ts";
 import { loadOwnData } from "./ownData.ts";
 import type {
   Answers,
@@ -99,8 +97,8 @@ function describe(config: RunConfig, method: TrainingMethod): Description {
 
 async function open({ run: name, config: given, backend, threads }: Requests["open"]["ask"]): Promise<Opened> {
   const folder = await runFolder(name, { create: given !== undefined });
-  const text = await readText(folder, "config.json");
-  const asked = text === undefined ? given : parseRunConfig(registry, [JSON.parse(text)], `${name}/config.json`);
+  const kept = await keptConfig(folder, name);
+  const asked = kept ?? given;
   if (asked === undefined) throw new UsageError("noRun", { name }, `This browser keeps no run "${name}".`);
   if (!Object.hasOwn(kinds, asked.model.name)) {
     const message = `The studio trains ${Object.keys(kinds).join(", ")}; train ${asked.model.name} further with dblocks train.`;
@@ -112,12 +110,7 @@ async function open({ run: name, config: given, backend, threads }: Requests["op
   const info = task.infoOf(data);
   const method = buildMethod(registry, config, task.shapeOf(info, config.data), data);
   const { steps } = scheduleOf(config, task, data);
-  if (text === undefined) {
-    await writeFile(folder, "config.json", `${JSON.stringify(config, null, 2)}\n`);
-    await writeFile(folder, "data.json", `${JSON.stringify(info)}\n`);
-    const partition = partitionFile(method);
-    if (partition !== undefined) await writeFile(folder, "partition.json", `${JSON.stringify(partition, null, 2)}\n`);
-  }
+  if (kept === undefined) await writeRunFiles(folder, { config, info: info as { readonly name: string }, method });
   const device = await openDevice(backend, { threads });
   run = { name, config, folder, task, data, info, method, device };
   return {
@@ -232,21 +225,9 @@ async function changeRate({ learningRate }: Requests["rate"]["ask"]): Promise<Ru
   return config;
 }
 
-/** The parameters of all units as they were saved last; of a unit that was never saved, those that it starts from. */
-async function savedValues({ folder, method }: Run): Promise<ParameterValues> {
-  const values = new Map<string, Float32Array>();
-  for (const unit of method.units) {
-    const state = await newestState(folder, unit.name);
-    if (state === undefined)
-      throw new UsageError("untrained", { unit: unit.name }, `${unit.name} has made no step yet. Train all blocks for a while first.`);
-    for (const [path, value] of predictionValues(unit, state)) values.set(path, value);
-  }
-  return (path) => values.get(path)!;
-}
-
 async function evaluate(): Promise<Requests["evaluate"]["answer"]> {
   const { task, method, data, device, config } = current();
-  const values = await savedValues(current());
+  const values = await savedValues(current().folder, current().method);
   const evaluation = await task.evaluate(method, data, { device, values, batchSize: config.training.batchSize, seeds: 1 });
   return { ...task.scoreOf(evaluation), text: task.textOf(evaluation) };
 }
@@ -256,7 +237,7 @@ const numLevels = 12;
 
 async function lossByNoise(): Promise<readonly LossAtLevel[]> {
   const { task, method, data, device } = current();
-  const values = await savedValues(current());
+  const values = await savedValues(current().folder, current().method);
   await using measure = task.lossByLevel(method, data, { device, values, batchSize: 16 });
   if (measure === undefined) return [];
   const { partition } = method;
@@ -280,7 +261,11 @@ async function classify({ index }: Requests["classify"]["ask"]): Promise<Answers
   const open = current();
   const { task, method, info, device, data } = open;
   const picture = testPicture(open, index);
-  await using model = task.trained(method, info, { device, values: await savedValues(open), batchSize: 1 }) as TrainedClassifier;
+  await using model = task.trained(method, info, {
+    device,
+    values: await savedValues(open.folder, open.method),
+    batchSize: 1,
+  }) as TrainedClassifier;
   const probabilitiesOf = async (one: Pick<TrainedClassifier, "predict">) => Array.from((await one.predict(picture.bytes)).probabilities);
   const answers = [];
   const isOne = method.units.length === 1;
@@ -294,7 +279,7 @@ async function classify({ index }: Requests["classify"]["ask"]): Promise<Answers
 /** Pictures walking from noise, after each step of the reverse process: what the block at work takes them for. */
 async function draw({ count, label, seed, steps }: Requests["draw"]["ask"]): Promise<readonly WalkFrame[]> {
   const { task, method, info, device } = current();
-  const values = await savedValues(current());
+  const values = await savedValues(current().folder, current().method);
   await using model = task.trained(method, info, { device, values, batchSize: count }) as TrainedImageModel;
   const { channels, height: size } = info as ImageInfo;
   const pixels = channels * size * size;
@@ -318,7 +303,11 @@ async function draw({ count, label, seed, steps }: Requests["draw"]["ask"]): Pro
 /** Texts from masks to words, after each step of the reverse process. */
 async function reveal({ count, prompt, seed }: Requests["reveal"]["ask"]): Promise<readonly RevealFrame[]> {
   const { task, method, info, device } = current();
-  await using model = task.trained(method, info, { device, values: await savedValues(current()), batchSize: count }) as TrainedTextModel;
+  await using model = task.trained(method, info, {
+    device,
+    values: await savedValues(current().folder, current().method),
+    batchSize: count,
+  }) as TrainedTextModel;
   const { tokenizer } = model;
   const symbol = (token: number): string | null => (token === tokenizer.vocabSize ? null : tokenizer.decode([token]));
   const frames: RevealFrame[] = [];
@@ -361,13 +350,21 @@ const answers: {
   classify: (ask) => between(() => classify(ask)),
   draw: (ask) => between(() => draw(ask)),
   reveal: (ask) => between(() => reveal(ask)),
+  export: exportRun,
+  import: importFiles,
 };
+
+/** The error that was thrown first, where giving back what was in use failed because of it. */
+function causeOf(error: unknown): { readonly message: string; readonly code?: string } {
+  if (error instanceof SuppressedError) return causeOf(error.suppressed);
+  return error instanceof Error ? error : { message: String(error), code: "unknown" };
+}
 
 port.onmessage = async ({ data: { id, name, ask } }) => {
   try {
     port.postMessage({ id, answer: await (answers[name] as (ask: unknown) => unknown)(ask) });
   } catch (error) {
-    const { message, code } = error instanceof Error ? (error as Error & { code?: string }) : { message: String(error), code: "unknown" };
+    const { message, code } = causeOf(error);
     port.postMessage({ id, error: message, code: String(code ?? "internal") });
   }
 };

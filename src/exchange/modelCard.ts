@@ -1,4 +1,4 @@
-import type { TrainedRun } from "./trainedRun.ts";
+import type { RunContent } from "./runContent.ts";
 
 /** What a card says beyond the run's own configuration. */
 export interface CardFacts {
@@ -9,7 +9,7 @@ export interface CardFacts {
 }
 
 /** The card of an exported run: what it is, of which data, by which command, how good, how to use it. */
-export function modelCard({ config, method, info }: TrainedRun, { parameters, evaluation }: CardFacts): string {
+export function modelCard({ config, method, info }: RunContent, { parameters, evaluation }: CardFacts): string {
   const { model, training } = config;
   const options = Object.entries(model)
     .filter(([name]) => name !== "name")
