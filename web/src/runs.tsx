@@ -81,7 +81,9 @@ export function Runs({ studio }: { readonly studio: Studio }) {
           {error}
         </p>
       )}
-      <Select label="Export as" value={format} choices={formats} onChange={(value) => setFormat(value as ArchiveFormat)} />
+      <div class="narrow">
+        <Select label="Export as" value={format} choices={formats} onChange={(value) => setFormat(value as ArchiveFormat)} />
+      </div>
       {runs.length === 0 ? (
         <p class="soft">None yet.</p>
       ) : (
