@@ -9,6 +9,7 @@ import { packTar, unpackTar } from "modern-tar";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
+  type AttentionMap,
   argMax,
   decodeModel,
   fold,
@@ -18,9 +19,10 @@ import {
   normals,
   type RunConfig,
   registry,
+  type TrainedClassifier,
   testBatches,
 } from "../src/index.ts";
-import { evaluateRun, importRun, openTrainedRun, trainRun } from "../src/runs/index.ts";
+import { evaluateRun, importRun, loadRun, openTrainedRun, trainRun } from "../src/runs/index.ts";
 import { type StudioServer, serveStudio } from "../src/studio/index.ts";
 import { accessibilityFaults, chromiumPath, layoutFaults, screens } from "./support/chromium.ts";
 import { device } from "./support/devices.ts";
@@ -196,6 +198,27 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     const evaluation = (await evaluateRun(await openTrainedRun(registry, out), { device: "wasm", seeds: 1 })) as { readonly mean: number };
     expect(Math.abs(100 * evaluation.mean - score)).toBeLessThan(0.25); // two of a thousand pictures
 
+    // What a layer attends to is what it attends to in Node.
+    await page.getByRole("link", { name: "See", exact: true }).click();
+    await page.getByLabel("Unit").selectOption("block-1");
+    await page.locator(".map").waitFor();
+    await page.getByLabel("Head").selectOption("head 1");
+    await page.locator(".map").focus();
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowDown"]) await page.keyboard.press(key);
+    const note = (await page.locator(".attention .note").textContent())!;
+    const maps: AttentionMap[] = [];
+    const trained = await loadRun(out, { device: "wasm", batchSize: 1, onAttention: (_, layers) => maps.push(...layers) });
+    const { images } = generateEmbedded().test;
+    await (trained as TrainedClassifier).block(1).predict((images as Uint8Array).subarray(0, 3 * 32 * 32));
+    await trained.dispose();
+    const [, heads, tokens] = maps[0]!.shape;
+    expect([maps.length, heads, tokens]).toEqual([1, 4, 2 + 16]); // a class token, a noisy label and 4 × 4 patches
+    const shares = [...maps[0]!.data.subarray((tokens + 2 + 5) * tokens, (tokens + 2 + 6) * tokens)]; // head 1, of patch 2, 2
+    const said = (token: number) => `${(100 * shares[token]!).toFixed(shares[token]! < 0.1 ? 1 : 0)} %`;
+    expect(note).toContain("patch 2, 2 attends to ");
+    expect(note).toContain(`class token ${said(0)}, noisy label ${said(1)} of it all`);
+    expect(note).toContain(said(shares.indexOf(Math.max(...shares))));
+
     // ONNX Runtime, from the file: the noise of evaluations is its input.
     const { inputs, outputs, metadata } = decodeModel(onnx.get("network.onnx")!);
     const { config, info } = JSON.parse(`{"config":${metadata.config},"info":${metadata.info}}`) as {
@@ -267,7 +290,7 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     await page.getByRole("link", { name: "See", exact: true }).click();
     await press(page, "Draw 8 pictures");
     await page.waitForSelector(".strip.large canvas");
-    const slider = page.getByRole("slider");
+    const slider = page.getByRole("slider", { name: "at work" });
     await slider.focus();
     const lit: (string | null)[] = [];
     for (const key of ["Home", "End"]) {
@@ -275,6 +298,11 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
       lit.push(await page.locator(".block.lit").textContent());
     }
     expect(lit).toEqual(["block-0", "block-2"]);
+    await page.getByLabel("Unit").selectOption("block-2");
+    await page.locator(".map").waitFor();
+    expect(await page.locator(".attention .note").textContent()).toMatch(
+      /^At σ 0\.\d+: patch 1, 1 attends to (patch \d, \d \([\d.]+ %\)(, )?){3}\.$/,
+    );
     expect(faults).toEqual([]);
     await page.close();
   });
@@ -294,7 +322,7 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     await texts.first().waitFor();
     const seen: { readonly block: string | null; readonly text: string }[] = [];
     for (const key of ["Home", "End"]) {
-      await page.getByRole("slider").focus();
+      await page.getByRole("slider", { name: "at work" }).focus();
       await page.keyboard.press(key);
       seen.push({
         block: await page.locator(".block.lit").textContent(),
@@ -305,6 +333,10 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     expect(seen[0]!.text).toMatch(/^a king [a-z ▒]{9}$/);
     expect(seen[0]!.text.split("▒").length).toBeGreaterThan(6);
     expect(seen[1]!.text).toMatch(/^a king [a-z ]{9}$/);
+    await press(page, "Show attention");
+    await page.locator(".heat .query").waitFor();
+    expect(await page.locator(".heat span").count()).toBe(16);
+    expect(await page.locator(".attention .note").textContent()).toMatch(/^At t 0\.83: .* 1 attends to (hidden symbol|“[a-z ]”) \d+ \(/);
     expect(faults).toEqual([]);
     await page.close();
   });
@@ -382,6 +414,10 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
       for (const name of ["Train", "Explain", "See", "Runs"]) {
         await page.getByRole("link", { name, exact: true }).click();
         await page.getByRole("heading", { level: 2 }).waitFor();
+        if (name === "See") {
+          await press(page, "Show attention");
+          await page.locator(".map").waitFor();
+        }
         expect([name, await layoutFaults(page), await accessibilityFaults(page)]).toEqual([name, [], []]);
       }
       await screen.close();

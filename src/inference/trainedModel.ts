@@ -1,5 +1,5 @@
 import type { Device } from "../runtime/index.ts";
-import type { ParameterValues } from "../train/index.ts";
+import type { CallerOptions, ParameterValues } from "../train/index.ts";
 
 /** The device and parameters of a trained model. */
 export interface TrainedUse {
@@ -7,6 +7,8 @@ export interface TrainedUse {
   readonly values: ParameterValues;
   /** Samples that the network is asked about at once. */
   readonly batchSize?: number | undefined;
+  /** Told at every run of a program what its layers attend to. */
+  readonly onAttention?: CallerOptions["onAttention"];
   /** Whether the model disposes of the device with itself. */
   readonly ownsDevice?: boolean;
 }

@@ -1,6 +1,6 @@
 import type { Registry, Task } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
-import type { TrainedModel } from "../inference/index.ts";
+import type { TrainedModel, TrainedUse } from "../inference/index.ts";
 import { registry as builtIn } from "../registry/index.ts";
 import { type DeviceChoice, deviceOf, loadParameters, openTrainedRun, type TrainedRun } from "./trainedRun.ts";
 
@@ -10,6 +10,8 @@ export interface TrainedModelOptions<Model extends TrainedModel> extends DeviceC
   readonly task?: Task<any, any, any, any, any, Model, any>;
   /** Samples that the network is asked about at once. */
   readonly batchSize?: number | undefined;
+  /** Told at every run of a program what its layers attend to. */
+  readonly onAttention?: TrainedUse["onAttention"];
 }
 
 export interface LoadRunOptions<Model extends TrainedModel> extends TrainedModelOptions<Model> {
@@ -34,7 +36,7 @@ export async function loadRun<Model extends TrainedModel>(
 /** The same of a run that is open. @throws {RunError} if a unit is not trained. {UsageError} if the run is for another task. */
 export async function trainedModelOf<Model extends TrainedModel>(
   run: TrainedRun,
-  { task: wanted, batchSize, ...choice }: TrainedModelOptions<Model> = {},
+  { task: wanted, batchSize, onAttention, ...choice }: TrainedModelOptions<Model> = {},
 ): Promise<Model> {
   const { task, method, info, config, folder } = run;
   if (wanted !== undefined && task !== wanted) {
@@ -42,5 +44,5 @@ export async function trainedModelOf<Model extends TrainedModel>(
     throw new UsageError("otherTask", { model: config.model.name, task: task.name }, message);
   }
   const values = await loadParameters(run);
-  return task.trained(method, info, { device: await deviceOf(run, choice), values, batchSize, ownsDevice: true }) as Model;
+  return task.trained(method, info, { device: await deviceOf(run, choice), values, batchSize, onAttention, ownsDevice: true }) as Model;
 }

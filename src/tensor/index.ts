@@ -1,3 +1,4 @@
+export { attentionWeights } from "./attentionWeights.ts";
 export * from "./dtype.ts";
 export { ancestors, grad } from "./grad.ts";
 export * from "./liveness.ts";

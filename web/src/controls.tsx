@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Picture } from "./protocol.ts";
 
 export interface SliderProps {
@@ -104,4 +104,27 @@ export function unitColour(method: string, index: number): string {
 
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 1)} MB`;
+}
+
+/** Does something with a run and shows why it could not be done. */
+export function useWork(): readonly [busy: boolean, error: string, run: (work: () => Promise<void>) => void] {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState("");
+  const run = (work: () => Promise<void>): void => {
+    setBusy(true);
+    setError("");
+    work()
+      .catch((failure: unknown) => setError(failure instanceof Error ? failure.message : String(failure)))
+      .finally(() => setBusy(false));
+  };
+  return [busy, error, run];
+}
+
+/** Why something could not be done. */
+export function Fault({ text }: { readonly text: string }) {
+  return text === "" ? null : (
+    <p role="alert" class="error">
+      {text}
+    </p>
+  );
 }

@@ -125,7 +125,10 @@ export class Lane {
     this.#changed();
   }
 
-  ask<Name extends "classify" | "draw" | "pictures" | "reveal">(name: Name, ask: Requests[Name]["ask"]): Promise<Requests[Name]["answer"]> {
+  ask<Name extends "attention" | "classify" | "draw" | "pictures" | "reveal">(
+    name: Name,
+    ask: Requests[Name]["ask"],
+  ): Promise<Requests[Name]["answer"]> {
     return this.#aside(name, ask);
   }
 

@@ -80,6 +80,23 @@ export interface Answers {
   readonly answers: readonly Answer[];
 }
 
+/** What one attention layer attends to: of each head and each token, the share of every token, [heads, tokens, tokens]. */
+export interface AttentionLayer {
+  readonly heads: number;
+  readonly tokens: number;
+  readonly weights: Float32Array;
+}
+
+/** What a unit attends to in a picture or a text, as it stands before it. */
+export interface Attention {
+  readonly shown: { readonly picture: Picture } | { readonly symbols: readonly (string | null)[] };
+  /** The noise level, or the time, at which it is asked: "σ 0.50". */
+  readonly level: string;
+  /** Names of the tokens in front of those of the picture. */
+  readonly lead: readonly string[];
+  readonly layers: readonly AttentionLayer[];
+}
+
 /** A moment of drawing pictures. */
 export interface WalkFrame {
   readonly sigma: number;
@@ -116,6 +133,8 @@ export interface Requests {
   lossByNoise: { readonly ask: object; readonly answer: readonly LossAtLevel[] };
   pictures: { readonly ask: { readonly count: number }; readonly answer: readonly Picture[] };
   classify: { readonly ask: { readonly index: number }; readonly answer: Answers };
+  /** Of a picture or a text of the test part, by its number. */
+  attention: { readonly ask: { readonly index: number; readonly unit: number }; readonly answer: Attention };
   draw: {
     readonly ask: { readonly count: number; readonly label?: number; readonly seed: number; readonly steps: number };
     readonly answer: readonly WalkFrame[];

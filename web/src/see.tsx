@@ -1,7 +1,8 @@
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { AttentionCard } from "./attentionView.tsx";
 import { shortNumber } from "./chart.tsx";
-import { Bar, blockColour, Pixels, Slider, Symbols, unitColour } from "./controls.tsx";
+import { Bar, blockColour, Fault, Pixels, Slider, Symbols, unitColour, useWork } from "./controls.tsx";
 import type { Lane } from "./lane.ts";
 import type { Answers, Picture, RevealFrame, WalkFrame } from "./protocol.ts";
 import { type ModelName, methodTitles } from "./settings.ts";
@@ -20,24 +21,15 @@ export function See({ studio }: { readonly studio: Studio }) {
       )}
       {lanes.map((lane) => {
         const View = views[lane.opened!.config.model.name as ModelName];
-        return <View key={lane.run} lane={lane} />;
+        return (
+          <Fragment key={lane.run}>
+            <View lane={lane} />
+            <AttentionCard lane={lane} />
+          </Fragment>
+        );
       })}
     </section>
   );
-}
-
-/** Does something with a run and shows why it could not be done. */
-function useWork(): readonly [busy: boolean, error: string, run: (work: () => Promise<void>) => void] {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState("");
-  const run = (work: () => Promise<void>): void => {
-    setBusy(true);
-    setError("");
-    work()
-      .catch((failure: unknown) => setError(failure instanceof Error ? failure.message : String(failure)))
-      .finally(() => setBusy(false));
-  };
-  return [busy, error, run];
 }
 
 interface ViewProps {
@@ -176,14 +168,6 @@ function Way({ units, play, block: working, level }: WayProps) {
         onChange={(value) => play.jump(value - 1)}
       />
     </>
-  );
-}
-
-function Fault({ text }: { readonly text: string }) {
-  return text === "" ? null : (
-    <p role="alert" class="error">
-      {text}
-    </p>
   );
 }
 

@@ -6,7 +6,6 @@ import {
   buildSchedule,
   type ConfigPart,
   checkpointName,
-  type Device,
   encodeCheckpoint,
   evaluationInterval,
   type ImageDataset,
@@ -30,8 +29,10 @@ import {
   UsageError,
   z,
 } from "diffusion-blocks";
+import { attention } from "./attention.ts";
 import { browserStore, hashOf, newestState, readText, runFolder, writeFile } from "./browserRun.ts";
 import { exportRun, importFiles, keptConfig, savedValues, writeRunFiles } from "./exchange.ts";
+import { pictureOf, type Run, testPicture } from "./openRun.ts";
 import { loadOwnData } from "./ownData.ts";
 import type {
   Answers,
@@ -55,18 +56,6 @@ const port = globalThis as unknown as {
   postMessage(message: Message, transfer?: Transferable[]): void;
   onmessage: (event: MessageEvent<Request>) => void;
 };
-
-/** One run, open in this worker. */
-interface Run {
-  readonly name: string;
-  config: RunConfig;
-  readonly folder: FileSystemDirectoryHandle;
-  readonly task: AnyTask;
-  readonly data: unknown;
-  readonly info: unknown;
-  readonly method: TrainingMethod;
-  readonly device: Device;
-}
 
 let run: Run | undefined;
 let training: { readonly abort: AbortController; readonly ended: Promise<unknown> } | undefined;
@@ -250,12 +239,6 @@ async function lossByNoise(): Promise<readonly LossAtLevel[]> {
   return levels;
 }
 
-function testPicture({ data, info }: Run, index: number): Picture {
-  const { channels, height: size } = info as ImageInfo;
-  const pixels = channels * size * size;
-  return { bytes: ((data as ImageDataset).test.images as Uint8Array).slice(index * pixels, (index + 1) * pixels), channels, size };
-}
-
 /** What each block says of a test picture alone, from nothing but the picture, and what all say together. */
 async function classify({ index }: Requests["classify"]["ask"]): Promise<Answers> {
   const open = current();
@@ -281,14 +264,10 @@ async function draw({ count, label, seed, steps }: Requests["draw"]["ask"]): Pro
   const { task, method, info, device } = current();
   const values = await savedValues(current().folder, current().method);
   await using model = task.trained(method, info, { device, values, batchSize: count }) as TrainedImageModel;
-  const { channels, height: size } = info as ImageInfo;
-  const pixels = channels * size * size;
+  const { channels, height, width } = info as ImageInfo;
+  const pixels = channels * height * width;
   const picturesOf = (images: Float32Array): Picture[] =>
-    Array.from({ length: count }, (_, i) => ({
-      bytes: Uint8Array.from(images.subarray(i * pixels, (i + 1) * pixels), (x) => Math.min(255, Math.max(0, Math.round(127.5 * (x + 1))))),
-      channels,
-      size,
-    }));
+    Array.from({ length: count }, (_, i) => pictureOf(images.subarray(i * pixels, (i + 1) * pixels), info as ImageInfo));
   const frames: WalkFrame[] = [];
   await model.sample({
     count,
@@ -348,6 +327,7 @@ const answers: {
   lossByNoise: () => between(lossByNoise),
   pictures: ({ count }) => Array.from({ length: count }, (_, i) => testPicture(current(), i)),
   classify: (ask) => between(() => classify(ask)),
+  attention: (ask) => between(() => attention(current(), ask)),
   draw: (ask) => between(() => draw(ask)),
   reveal: (ask) => between(() => reveal(ask)),
   export: exportRun,

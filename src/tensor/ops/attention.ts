@@ -1,4 +1,4 @@
-import type { Operator, Tensor } from "../tensor.ts";
+import type { Node, Operator, Tensor } from "../tensor.ts";
 import { applyOne } from "../tensor.ts";
 import { add, mul, sub } from "./elementwise.ts";
 import { matmul, plainMatmul } from "./linalg.ts";
@@ -76,6 +76,15 @@ export function attention(
 export function plainAttention(query: Tensor, key: Tensor, value: Tensor, { numHeads, alpha }: AttentionAttributes): Tensor {
   const [q, k, v] = [query, key, value].map((x) => splitHeads(x, numHeads)) as [Tensor, Tensor, Tensor];
   return joinHeads(plainMatmul(softmax(plainMatmul(q, k, { transB: true, alpha })), v, {}));
+}
+
+/**
+ * The weights [batch, heads, queries, keys] of a node that is an attention's: its softmax, or, of the fused operator, which gives none
+ * away, the same made of its query and key. Undefined for other nodes.
+ */
+export function attentionWeightsOf({ operator, attributes, inputs, outputs }: Node): Tensor | undefined {
+  if (operator.name === attentionOperator.name) return softmax(attentionScores(inputs[0]!, inputs[1]!, attributes as AttentionAttributes));
+  return operator.name === "softmax" && outputs[0]!.rank === 4 ? outputs[0] : undefined;
 }
 
 /** alpha · q kᵀ in each head, [batch, heads, queries, keys]; see {@link attention}. */
