@@ -113,8 +113,8 @@ export function localTokenUpdates(architecture: LanguageArchitecture, options: L
     "network next",
     { part: layers, length, groupSize: 1 },
     (batchSize) => ({ before: int32(batchSize, 1) }),
-    ({ before }, { patternOf }) => {
-      const context = { ...plainContext, patternOf };
+    ({ before }, { patternOf, positions }) => {
+      const context = { ...plainContext, patternOf, positions };
       return { logits: boosted(statesOf(before, context).map((h, b) => heads[b]!(h, context))).at(-1)! };
     },
   );

@@ -108,8 +108,8 @@ function nextTokenNetwork(name: string, architecture: LanguageArchitecture) {
     `${name} next`,
     { part: layers, length, groupSize: 1 },
     (batchSize) => ({ before: int32(batchSize, 1) }),
-    ({ before }, { patternOf }) => {
-      const context = { ...plainContext, patternOf };
+    ({ before }, { patternOf, positions }) => {
+      const context = { ...plainContext, patternOf, positions };
       return { logits: head(throughLayers(layers, stem(before, context), context), context) };
     },
   );

@@ -51,6 +51,8 @@ export interface StreamPatterns {
   readonly context: PatternOf;
   /** Estimates attend to the keys and values of the context stream in the same layer. */
   readonly estimates: PatternOf;
+  /** Of the tokens that are estimated: see {@link Context}. */
+  readonly positions?: Tensor | undefined;
   /** The start of the context stream at the token before the group of each estimate. */
   before(start: Tensor): Tensor;
 }
@@ -114,7 +116,10 @@ export class ContextStreamBlock {
           layer(estimates!, { ...ofEstimates, condition: noise }),
         ],
     );
-    const values = { states: [start, this.query(patterns.before(start), noisy, base)], items: [ofContext.condition, condition] };
+    const values = {
+      states: [start, this.query(patterns.before(start), noisy, { ...base, positions: patterns.positions })],
+      items: [ofContext.condition, condition],
+    };
     const [context, estimates] = throughStages(both, values, memory) as [Tensor, Tensor];
     return { context: { state: context, condition: ofContext.condition }, estimates: { state: estimates, condition } };
   }
@@ -188,6 +193,7 @@ export function behindCache(cache: TracedCache, estimated: Tensor): StreamPatter
   const isFilled = concat([cache.isFilled, cache.isFresh ?? filled(1, [1])], 0);
   const [, groupSize] = estimated.shape as [number, number];
   return {
+    positions: estimated,
     context: cache.patternOf,
     estimates: (layer) => cachedAttention(joined(cache.past(layer), cache.made(layer)), isFilled, estimated),
     before: (start) => {

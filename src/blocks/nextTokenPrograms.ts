@@ -94,7 +94,7 @@ function readingProgram(
       { before, estimated, z, below, ...levels }: Readonly<Record<BlockReadingInput, Tensor>> & Readonly<Record<LevelName, Tensor>>,
       cache,
     ) => {
-      const start = isStacked && !isFirst ? below : stream.embed(before, plainContext);
+      const start = isStacked && !isFirst ? below : stream.embed(before, { ...plainContext, positions: cache.positions });
       const patterns = behindCache(cache, groupSize === 1 ? cache.positions : estimated);
       const { context, estimates } = stream.streams(start, { z, levels }, plainPass, patterns);
       return {

@@ -12,7 +12,8 @@ import { DataError, FormatError, UsageError } from "../errors.ts";
 import { asFloat32, openSealedJson, readSafetensors } from "../formats/index.ts";
 import { decodeModel } from "../onnx/index.ts";
 import { type StateToSave, startArrays, type TrainingMethod, type Unit } from "../train/index.ts";
-import { layoutOf, type PublishedConfig, type PublishedNetwork } from "./layouts.ts";
+import { layoutOf } from "./layouts/index.ts";
+import type { PublishedConfig, PublishedNetwork } from "./layouts/layout.ts";
 import { type PublishedTensor, PublishedWeights } from "./publishedWeights.ts";
 import type { RunContent } from "./runContent.ts";
 import { tensorName } from "./runFiles.ts";
@@ -43,8 +44,8 @@ export interface ImportedNetwork extends RunContent {
 }
 
 /**
- * Reads a network that was exported: of a run of ours, as safetensors or as ONNX, bit for bit; or ViT, DeiT and Llama in the files of
- * Hugging Face, which become runs trained end to end. Numbers may be float32, float16, bfloat16 or float64.
+ * Reads a network that was exported: of a run of ours, as safetensors or as ONNX, bit for bit; or ViT, DeiT, GPT-2 and Llama in the files
+ * of Hugging Face, which become runs trained end to end, or the official DiffusionBlocks code's ViT. Numbers may be float32, float16, bfloat16 or float64.
  *
  * @throws {DataError} for files that are missing. {FormatError} for a tensor that is missing, unknown or of another shape, by its name.
  * {UsageError} for an architecture that is not known.
@@ -129,13 +130,13 @@ interface Published {
 }
 
 async function publishedRun(registry: Registry, { files, config: published, weights, length }: Published) {
-  const { model, shape, values } = layoutOf(published).read(published, weights);
+  const { model, method = "end-to-end", shape, values } = layoutOf(published).read(published, weights, { length });
   const info = shape.kind === "images" ? await imageInfo(files, shape) : await textInfo(files, shape);
   const { path, name } = files;
-  const data = { path, name, ...(shape.kind === "text" && { length: length ?? Math.min(1024, shape.mostTokens) }) };
+  const data = { path, name, ...(shape.kind === "text" && { length: shape.length }) };
   if (shape.kind === "images" && length !== undefined)
     throw new UsageError("unknownOption", { length }, "--length: it is for language models; this network reads images.");
-  const config = parseRunConfig(registry, [{ model, method: "end-to-end", data } as ConfigPart]);
+  const config = parseRunConfig(registry, [{ model, method, data } as ConfigPart]);
   return { config, info, values };
 }
 

@@ -8,7 +8,8 @@ export {
   importNetwork,
   type NetworkFiles,
 } from "./importNetwork.ts";
-export { type Layout, layoutOf, type PublishedConfig, type PublishedNetwork } from "./layouts.ts";
+export { layoutOf } from "./layouts/index.ts";
+export type { Layout, PublishedConfig, PublishedNetwork } from "./layouts/layout.ts";
 export { type PublishedTensor, PublishedWeights } from "./publishedWeights.ts";
 export type { RunContent } from "./runContent.ts";
 export {

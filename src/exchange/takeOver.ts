@@ -5,7 +5,7 @@ import type { ParameterValues, TrainingMethod } from "../train/index.ts";
 /**
  * The parameters of a language model in stacked blocks that continues one that was trained end to end: layers, embeddings and head are
  * taken over; the noise conditioning starts as the identity, so that the context stream of the blocks is the pretrained network. The
- * gain of a norm becomes the constant part of its modulation, (1 + (gain − 1)) n: exact for gains from ½ to 2.
+ * gain and bias of a norm become the constant part of its modulation, (1 + (gain − 1)) n + bias: exact for gains from ½ to 2.
  *
  * @param initial values of what the pretrained network has not.
  * @returns the value of each parameter.
@@ -26,9 +26,10 @@ export function takenOver(
   };
   for (const [path, { shape }] of parametersOf(blocks)) {
     const own = `network/${path.slice(path.indexOf("/") + 1)}`;
-    const gain = own.replace(/\.modulate\.bias$/, ".gain");
+    const [gain, bias] = ["gain", "bias"].map((part) => own.replace(/\.modulate\.bias$/, `.${part}`)) as [string, string];
     if (sources.get(own)?.shape.join() === shape.join()) values.set(path, sourceOf(own));
-    else if (gain !== own && sources.has(gain)) values.set(path, identityModulation(sourceOf(gain), shape[0]!));
+    else if (gain !== own && sources.has(gain))
+      values.set(path, identityModulation(sourceOf(gain), sources.has(bias) ? sourceOf(bias) : undefined, shape[0]!));
     else values.set(path, initial(path));
   }
   const rest = [...sources.keys()].filter((path) => !used.has(path));
@@ -41,12 +42,13 @@ function parametersOf({ units }: Pick<TrainingMethod, "units">): Map<string, Ten
   return new Map(units.flatMap(({ trainable, frozen }) => [...trainable, ...frozen]));
 }
 
-/** [shift, scale, gate] of a norm: 0, gain − 1, 0. */
-function identityModulation(gain: Float32Array, length: number): Float32Array {
-  const bias = new Float32Array(length);
-  bias.set(
+/** [shift, scale, gate] of a norm: its bias, gain − 1, 0. */
+function identityModulation(gain: Float32Array, bias: Float32Array | undefined, length: number): Float32Array {
+  const modulation = new Float32Array(length);
+  if (bias !== undefined) modulation.set(bias);
+  modulation.set(
     gain.map((x) => x - 1),
     gain.length,
   );
-  return bias;
+  return modulation;
 }

@@ -10,6 +10,11 @@ export const transformerOptions = {
   /** Of a plain MLP; see {@link swigluWidth} for the gated one. */
   mlpWidth: option(count, { description: "width of the MLP", byDefault: "four times the network's" }).optional(),
   swigluWidth: option(count, { description: "width of the MLP", byDefault: "8/3 of the network's, in multiples of 32" }).optional(),
+  /** Of either. */
+  eitherWidth: option(count, {
+    description: "width of the MLP",
+    byDefault: "8/3 of the network's of a gated one, four times of others",
+  }).optional(),
   dropout: option(dropoutRate, { description: "dropout rate" }).default(0),
 };
 
@@ -22,7 +27,7 @@ export function condWidthOption(of: "noise" | "time") {
   }).optional();
 }
 
-export function epsilonOption(norms: "layer" | "RMS", byDefault: number): z.ZodDefault<z.ZodNumber> {
+export function epsilonOption(norms: "layer" | "RMS" | "RMS or layer", byDefault: number): z.ZodDefault<z.ZodNumber> {
   return option(positive, { description: `epsilon of the ${norms} norms`, advanced: true }).default(byDefault);
 }
 

@@ -14,6 +14,8 @@ export interface Context {
    * sequence stand side by side.
    */
   readonly patternOf?: PatternOf | undefined;
+  /** Of the tokens that a stem embeds, int32 [rows, tokens] with one row for all or one for each item; 0, 1, 2, … where undefined. */
+  readonly positions?: Tensor | undefined;
 }
 
 /** The context of inference without conditioning. */

@@ -9,6 +9,7 @@ export interface MlpConfig {
   readonly hidden: number;
   readonly dropout?: number;
   readonly activation?: (x: Tensor) => Tensor;
+  readonly bias?: boolean;
   readonly init?: Initializer | undefined;
 }
 
@@ -18,8 +19,9 @@ export function mlp({
   hidden,
   dropout: rate = 0,
   activation = gelu,
+  bias = true,
   init,
 }: MlpConfig): Module<(x: Tensor, context: Context) => Tensor> {
-  const parts = { up: linear(width, hidden, { init }), down: linear(hidden, width, { init }) };
+  const parts = { up: linear(width, hidden, { init, bias }), down: linear(hidden, width, { init, bias }) };
   return defineModule(parts, (x: Tensor, context: Context) => dropout(parts.down(activation(parts.up(x))), rate, context));
 }

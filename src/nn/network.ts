@@ -72,7 +72,7 @@ export interface ImageArchitecture extends Architecture<ImageNetwork> {
 
 /** A network that reads tokens, some of them masked, and gives logits for each place. */
 export interface TokenNetwork {
-  /** int32 [batch, tokens], masked ones as the token `vocabSize` -> the state. */
+  /** int32 [batch, tokens], masked ones as the token `vocabSize`, at the positions of the context -> the state. */
   readonly stem: Module<(tokens: Tensor, context: Context) => Tensor>;
   readonly layers: readonly Layer[];
   /** The state as logits [batch, tokens, vocabSize]. */

@@ -1,4 +1,12 @@
-import { constant, type Tensor } from "../tensor/index.ts";
+import { add, constant, gather, type Initializer, parameter, type Tensor } from "../tensor/index.ts";
+import type { Context } from "./context.ts";
+import { defineModule, type Module } from "./module.ts";
+
+/** A learned vector for each position, added to embedded tokens (Radford et al. 2019): [batch, tokens, width] -> the same. */
+export function learnedPositions(length: number, width: number, init: Initializer): Module<(x: Tensor, context: Context) => Tensor> {
+  const table = parameter([length, width], init);
+  return defineModule({ table }, (x: Tensor, { positions }: Context) => add(x, positions === undefined ? table : gather(table, positions)));
+}
 
 /**
  * Fixed positions of a square of tokens, row by row: [1, side², width]. Half of the channels tell the column, half

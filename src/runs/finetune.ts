@@ -73,7 +73,8 @@ export async function startFinetuning({
 }
 
 function checkTokenizer(from: string, pretrained: TextInfo, data: TextInfo): void {
-  if (JSON.stringify(pretrained.tokenizer) === JSON.stringify(data.tokenizer)) return;
+  const tokensOf = ({ tokenizer }: TextInfo): string => JSON.stringify({ ...tokenizer, name: "" }); // a file may have been renamed
+  if (tokensOf(pretrained) === tokensOf(data)) return;
   const message = `${from} reads other tokens than the data are written in. Give its tokenizer with --tokenizer: text8, bytes or its tokenizer.json.`;
   throw new UsageError("otherTokenizer", {}, message);
 }

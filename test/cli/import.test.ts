@@ -3,83 +3,28 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type NamedArray, writeSafetensors } from "../../src/formats/index.ts";
 import { registry } from "../../src/index.ts";
-import { fold, key, normals } from "../../src/random.ts";
+import { key, normals } from "../../src/random.ts";
 import { loadParameters, loadRun, openTrainedRun } from "../../src/runs/index.ts";
 import { createCaller } from "../../src/train/index.ts";
 import { dblocks, folder, train } from "../support/cli.ts";
 import { device } from "../support/devices.ts";
-
-type Matrix = number[][];
-type Weights = Map<string, NamedArray>;
-
-/** Random weights under the published names. */
-function weightsOf(shapes: Readonly<Record<string, readonly number[]>>): Weights {
-  return new Map(
-    Object.entries(shapes).map(([name, shape]) => {
-      const size = shape.reduce((product, d) => product * d, 1);
-      const scale = /norm.*weight/.test(name) ? 0.1 : 0.4;
-      const data = normals(fold(key("published"), name), size).map((x) => scale * x + (/norm.*weight/.test(name) ? 1 : 0));
-      return [name, { name, dtype: "F32", shape, data }];
-    }),
-  );
-}
-
-function publish(name: string, config: object, weights: Weights, more: Readonly<Record<string, string>> = {}): string {
-  const path = join(folder, name);
-  mkdirSync(path, { recursive: true });
-  writeFileSync(join(path, "config.json"), JSON.stringify(config));
-  writeFileSync(join(path, "model.safetensors"), writeSafetensors(weights.values()));
-  for (const [file, content] of Object.entries(more)) writeFileSync(join(path, file), content);
-  return path;
-}
-
-// Plain arrays, as the architectures are described: each a row for a token.
-const rowsOf = ({ shape, data }: NamedArray): Matrix => {
-  const width = shape.slice(1).reduce((a, b) => a * b, 1);
-  return Array.from({ length: shape[0]! }, (_, i) => Array.from((data as Float32Array).subarray(i * width, (i + 1) * width)));
-};
-const vectorOf = ({ data }: NamedArray): number[] => Array.from(data as Float32Array);
-const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
-/** x Wᵀ + b, W being [out, in]. */
-const linear = (x: Matrix, w: Matrix, b?: readonly number[]): Matrix => x.map((row) => w.map((own, o) => dot(row, own) + (b?.[o] ?? 0)));
-const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((x, j) => x + b[i]![j]!));
-const layerNorm = (x: Matrix, gain: readonly number[], bias: readonly number[], epsilon: number): Matrix =>
-  x.map((row) => {
-    const mean = row.reduce((a, b) => a + b, 0) / row.length;
-    const variance = row.reduce((sum, v) => sum + (v - mean) ** 2, 0) / row.length;
-    return row.map((v, i) => ((v - mean) / Math.sqrt(variance + epsilon)) * gain[i]! + bias[i]!);
-  });
-const rmsNorm = (x: Matrix, gain: readonly number[], epsilon: number): Matrix =>
-  x.map((row) => row.map((v, i) => (v / Math.sqrt(dot(row, row) / row.length + epsilon)) * gain[i]!));
-const softmax = (row: readonly number[]): number[] => {
-  const top = Math.max(...row);
-  const all = row.map((x) => Math.exp(x - top));
-  const sum = all.reduce((a, b) => a + b, 0);
-  return all.map((x) => x / sum);
-};
-/** Heads of queries; those of keys and values may be fewer. */
-const attend = (q: Matrix, k: Matrix, v: Matrix, heads: number, isCausal: boolean): Matrix =>
-  q.map((query, i) => {
-    const size = query.length / heads;
-    const group = (heads * size) / k[0]!.length;
-    return Array.from({ length: heads }, (_, h) => {
-      const part = (row: readonly number[], head: number): number[] => row.slice(head * size, (head + 1) * size);
-      const own = Math.floor(h / group);
-      const seen = isCausal ? i + 1 : k.length;
-      const weights = softmax(Array.from({ length: seen }, (_, j) => dot(part(query, h), part(k[j]!, own)) / Math.sqrt(size)));
-      return Array.from({ length: size }, (_, c) => weights.reduce((sum, w, j) => sum + w * part(v[j]!, own)[c]!, 0));
-    }).flat();
-  });
-/** Abramowitz and Stegun 7.1.26 is too coarse: the error function by its series. */
-const erf = (x: number): number => {
-  let [term, sum] = [x, x];
-  for (let n = 1; n < 80; n++) {
-    term *= (-x * x) / n;
-    sum += term / (2 * n + 1);
-  }
-  return (2 / Math.sqrt(Math.PI)) * sum;
-};
-const gelu = (x: number): number => 0.5 * x * (1 + erf(x / Math.SQRT2));
+import {
+  attend,
+  gelu,
+  layerNorm,
+  linear,
+  type Matrix,
+  patchesOf,
+  plus,
+  publish,
+  rmsNorm,
+  rowsOf,
+  softmax,
+  vectorOf,
+  type Weights,
+  weightsOf,
+  wordLevelTokenizer,
+} from "../support/plainNetworks.ts";
 
 describe("vision transformers", () => {
   const [w, mlp, heads, layers, size, patch, channels] = [8, 12, 2, 2, 8, 4, 3];
@@ -130,15 +75,7 @@ describe("vision transformers", () => {
   function reference(weights: Weights, root: string, image: Float32Array): number[] {
     const m = (name: string): Matrix => rowsOf(weights.get(name)!);
     const v = (name: string): number[] => vectorOf(weights.get(name)!);
-    const patches: Matrix = [];
-    for (let row = 0; row < size; row += patch)
-      for (let column = 0; column < size; column += patch)
-        patches.push(
-          Array.from({ length: channels * patch * patch }, (_, i) => {
-            const [c, y, x] = [Math.floor(i / patch ** 2), Math.floor(i / patch) % patch, i % patch];
-            return image[(c * size + row + y) * size + column + x]!;
-          }),
-        );
+    const patches = patchesOf(image, { size, patch, channels });
     const at = `${root}.embeddings`;
     const tokens = linear(patches, m(`${at}.patch_embeddings.projection.weight`), v(`${at}.patch_embeddings.projection.bias`));
     const lead = [v(`${at}.cls_token`), ...(root === "deit" ? [v(`${at}.distillation_token`)] : [])];
@@ -196,7 +133,7 @@ describe("vision transformers", () => {
     expect(await refused("b", (weights) => weights.set(bias, wide))).toMatch(/vit\.layernorm\.bias is \[9\]; .* must be \[8\]/);
     const more = { ...wide, name: "vit.pooler.dense.bias" } as const;
     expect(await refused("c", (weights) => weights.set(more.name, more))).toMatch(/1 tensors are unknown .*: vit\.pooler\.dense\.bias/);
-    expect(await refused("d", () => {}, { model_type: "swin" })).toMatch(/"swin" is not known; known are vit, deit, llama/);
+    expect(await refused("d", () => {}, { model_type: "swin" })).toMatch(/"swin" is not known; known are vit, deit, gpt2, llama/);
     expect(await refused("e", () => {}, { hidden_act: "relu" })).toMatch(/hidden_act is "relu"; .* "gelu" alone/);
     expect((await dblocks("import", join(folder, "nowhere"), "--out", join(folder, "f"))).stderr).toMatch(/config\.json cannot be read/);
   });
@@ -237,15 +174,7 @@ describe("Llama", () => {
     "model.norm.weight": [w],
     "lm_head.weight": [vocabSize, w],
   };
-  const tokenizer = JSON.stringify({
-    version: "1.0",
-    model: { type: "WordLevel", vocab: Object.fromEntries(Array.from({ length: vocabSize }, (_, i) => [`t${i}`, i])), unk_token: "t0" },
-    normalizer: null,
-    pre_tokenizer: { type: "Whitespace" },
-    post_processor: null,
-    decoder: null,
-    added_tokens: [],
-  });
+  const tokenizer = wordLevelTokenizer(vocabSize);
 
   /** Logits of each token of a text, from those before it. */
   function reference(weights: Weights, tokens: readonly number[]): Matrix {
