@@ -375,6 +375,45 @@ describe.skipIf(chromiumPath === undefined)("in Chromium; skipped where there is
     await page.reload(); // and it is there after a reload
     await state(page, "finished");
     await press(page, "New run");
+    // IDX files, of which one is packed: without a test part, a tenth is held out. What is damaged is refused.
+    const idxField = page.getByLabel("IDX files");
+    const idx = (dimensions: readonly number[], values: Uint8Array): Buffer => {
+      const header = Buffer.alloc(4 + 4 * dimensions.length);
+      header.set([0, 0, 8, dimensions.length]);
+      for (const [i, dimension] of dimensions.entries()) header.writeUInt32BE(dimension, 4 + 4 * i);
+      return Buffer.concat([header, values]);
+    };
+    const images = idx(
+      [40, 28, 28],
+      Uint8Array.from({ length: 40 * 784 }, (_, i) => (Math.floor(i / 784) % 4) * 60),
+    );
+    const labels = idx(
+      [40],
+      Uint8Array.from({ length: 40 }, (_, i) => i % 4),
+    );
+    const handIdx = (packed: Buffer, plain: Buffer) =>
+      idxField.setInputFiles([
+        { name: "train-images-idx3-ubyte.gz", mimeType: "application/gzip", buffer: packed },
+        { name: "train-labels-idx1-ubyte", mimeType: "application/octet-stream", buffer: plain },
+      ]);
+    for (const [packed, plain, fault] of [
+      [gzipSync(images).subarray(0, 60), labels, "train-images-idx3-ubyte.gz cannot be unpacked"],
+      [gzipSync(Buffer.concat([images, images])), labels, "train-images-idx3-ubyte.gz is too long"],
+      [gzipSync(images), idx([39], new Uint8Array(39)), "has 40 images, train-labels-idx1-ubyte 39 labels"],
+      [gzipSync(images), Buffer.from("no labels"), "train-labels-idx1-ubyte is no IDX file"],
+    ] as const) {
+      await handIdx(packed, plain);
+      await page.getByRole("alert").getByText(fault).waitFor();
+    }
+    expect(await page.locator(".own select").inputValue()).toBe("shapes");
+    await handIdx(gzipSync(images), labels);
+    await page.getByText("36 pictures for training and 4 for tests, 4 classes, scaled to 32×32.").waitFor();
+    expect(await page.locator(".own select").inputValue()).toBe("idx");
+    await press(page, "Start");
+    await state(page, "finished");
+    await press(page, "Evaluate");
+    await page.locator("[data-score]").waitFor();
+    await press(page, "New run");
     // A text takes the page to the model of text.
     await textField.setInputFiles({
       name: "My book.txt",

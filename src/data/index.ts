@@ -19,6 +19,7 @@ export { type EmbeddedOptions, generateEmbedded } from "./embedded.ts";
 export { type EmbeddedTextOptions, generateEmbeddedText } from "./embeddedText.ts";
 export { type DatasetFromOptions, datasetFrom, type Sample, type Samples } from "./fromSamples.ts";
 export { heldOut, heldOutShare, imageValidation } from "./heldOut.ts";
+export { type IdxArray, type IdxHeader, idxHeaderBytes, idxSplit, idxValues, parseIdxHeader } from "./idx.ts";
 export { checkFinite, checkLabels, labelledDataset } from "./labelled.ts";
 export { mayUnpackTo, type ReadLimits, readLimits } from "./limits.ts";
 export { type PlanarImage, resizeAndCrop } from "./resize.ts";

@@ -201,6 +201,10 @@ function Data({ studio }: { readonly studio: Studio }) {
         <span class="name">A folder of pictures, one folder for each class</span>
         <input type="file" {...{ webkitdirectory: true }} disabled={fixed} onChange={chosen} />
       </label>
+      <label class="field">
+        <span class="name">IDX files as of MNIST: images and labels, .gz too</span>
+        <input type="file" multiple disabled={fixed} onChange={chosen} />
+      </label>
       {note !== "" && <output class="note">{note}</output>}
       {error !== "" && (
         <p role="alert" class="error">
