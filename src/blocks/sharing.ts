@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { independent, interleaved, sequential, type Unit, type UnitOrder } from "../train/index.ts";
+import { divided, independent, interleaved, sequential, type Unit, type UnitOrder } from "../train/index.ts";
 
 /**
  * Parameters that blocks share. `owned`: nothing, each block has its own stem, noise embedding and head.
@@ -46,25 +46,17 @@ export function blockUnit(
   const constants = new Map(targets && !targets.parameter ? [["targets", targets.table] as const] : []);
   const layers = under(name, parameters.layers);
   const base = { name, constants, layerEvaluations: numLayers * evaluationsPerLayer };
+  const unit = (own: readonly Entry[], read: readonly Entry[]): Unit => {
+    const { trainable, frozen } = divided(own);
+    return { ...base, trainable, frozen: new Map([...frozen, ...read]) };
+  };
   switch (shared) {
     case "together":
-      return {
-        ...base,
-        trainable: new Map([...under("shared", parameters.stem), ...layers, ...under("shared", parameters.head), ...table]),
-        frozen: new Map(),
-      };
+      return unit([...under("shared", parameters.stem), ...layers, ...under("shared", parameters.head), ...table], []);
     case "frozen":
-      return {
-        ...base,
-        trainable: new Map([...layers, ...under(name, parameters.head)]),
-        frozen: new Map([...under("shared", parameters.stem), ...table]),
-      };
+      return unit([...layers, ...under(name, parameters.head)], [...under("shared", parameters.stem), ...table]);
     default:
-      return {
-        ...base,
-        trainable: new Map([...under(name, parameters.stem), ...layers, ...under(name, parameters.head)]),
-        frozen: new Map(table),
-      };
+      return unit([...under(name, parameters.stem), ...layers, ...under(name, parameters.head)], table);
   }
 }
 

@@ -2,6 +2,7 @@ import type { ImageInfo, TextInfo } from "../data/index.ts";
 import { partitionFile } from "../define/index.ts";
 import { type NamedArray, writeSafetensors } from "../formats/index.ts";
 import type { ParameterValues } from "../train/index.ts";
+import { mergedAdapters } from "./mergeAdapters.ts";
 import { modelCard } from "./modelCard.ts";
 import type { RunContent } from "./runContent.ts";
 
@@ -45,16 +46,22 @@ export interface SafetensorsOptions extends Producer {
   readonly values: ParameterValues;
   /** The evaluation as lines, where there was one. */
   readonly evaluation?: string | undefined;
+  /** Whether adapters are added to the weights that they belong to: see {@link mergedAdapters}. */
+  readonly merge?: boolean | undefined;
 }
 
 /**
  * A trained run as one safetensors file with its configuration, what it knows of its data, its tokenizer and a model card:
  * `importNetwork` reads it back bit for bit. Names are the paths of the parameters with points, as in "block-0.layers.2.mlp.up.weight";
  * matrices are [in, out].
+ *
+ * @throws {UsageError} if there are no adapters to be merged.
  */
-export function safetensorsFiles(run: RunContent, { version, values, evaluation }: SafetensorsOptions): readonly NamedBytes[] {
-  const { config, info, method } = run;
-  const parameters = new Map(method.units.flatMap(({ trainable, frozen }) => [...trainable, ...frozen]));
+export function safetensorsFiles(run: RunContent, { version, evaluation, merge = false, ...options }: SafetensorsOptions): readonly NamedBytes[] {
+  const { info, method } = run;
+  const all = new Map(method.units.flatMap(({ trainable, frozen }) => [...trainable, ...frozen]));
+  const apart = { config: run.config, parameters: all, values: options.values };
+  const { config, parameters, values } = merge ? mergedAdapters(apart) : apart;
   const tensors = [...parameters].map(
     ([path, { shape }]): NamedArray => ({ name: tensorName(path), dtype: "F32", shape, data: values(path) }),
   );

@@ -14,6 +14,7 @@ import {
   layerNorm,
   learnedPositions,
   linear,
+  lowRank,
   mlp,
   type Rotation,
   rmsNorm,
@@ -65,12 +66,19 @@ export const autoregressiveOptions = z.strictObject({
     advanced: true,
   }).optional(),
   bias: option(z.boolean(), { description: "biases of attention and MLP", byDefault: "off", advanced: true }).optional(),
+  lora: option(count, {
+    value: "rank",
+    description:
+      "train adapters of this rank beside the linear maps of the layers, all that was pretrained standing still (dblocks finetune)",
+    byDefault: "none",
+    advanced: true,
+  }).optional(),
 });
 
 /** Options of a language model, and what it knows of the text. */
 export type AutoregressiveOptions = z.input<typeof autoregressiveOptions> & TextData;
 
-type AutoregressiveConfig = Resolved<z.output<typeof autoregressiveOptions>> & TextData;
+type AutoregressiveConfig = Resolved<Omit<z.output<typeof autoregressiveOptions>, "lora">> & TextData;
 
 /**
  * A language model as Llama 2 (Touvron et al. 2023): RMS norms, causal attention with rotary positions and without
@@ -81,7 +89,8 @@ type AutoregressiveConfig = Resolved<z.output<typeof autoregressiveOptions>> & T
  * @throws {UsageError} unless the heads divide the width into even parts, and the key heads the heads.
  */
 export function autoregressive(options: AutoregressiveOptions): LanguageArchitecture {
-  const { sizes, config: own } = splitTextOptions("autoregressive", autoregressiveOptions, options);
+  const { sizes, config: chosen } = splitTextOptions("autoregressive", autoregressiveOptions, options);
+  const { lora, ...own } = chosen;
   const { vocabSize, length } = sizes;
   const { width, numHeads, numLayers, rotaryBase, numKeyHeads = numHeads } = own;
   const { positions = "rotary", norm = "rms", mlp: mlpKind = "swiglu", bias = false, condWidth = Math.min(128, width) } = own;
@@ -93,7 +102,7 @@ export function autoregressive(options: AutoregressiveOptions): LanguageArchitec
     throw new UsageError("numKeyHeads", { numHeads, numKeyHeads }, message);
   }
   const headWidth = width / numHeads;
-  return {
+  const architecture: LanguageArchitecture = {
     name: "autoregressive",
     numLayers,
     vocabSize,
@@ -122,6 +131,7 @@ export function autoregressive(options: AutoregressiveOptions): LanguageArchitec
       };
     },
   };
+  return lora === undefined ? architecture : lowRank(architecture, lora);
 }
 
 function checkHeads(positions: "rotary" | "learned", { width, numHeads, rotaryBase }: z.output<typeof autoregressiveOptions>): void {

@@ -9,6 +9,7 @@ export * from "./distributions.ts";
 export * from "./estimateAttention.ts";
 export * as initializers from "./initializers.ts";
 export * from "./linear.ts";
+export * from "./lowRank.ts";
 export { type BatchValues, type LayerMemory, type Stage, throughStages } from "./memory.ts";
 export * from "./mlp.ts";
 export * from "./module.ts";

@@ -44,9 +44,12 @@ export async function exportRunForTraining(run: TrainedRun, { out, ...choice }: 
 }
 
 /** Writes a trained run as safetensors with all that it takes to make a run of it again: see {@link safetensorsFiles}. */
-export async function exportRunAsSafetensors(run: TrainedRun, { out }: Pick<ExportRunOptions, "out">): Promise<readonly WrittenFile[]> {
+export async function exportRunAsSafetensors(
+  run: TrainedRun,
+  { out, merge }: Pick<ExportRunOptions, "out"> & { readonly merge?: boolean | undefined },
+): Promise<readonly WrittenFile[]> {
   const values = await loadParameters(run);
-  return writeFiles(out, safetensorsFiles(run, { values, version: softwareVersions(), evaluation: await evaluationOf(run) }));
+  return writeFiles(out, safetensorsFiles(run, { values, merge, version: softwareVersions(), evaluation: await evaluationOf(run) }));
 }
 
 function metadataOf(run: TrainedRun): Readonly<Record<string, string>> {

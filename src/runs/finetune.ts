@@ -15,14 +15,17 @@ export interface StartFinetuningOptions {
   /** Folder of the new run. */
   readonly path: string;
   readonly dataPath: string;
-  readonly numBlocks: number;
+  /** Blocks that the layers are cut into; undefined: they go on end to end. */
+  readonly numBlocks: number | undefined;
+  /** Rank of adapters, all that was pretrained standing still: see {@link lowRank}. */
+  readonly lora?: number | undefined;
   /** More of its configuration. */
   readonly overrides?: ConfigPart;
 }
 
 /**
- * Starts a run that fine-tunes a pretrained language model in blocks. Before its first step it answers as the pretrained network
- * does. Each block then learns on denoising and on the next-token cross-entropy behind the whole network, the other blocks standing
+ * Starts a run that fine-tunes a pretrained language model, in blocks or end to end. Before its first step it answers as the pretrained
+ * network does. Each block then learns on denoising and on the next-token cross-entropy behind the whole network, the other blocks standing
  * still: block-coordinate descent on the loss of ordinary training. `trainRun` with the returned configuration goes on.
  *
  * @throws {UsageError} if the run is no language model trained end to end, or the folder holds another run.
@@ -33,24 +36,23 @@ export async function startFinetuning({
   path,
   dataPath,
   numBlocks,
+  lora,
   overrides = {},
 }: StartFinetuningOptions): Promise<RunConfig> {
   const pretrained = await openTrainedRun(registry, from);
   const { model, method, data } = pretrained.config;
   if (!isLanguageModel(pretrained.method) || method.name !== "end-to-end" || model.name !== "autoregressive") {
-    const message = `${from} is ${model.name}, ${method.name}; what is fine-tuned in blocks is autoregressive, trained end to end.`;
+    const message = `${from} is ${model.name}, ${method.name}; what is fine-tuned is autoregressive, trained end to end.`;
     throw new UsageError("notPretrained", { model: model.name, method: method.name }, message);
   }
-  const inBlocks = {
-    name: "blocks",
-    numBlocks,
-    context: "stacked",
-    nextTokenWeight: 1,
-    nextTokenPlace: "network",
-    sampling: { readout: "next-token" },
-  };
+  const inBlocks = { name: "blocks", numBlocks, context: "stacked", nextTokenWeight: 1, nextTokenPlace: "network" };
+  const goesOn = numBlocks === undefined ? { name: "end-to-end" } : { ...inBlocks, sampling: { readout: "next-token" } };
   const { name: _, path: __, ...options } = data;
-  const asked = { model: { ...model }, method: inBlocks, data: { ...options, path: dataPath } } as ConfigPart;
+  const asked = {
+    model: { ...model, ...(lora !== undefined && { lora }) },
+    method: goesOn,
+    data: { ...options, path: dataPath },
+  } as ConfigPart;
   const config = parseRunConfig(registry, [asked, overrides]);
   const prepared = await prepareRun({ registry, path, config, onNotice: () => {} });
   checkTokenizer(from, pretrained.info as TextInfo, prepared.task.infoOf(prepared.data) as TextInfo);

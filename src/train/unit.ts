@@ -1,4 +1,4 @@
-import { namedParameters, type Part } from "../nn/index.ts";
+import { namedParameters, type Part, standsStill } from "../nn/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Unit } from "./method.ts";
 
@@ -9,7 +9,16 @@ export function ownedParameters(owner: string, part: Part): Map<string, Tensor> 
 
 /** A unit that trains all parameters of a part and reads no others. */
 export function standaloneUnit(name: string, part: Part, layerEvaluations: number): Unit {
-  return { name, trainable: ownedParameters(name, part), frozen: new Map(), constants: new Map(), layerEvaluations };
+  return { name, ...divided(ownedParameters(name, part)), constants: new Map(), layerEvaluations };
+}
+
+/** Parameters of a unit, divided into those that it trains and those that stand still. */
+export function divided(parameters: Iterable<readonly [path: string, tensor: Tensor]>): Pick<Unit, "trainable" | "frozen"> {
+  const all = [...parameters];
+  return {
+    trainable: new Map(all.filter(([, tensor]) => !standsStill(tensor))),
+    frozen: new Map(all.filter(([, tensor]) => standsStill(tensor))),
+  };
 }
 
 /** How many numbers tensors hold. */

@@ -53,6 +53,45 @@ test("a pretrained language model goes on in blocks: the same numbers before the
   expect(JSON.parse(readFileSync(join(tuned, "config.json"), "utf8"))).toMatchObject({ method: { context: "stacked", numBlocks: 2 } });
 
   expect((await dblocks("finetune", "--from", tuned, "--data", second, "--run", join(folder, "again"))).stderr).toMatch(
-    /autoregressive, blocks; what is fine-tuned in blocks is autoregressive, trained end to end/,
+    /autoregressive, blocks; what is fine-tuned is autoregressive, trained end to end/,
   );
 });
+
+test("with adapters of low rank: the same numbers before the first step; what was pretrained stands still; merged on export", async () => {
+  const sizes = ["--width", "16", "--heads", "2", "--layers", "2", "--length", "16", "--batch", "8", "--threads", "1", "--epochs", "2"];
+  const pretrained = join(folder, "pretrained-2");
+  expect((await dblocks("train", "autoregressive", "--method", "end-to-end", "--data", first, "--run", pretrained, ...sizes)).code).toBe(0);
+  const untouched = join(folder, "untouched-2");
+  for (const numBlocks of [2, undefined]) {
+    const path = `${untouched}-${numBlocks}`;
+    await startFinetuning({ registry, from: pretrained, path, dataPath: second, numBlocks, lora: 3 });
+    expect(await logitsOf(path)).toEqual(await logitsOf(pretrained));
+  }
+  for (const [method, blocks] of [
+    ["blocks", ["--blocks", "2"]],
+    ["end-to-end", []],
+  ] as const) {
+    const tuned = join(folder, `lora-${method}`);
+    const words = ["--from", pretrained, "--data", second, "--method", method, ...blocks, "--lora", "3", "--run", tuned];
+    const { code, stderr } = await dblocks("finetune", ...words, "--max-steps", "6", "--lr", "5e-3", "--threads", "1");
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining("Error")]);
+    const [before, after] = [
+      await openTrainedRun(registry, `${untouched}-${method === "blocks" ? 2 : undefined}`),
+      await openTrainedRun(registry, tuned),
+    ];
+    const [start, end] = [await loadParameters(before), await loadParameters(after)];
+    const changed = after.method.units.flatMap(({ trainable, frozen }) =>
+      [...trainable.keys(), ...frozen.keys()].filter((path) => !start(path).every((value, i) => Object.is(value, end(path)[i]))),
+    );
+    expect(changed.some((path) => path.endsWith("qkv.lowRank.up"))).toBe(true);
+    expect(changed.filter((path) => /layers\..*(weight|gain)$/.test(path) && !/modulate/.test(path))).toEqual([]);
+
+    const merged = join(folder, `merged-${method}`);
+    expect((await dblocks("export", tuned, "--format", "safetensors", "--merge", "--out", `${merged}-files`)).code).toBe(0);
+    expect((await dblocks("import", `${merged}-files`, "--out", merged)).code).toBe(0);
+    const [apart, together] = [await logitsOf(tuned), await logitsOf(merged)];
+    for (const [i, logit] of apart.entries()) expect(Math.abs(logit - together[i]!)).toBeLessThan(1e-4);
+  }
+  const refused = await dblocks("export", pretrained, "--format", "safetensors", "--merge", "--out", join(folder, "nothing"));
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/autoregressive has no adapters/) });
+}, 120_000);

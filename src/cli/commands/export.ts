@@ -17,6 +17,7 @@ interface ExportOptions {
   readonly training?: boolean;
   readonly steps?: number;
   readonly guidance?: number;
+  readonly merge?: boolean;
 }
 
 export function exportCommand(): Command {
@@ -37,6 +38,7 @@ export function exportCommand(): Command {
       positiveNumber,
     )
     .option("--guidance <s>", "of images: classifier-free guidance in the file (default: 1, none)", number)
+    .option("--merge", "as safetensors: adapters (dblocks finetune --lora) added to the weights, in the place of both apart")
     .addOption(deviceOption())
     .addOption(threadsOption())
     .option("--json", "print the files as JSON")
@@ -55,6 +57,7 @@ export function exportCommand(): Command {
 
 function refuse(command: Command, { task, method }: TrainedRun, { format, training }: ExportOptions): void {
   if (format === "safetensors") refuseOptions(command, ["training", "steps", "guidance"], "it is for --format onnx");
+  else refuseOptions(command, ["merge"], "it is for --format safetensors");
   if (training) refuseOptions(command, ["steps", "guidance"], "a training step has no reverse process");
   if (task !== images) refuseOptions(command, ["guidance"], "it is for runs that draw images");
   if (method.name !== "blocks" && task !== images && task !== text) refuseOptions(command, ["steps"], "this run answers in one pass");
