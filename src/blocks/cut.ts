@@ -10,6 +10,7 @@ import {
   readingOthers,
   type SharedPolicy,
   type TargetTable,
+  type Turns,
 } from "./sharing.ts";
 
 /** A network in the sections that blocks are cut from. The names of stem and head parts begin the paths of their parameters. */
@@ -49,6 +50,8 @@ export interface Cut<Stem extends Parts, Head extends Parts> extends CutOptions 
   usedStem?(stem: Stem, block: number): Parts;
   /** The parts of other blocks that a step reads, none by default. */
   readonly passageOf?: PassageOf | undefined;
+  /** When blocks that read later ones change places. */
+  readonly turns?: Turns | undefined;
   /** Whether blocks have no answers of their own: they answer together. False by default. */
   readonly together?: boolean;
 }
@@ -79,6 +82,7 @@ export function cut<Stem extends Parts, Head extends Parts>({
   evaluationsPerLayer = 1,
   usedStem = (stem) => stem,
   passageOf,
+  turns,
   together = false,
 }: Cut<Stem, Head>): BlocksOf<Stem, Head> {
   if (passageOf !== undefined) checkFinishedSharing(shared);
@@ -88,7 +92,7 @@ export function cut<Stem extends Parts, Head extends Parts>({
   const answers = together && numBlocks > 1 ? { answersAlone: false } : {};
   const alone = blocks.map((block, b) => ({ ...blockUnit(b, block, shared, targets, evaluationsPerLayer), ...answers }));
   const units = passageOf === undefined ? alone : readingOthers(alone, blocks, passageOf);
-  return { blocks, layersPerBlock: blocks.map((block) => block.numLayers), units, order: orderOf(shared, units, passageOf) };
+  return { blocks, layersPerBlock: blocks.map((block) => block.numLayers), units, order: orderOf(shared, units, passageOf, turns) };
 
   /** The common network, one of the block's own, or one of its own with the common stem. */
   function sectionsOf(block: number): Sections<Stem, Head> {

@@ -19,7 +19,7 @@ import { type BatchLevels, drawnLevels } from "./levels.ts";
 import { type NextTokenBlock, nextTokenPrograms } from "./nextTokenPrograms.ts";
 import { type NoisyTokens, noisyTokens, type TokenDenoisingOptions, weightedTokenMean } from "./noisyTokens.ts";
 import { reachedStates, withReachedStates } from "./scheduledSampling.ts";
-import type { PassageOf } from "./sharing.ts";
+import type { PassageOf, Turns } from "./sharing.ts";
 import { createTargets, type Targets, targetTable } from "./targets.ts";
 
 /**
@@ -45,6 +45,8 @@ export interface LanguageBlocksOptions extends CutOptions, TokenDenoisingOptions
   /** Weight of the next-token cross-entropy of the context stream beside the denoising loss, and where it is taken. */
   readonly nextTokenWeight?: number;
   readonly nextTokenPlace?: NextTokenPlace;
+  /** Of blocks that learn behind the whole network: after every step by default. */
+  readonly turns?: Turns | undefined;
   /**
    * Share of the texts whose noisy embeddings come from the reverse process of the finished blocks before, in the
    * place of true embeddings with noise: training against exposure bias.
@@ -101,6 +103,7 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
     },
     usedStem: ({ stem, noise: level }, b) => (isStacked && b > 0 && query === "previous" ? { noise: level } : { stem, noise: level }),
     passageOf: passageOf({ isStacked, isThrough, isSampled: scheduledSampling > 0, numBlocks: ranges.length }),
+    turns: options.turns,
   });
   const cleanLevel = precondition(noise.sigmaMin, noise.sigmaData).cNoise;
   const streams = blocks.map(

@@ -90,11 +90,17 @@ export function readingOthers(units: readonly Unit[], blocks: readonly OwnedLaye
   });
 }
 
+/**
+ * When blocks that read later ones change places: after every step, all of them in memory; or each once, when it has made all its steps, the
+ * later ones standing as they are: for networks that were trained before.
+ */
+export type Turns = "step" | "block";
+
 /** In which order blocks are trained: those that read later blocks take turns with them; those that read earlier ones follow them. */
-export function orderOf(shared: SharedPolicy, units: readonly Unit[], passageOf: PassageOf | undefined): UnitOrder {
+export function orderOf(shared: SharedPolicy, units: readonly Unit[], passageOf: PassageOf | undefined, turns: Turns = "step"): UnitOrder {
   const reads = (which: (own: number, other: number) => boolean): boolean =>
     units.some((_, own) => units.some((_, other) => which(own, other) && passageOf?.(own, other) !== undefined));
-  if (reads((own, other) => other > own)) return interleaved();
+  if (reads((own, other) => other > own)) return turns === "step" ? interleaved() : sequential;
   if (reads((own, other) => other < own)) return sequential;
   if (shared === "owned" || shared === "frozen") return independent;
   return interleaved(shared === "together" ? undefined : { every: shared.averageEvery, groups: averagedGroups(units) });

@@ -154,6 +154,13 @@ const languageOptions = z.strictObject({
     value: "place",
     description: "where that is taken: behind the block's own layers, or of stacked blocks behind the whole network, blocks in turn",
   }).default("block"),
+  turns: option(z.enum(["step", "block"]), {
+    value: "length",
+    description:
+      "behind the whole network, blocks change places after every step, all of them in memory, or when a block has made all its steps: for networks that were trained before",
+    byDefault: "step",
+    advanced: true,
+  }).optional(),
   scheduledSampling: option(share, {
     value: "share",
     description: "share of the texts whose noisy embeddings come from the reverse process of the finished blocks before",

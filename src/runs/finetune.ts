@@ -26,7 +26,8 @@ export interface StartFinetuningOptions {
 /**
  * Starts a run that fine-tunes a pretrained language model, in blocks or end to end. Before its first step it answers as the pretrained
  * network does. Each block then learns on denoising and on the next-token cross-entropy behind the whole network, the other blocks standing
- * still: block-coordinate descent on the loss of ordinary training. `trainRun` with the returned configuration goes on.
+ * still, one after the other: block-coordinate descent on the loss of ordinary training, with the gradients and the optimiser's state of one
+ * block in memory. `trainRun` with the returned configuration goes on.
  *
  * @throws {UsageError} if the run is no language model trained end to end, or the folder holds another run.
  */
@@ -45,7 +46,7 @@ export async function startFinetuning({
     const message = `${from} is ${model.name}, ${method.name}; what is fine-tuned is autoregressive, trained end to end.`;
     throw new UsageError("notPretrained", { model: model.name, method: method.name }, message);
   }
-  const inBlocks = { name: "blocks", numBlocks, context: "stacked", nextTokenWeight: 1, nextTokenPlace: "network" };
+  const inBlocks = { name: "blocks", numBlocks, context: "stacked", nextTokenWeight: 1, nextTokenPlace: "network", turns: "block" };
   const goesOn = numBlocks === undefined ? { name: "end-to-end" } : { ...inBlocks, sampling: { readout: "next-token" } };
   const { name: _, path: __, ...options } = data;
   const asked = {

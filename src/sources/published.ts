@@ -118,9 +118,9 @@ export const publishedDatasets: readonly PublishedDataset[] = [
   },
 ];
 
-/** Where published data sets are kept: $DBLOCKS_DATA, else $XDG_CACHE_HOME/dblocks/data, else ~/.cache/dblocks/data. */
+/** Where published data sets are kept: $DBLOCKS_DOWNLOADS, else $XDG_CACHE_HOME/dblocks/data, else ~/.cache/dblocks/data. */
 export function publishedFolder(): string {
-  return process.env.DBLOCKS_DATA ?? join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dblocks", "data");
+  return process.env.DBLOCKS_DOWNLOADS ?? join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dblocks", "data");
 }
 
 /** @throws {UsageError} if there is no data set of this name. */

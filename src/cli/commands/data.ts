@@ -69,7 +69,7 @@ function getCommand(): Command {
   return new Command("get")
     .description("download a published data set, with its checksum; train --data NAME finds it then")
     .argument("<name>", publishedDatasets.map(({ name }) => name).join(", "))
-    .option("--folder <folder>", "where data sets are kept ($DBLOCKS_DATA)", publishedFolder())
+    .option("--folder <folder>", "where data sets are kept ($DBLOCKS_DOWNLOADS)", publishedFolder())
     .option("--json", "print the result as JSON")
     .addHelpText("after", `\nData sets:\n${names.join("\n")}`)
     .action(async (name: string, { folder, json }) => {
