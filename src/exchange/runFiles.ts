@@ -57,7 +57,10 @@ export interface SafetensorsOptions extends Producer {
  *
  * @throws {UsageError} if there are no adapters to be merged.
  */
-export function safetensorsFiles(run: RunContent, { version, evaluation, merge = false, ...options }: SafetensorsOptions): readonly NamedBytes[] {
+export function safetensorsFiles(
+  run: RunContent,
+  { version, evaluation, merge = false, ...options }: SafetensorsOptions,
+): readonly NamedBytes[] {
   const { info, method } = run;
   const all = new Map(method.units.flatMap(({ trainable, frozen }) => [...trainable, ...frozen]));
   const apart = { config: run.config, parameters: all, values: options.values };
