@@ -26,7 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   train: ["tensor", "onnx", "random", "nn", "optim", "runtime"],
   inference: ["tensor", "random", "nn", "diffusion", "data", "runtime", "train"],
   blocks: ["tensor", "random", "nn", "diffusion", "train", "inference"],
-  exchange: ["data", "define", "diffusion", "formats", "inference", "onnx", "random", "runtime", "tensor", "train"],
+  exchange: ["data", "define", "diffusion", "formats", "inference", "nn", "onnx", "random", "runtime", "tensor", "train"],
   baselines: ["tensor", "random", "nn", "train", "inference"], // never blocks, and blocks never baselines
   measure: ["tensor", "onnx", "nn", "optim", "random", "runtime", "train"],
   verify: ["inference", "tensor", "onnx", "random", "nn", "models", "diffusion", "runtime", "train", "blocks", "run", "formats"],
