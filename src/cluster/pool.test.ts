@@ -25,16 +25,25 @@ test("every process is run, its lines are told by its name, and how it ended com
   expect(lines.sort()).toEqual(["task-0: ended 0", "task-0: started 0", "task-3: ended 3", "task-3: started 3"]);
 });
 
-test("no more processes run at once than the limit", async () => {
+test("no more processes run at once than the limit, and as many as that", async () => {
+  const waiting = join(folder, "waiting.mjs");
+  const gate = join(folder, "gate");
+  writeFileSync(
+    waiting,
+    `import { existsSync } from "node:fs";
+     console.error("started");
+     setInterval(() => existsSync(process.argv[2]) && (console.error("ended"), process.exit(0)), 5);`,
+  );
   const running = new Set<string>();
   let most = 0;
-  const tasks = ["a", "b", "c", "d"].map((name) => ({ name, args: ["0", "100", name] }));
   const onLine = (name: string, line: string): void => {
-    if (line.startsWith("started")) running.add(name);
+    if (line === "started") running.add(name);
     else running.delete(name);
     most = Math.max(most, running.size);
+    if (running.size === 2) writeFileSync(gate, ""); // the first two wait for each other
   };
-  expect(Object.keys(await runPool({ script, tasks, limit: 2, onLine }))).toHaveLength(4);
+  const tasks = ["a", "b", "c", "d"].map((name) => ({ name, args: [gate] }));
+  expect(Object.keys(await runPool({ script: waiting, tasks, limit: 2, onLine }))).toHaveLength(4);
   expect(most).toBe(2);
 });
 
