@@ -5,7 +5,7 @@ import { openSealedJson, sealJson } from "../../dist/formats/index.js";
 import { countOperations, faultAt } from "./faults.mjs";
 import { undisturbed } from "./kills.mjs";
 import { kinds } from "./kinds.mjs";
-import { runCommand, trainWords } from "./process.mjs";
+import { commandWords, runCommand } from "./process.mjs";
 import { differences, stateOf } from "./state.mjs";
 
 const kind = "blocks, each operation";
@@ -29,7 +29,7 @@ export async function runControls({ root, material, report }) {
     const folder = join(root, `control-${name.replaceAll(" ", "-")}`);
     await stopAfterFirstSteps(folder, words);
     const asked = await tamper(folder);
-    const again = await runCommand(asked ?? trainWords(words, folder));
+    const again = await runCommand(asked ?? commandWords(words, folder));
     // The tampered checkpoint itself may still be there; what counts is the one behind it.
     const ends = asked !== undefined ? [] : differences(stateOf(folder), state).filter((difference) => !/step-00000[01]/.test(difference));
     said(name, [...(again.code === 0 ? [] : [again.stderr.trim()]), ...ends]);
@@ -51,7 +51,7 @@ export async function runControls({ root, material, report }) {
 
 /** Trains the first update of every block, and leaves the rest. */
 async function stopAfterFirstSteps(folder, words) {
-  const outcome = await runCommand(trainWords(words, folder));
+  const outcome = await runCommand(commandWords(words, folder));
   if (outcome.code !== 0) throw new Error(outcome.stderr);
   for (const block of ["block-0", "block-1"]) {
     const names = readdirSync(join(folder, block)).filter((name) => /^step-(?!000001)/.test(name));

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { asFloat32, readSafetensors } from "../../dist/formats/index.js";
 import { kinds } from "./kinds.mjs";
 import { writeMaterial } from "./material.mjs";
-import { runCommand, trainWords } from "./process.mjs";
+import { commandWords, runCommand } from "./process.mjs";
 import { differences, stateOf } from "./state.mjs";
 
 const { values } = parseArgs({ options: { repeats: { type: "string", default: "3" }, only: { type: "string" } } });
@@ -16,7 +16,7 @@ const root = mkdtempSync(join(tmpdir(), "dblocks-determinism-"));
 const material = writeMaterial(root);
 
 async function trained(words, folder) {
-  const { code, stderr } = await runCommand(trainWords(words, folder));
+  const { code, stderr } = await runCommand(commandWords(words, folder));
   if (code !== 0) throw new Error(`${words.join(" ")}: ${stderr}`);
   return folder;
 }

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { leftOver, undisturbed } from "./kills.mjs";
 import { kinds } from "./kinds.mjs";
-import { runCommand, trainWords } from "./process.mjs";
+import { commandWords, runCommand } from "./process.mjs";
 import { lostCheckpoints } from "./saved.mjs";
 import { differences, stateOf } from "./state.mjs";
 
@@ -44,11 +44,11 @@ export async function tortureByFaults({ root, names, material, report }) {
 export async function faultAt(folder, words, { kind, at, state, control }) {
   const fault = { FAULT_ROOT: folder, FAULT_AT: String(at), FAULT_KIND: kind, ...(control && { FAULT_CONTROL: control }) };
   const first = await runCommand(
-    [...trainWords(words, folder), "-v"].filter((word) => word !== "--quiet"),
+    [...commandWords(words, folder), "-v"].filter((word) => word !== "--quiet"),
     { fault },
   );
   const lost = await lostCheckpoints(first.stderr);
-  const again = first.code === 0 ? first : await runCommand(trainWords(words, folder));
+  const again = first.code === 0 ? first : await runCommand(commandWords(words, folder));
   const isDesigned = first.signal !== null || first.code === 0 || /^dblocks: (?!internal)/m.test(first.stderr);
   const wrong = [
     ...(isDesigned ? [] : [`it failed without a designed error: ${first.stderr.slice(-300)}`]),
@@ -63,7 +63,7 @@ export async function faultAt(folder, words, { kind, at, state, control }) {
 /** Operations on files of the process that has the most. */
 export async function countOperations(folder, words) {
   const counts = `${folder}.counts`;
-  await runCommand(trainWords(words, folder), { fault: { FAULT_ROOT: folder, FAULT_COUNT: counts } });
+  await runCommand(commandWords(words, folder), { fault: { FAULT_ROOT: folder, FAULT_COUNT: counts } });
   if (statSync(counts, { throwIfNoEntry: false }) === undefined) throw new Error("No process has counted its operations.");
   return Math.max(...readFileSync(counts, "utf8").trim().split("\n").map(Number));
 }

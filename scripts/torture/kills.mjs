@@ -1,7 +1,7 @@
 import { rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { kinds } from "./kinds.mjs";
-import { runCommand, trainWords } from "./process.mjs";
+import { commandWords, runCommand } from "./process.mjs";
 import { differences, filesOf, isLeftOver, stateOf } from "./state.mjs";
 
 /** Kills of one run, at most; then it is left to end. */
@@ -29,7 +29,7 @@ export async function tortureByKills({ root, names, material, random, kills, rep
     for (let life = 0; ; life++) {
       const dies = life < killsOfRun && killed < kills;
       const killAfter = dies ? milliseconds * spread(random) : undefined;
-      outcome = await runCommand(trainWords(words, folder), { killAfter, parentOnly: random.next() < 0.25 });
+      outcome = await runCommand(commandWords(words, folder), { killAfter, parentOnly: random.next() < 0.25 });
       if (outcome.signal !== "SIGKILL") break;
       killed++;
       counts.get(name).kills++;
@@ -53,7 +53,7 @@ export async function tortureByKills({ root, names, material, random, kills, rep
 /** A run that nobody disturbs: its state, and the time it took. */
 export async function undisturbed(folder, words, name) {
   const started = performance.now();
-  const { code, stderr } = await runCommand(trainWords(words, folder));
+  const { code, stderr } = await runCommand(commandWords(words, folder));
   if (code !== 0) throw new Error(`${name} does not train: ${stderr}`);
   return { state: stateOf(folder), milliseconds: performance.now() - started };
 }
@@ -64,7 +64,7 @@ export async function leftOver(folder, words) {
   const unfinished = filesOf(folder).filter(isLeftOver);
   if (unfinished.length === 0) return [];
   for (const name of unfinished) utimesSync(join(folder, name), twoHoursAgo, twoHoursAgo);
-  await runCommand(trainWords(words, folder));
+  await runCommand(commandWords(words, folder));
   return filesOf(folder)
     .filter(isLeftOver)
     .map((name) => `${name}: left behind`);

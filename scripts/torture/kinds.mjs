@@ -16,13 +16,13 @@ const image = (data, layers = "3") => [
   "20",
   ...common,
 ];
-const vit = (data, ...more) => ["vit", ...image(data), "--dropout", "0.1", "--max-steps", "5", ...more];
+const vit = (data, ...more) => ["train", "vit", ...image(data), "--dropout", "0.1", "--max-steps", "5", ...more];
 const text = (data, model, ...more) => [
-  ...[model, "--data", data.text, "--tokenizer", "bytes", "--length", "16", "--width", "16", "--batch", "8", "--max-steps", "4"],
+  ...["train", model, "--data", data.text, "--tokenizer", "bytes", "--length", "16", "--width", "16", "--batch", "8", "--max-steps", "4"],
   ...[...common, ...more],
 ];
 
-/** Name of a kind to the words behind `dblocks train`, or behind `dblocks` for other commands. */
+/** Name of a kind to its command, without the folder. */
 export const kinds = {
   "blocks in sequence": (data) => vit(data, "--ema", "0.9"),
   "blocks interleaved": (data) => vit(data, "--schedule", "interleaved"),
@@ -31,8 +31,20 @@ export const kinds = {
   "shared parameters together": (data) => vit(data, "--shared", "together"),
   "averaged parameters": (data) => vit(data, "--shared", "average:2"),
   "accumulated batches": (data) => vit(data, "--accumulate", "2"),
-  "blocks, each operation": (data) => ["vit", ...image(data, "2"), "--blocks", "2", "--max-steps", "2"],
-  "end to end, each operation": (data) => ["vit", ...image(data, "1"), "--method", "end-to-end", "--optimizer", "sgd", "--max-steps", "3"],
+  "blocks, each operation": (data) => [
+    ...["train", "vit", ...image(data, "2"), "--blocks", "2", "--max-steps", "2", "--optimizer", "sgd", "--keep-last", "1"],
+  ],
+  "end to end, each operation": (data) => [
+    "train",
+    "vit",
+    ...image(data, "1"),
+    "--method",
+    "end-to-end",
+    "--optimizer",
+    "sgd",
+    "--max-steps",
+    "3",
+  ],
   checkpointing: (data) => vit(data, "--checkpointing", "--parts", "2"),
   "augmented, sgd": (data) =>
     vit(data, "--augment", "flip,crop:4,randaugment:2,9,cutout:4,mixup:0.2,label-smoothing:0.1", "--optimizer", "sgd"),
@@ -43,6 +55,7 @@ export const kinds = {
   "local updates": (data) => vit(data, "--method", "local-updates"),
   greedy: (data) => vit(data, "--method", "greedy"),
   "forward-forward": (data) => [
+    "train",
     "mlp",
     "--data",
     data.images,
@@ -57,6 +70,7 @@ export const kinds = {
     "forward-forward",
   ],
   "contrastive forward-forward": (data) => [
+    "train",
     "mlp",
     "--data",
     data.images,
@@ -70,17 +84,38 @@ export const kinds = {
     "--method",
     "contrastive-ff",
   ],
-  "noprop-dt": (data) => ["noprop-cnn", "--data", data.images, "--batch", "20", "--max-steps", "2", ...common, "--method", "noprop-dt"],
-  "noprop-ct": (data) => ["noprop-cnn", "--data", data.images, "--batch", "20", "--max-steps", "2", ...common, "--method", "noprop-ct"],
-  dit: (data) => ["dit", ...image(data), "--max-steps", "4", "--ema", "0.9"],
+  "noprop-dt": (data) => [
+    "train",
+    "noprop-cnn",
+    "--data",
+    data.images,
+    "--batch",
+    "20",
+    "--max-steps",
+    "2",
+    ...common,
+    "--method",
+    "noprop-dt",
+  ],
+  "noprop-ct": (data) => [
+    "train",
+    "noprop-cnn",
+    "--data",
+    data.images,
+    "--batch",
+    "20",
+    "--max-steps",
+    "2",
+    ...common,
+    "--method",
+    "noprop-ct",
+  ],
+  dit: (data) => ["train", "dit", ...image(data), "--max-steps", "4", "--ema", "0.9"],
   autoregressive: (data) => text(data, "autoregressive", "--heads", "2", "--layers", "3", "--blocks", "3"),
   "autoregressive, stacked": (data) =>
     text(data, "autoregressive", "--heads", "2", "--layers", "3", "--blocks", "3", "--context", "stacked"),
   "masked diffusion": (data) => text(data, "masked-diffusion", "--heads", "2", "--layers", "3", "--ema", "0.9"),
   "recurrent depth": (data) => text(data, "recurrent-depth", "--heads", "2"),
-};
-
-/** Commands that train more than one run. */
-export const studies = {
-  compare: (data) => ["compare", ...vit(data, "--methods", "end-to-end,blocks", "--no-controls", "--seeds", "1")],
+  compare: (data) => ["compare", ...vit(data).slice(1), "--methods", "end-to-end,blocks", "--no-controls", "--seeds", "1"],
+  reproduce: (data) => ["reproduce", "dit", "--data", data.images, "--seeds", "1", "--max-steps", "2", "--threads", "1"],
 };

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const faultyDisk = fileURLToPath(new URL("./faultyDisk.mjs", import.meta.url));
 
-/** The words of a training in a folder. */
-export const trainWords = (words, folder) => ["train", ...words, "--run", folder, "--quiet"];
+/** A command in a folder. */
+export const commandWords = (words, folder) => [...words, "--run", folder, ...(words[0] === "train" ? ["--quiet"] : [])];
 
 /**
  * Runs the command line to its end.
