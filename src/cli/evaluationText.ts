@@ -18,6 +18,7 @@ export function generationText({
   distinctShares,
   selfBleu,
   generativePerplexity,
+  mauve,
   millisecondsPerToken,
 }: GenerationQuality): string {
   const both = ({ drawn, real }: { drawn: number; real: number }, digits: number): string =>
@@ -25,6 +26,22 @@ export function generationText({
   return [
     `${texts} continuations of ${promptTokens} tokens by ${tokens}: ${distinctShares.map((one, n) => `distinct-${n + 1} ${both(one, 3)}`).join(", ")}; self-BLEU ${both(selfBleu, 3)}`,
     ...(generativePerplexity ? [`perplexity under the teacher ${both(generativePerplexity, 2)}`] : []),
+    ...(mauve ? [mauveText(mauve)] : []),
     `${millisecondsPerToken.toFixed(2)} ms a token`,
   ].join("\n");
+}
+
+/** MAUVE with what it depends on. */
+function mauveText({
+  mauve,
+  std,
+  smoothed,
+  scaling,
+  buckets,
+  components,
+  seeds,
+  continuations,
+}: NonNullable<GenerationQuality["mauve"]>): string {
+  const by = `scaling ${scaling}, ${buckets} buckets, ${components} components, ${seeds} clusterings, ${continuations} of each prompt`;
+  return `MAUVE ${mauve.toFixed(3)} ± ${std.toFixed(3)}, smoothed ${smoothed.toFixed(3)} (features: logits of the teacher behind each text; ${by})`;
 }

@@ -1,15 +1,22 @@
 import { type TextDataset, type TextInfo, tokenizerOf } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
-import { distinct, selfBleu } from "../eval/index.ts";
+import { distinct, type FeatureMauve, mauve, selfBleu } from "../eval/index.ts";
 import { checkDraw, continueTexts, isLanguageModel, type TokenDraw } from "../inference/index.ts";
 import { fold, integer, key } from "../random.ts";
 import { type Device, openDevice } from "../runtime/index.ts";
 import { createCaller, type LanguageModel } from "../train/index.ts";
+import { textFeatures } from "./textFeatures.ts";
 import { type DeviceChoice, evaluationData, loadParameters, type TrainedRun } from "./trainedRun.ts";
 
 export interface GenerationOptions extends DeviceChoice {
-  /** Continuations that are drawn, each of a place of the test text of its own. */
+  /** Prompts, each of a place of the test text of its own. */
   readonly texts: number;
+  /** Continuations of each for MAUVE, 1 by default; all other measures are of the first ones. */
+  readonly continuations?: number | undefined;
+  /** Tokens that are drawn; half a sequence by default. */
+  readonly newTokens?: number | undefined;
+  /** Whether MAUVE is measured, by the features of the teacher. */
+  readonly mauve?: boolean | undefined;
   /** Another language model with the same tokenizer, that judges them. */
   readonly teacher?: TrainedRun | undefined;
   /** See {@link evaluationData}; the run's own by default. */
@@ -35,13 +42,16 @@ export interface GenerationQuality {
   readonly selfBleu: DrawnAndReal;
   /** exp of the teacher's mean −ln p over the continuations' tokens, given the prompts. */
   readonly generativePerplexity?: DrawnAndReal;
+  /** Of all continuations against the true ones, each with its prompt, by the features of the teacher. */
+  readonly mauve?: FeatureMauve & { readonly continuations: number };
   readonly millisecondsPerToken: number;
 }
 
 /**
- * Continues pieces of the test text: half a sequence is the prompt, half is drawn.
+ * Continues pieces of the test text: half a sequence is the prompt, half is drawn, if nothing else is said.
  *
- * @throws {UsageError} if the run, or its teacher, is no language model, or they have different tokenizers.
+ * @throws {UsageError} if the run, or its teacher, is no language model, they have different tokenizers, or a sequence has no room for the
+ *   new tokens; for MAUVE if there is no teacher, or it was not trained end to end.
  */
 export async function evaluateGeneration(
   run: TrainedRun,
@@ -54,15 +64,22 @@ export async function evaluateGeneration(
   const { method } = own;
   const data = given ?? ((await evaluationData(run)) as TextDataset);
   const length = Math.min(method.length, judge?.method.length ?? method.length);
-  const promptTokens = Math.floor(length / 2);
+  const { continuations: copies = 1, newTokens = Math.ceil(length / 2) } = options;
+  if (newTokens >= length) {
+    const message = `--new-tokens ${newTokens}: a sequence has ${length} tokens, and a prompt needs one. Give ${length - 1} at most.`;
+    throw new UsageError("newTokens", { newTokens, length }, message);
+  }
+  const promptTokens = length - newTokens;
   const places = Array.from({ length: texts }, (_, i) =>
     integer(fold(fold(key(seed), "place"), i), Math.max(1, data.test.length - length)),
   );
   const real = places.map((place) => data.test.slice(place, place + length));
   await using device = await openDevice(options.device ?? "auto", { threads: options.threads });
   const started = performance.now();
-  const drawn = await continuations(own, device, { prompts: real.map((text) => text.subarray(0, promptTokens)), length, sampling, seed });
-  const millisecondsPerToken = (performance.now() - started) / (texts * length);
+  const prompts = real.map((text) => text.subarray(0, promptTokens));
+  const all = await continuations(own, device, { prompts: Array(copies).fill(prompts).flat(), length, sampling, seed });
+  const drawn = all.slice(0, texts);
+  const millisecondsPerToken = (performance.now() - started) / (copies * texts * length);
   const ends = (all: readonly Int32Array[]): Int32Array[] => all.map((text) => text.subarray(promptTokens));
   const ofBoth = (measure: (texts: readonly Int32Array[]) => number): DrawnAndReal => ({
     drawn: measure(ends(drawn)),
@@ -76,8 +93,21 @@ export async function evaluateGeneration(
     distinctShares: [1, 2, 3].map((n) => ofBoth((all) => distinct(all, n))),
     selfBleu: ofBoth(selfBleu),
     ...(judge && { generativePerplexity: { drawn: await perplexityOf(drawn), real: await perplexityOf(real) } }),
+    ...(options.mauve && { mauve: { ...(await mauveOf(teacher, device, { real, drawn: all })), continuations: copies } }),
     millisecondsPerToken,
   };
+}
+
+interface ComparedTexts {
+  readonly real: readonly Int32Array[];
+  readonly drawn: readonly Int32Array[];
+}
+
+async function mauveOf(teacher: TrainedRun | undefined, device: Device, { real, drawn }: ComparedTexts): Promise<FeatureMauve> {
+  if (teacher === undefined) {
+    throw new UsageError("noTeacher", {}, "--mauve compares texts by the features of another language model: name its run with --teacher.");
+  }
+  return mauve(await textFeatures(teacher, device, real), await textFeatures(teacher, device, drawn));
 }
 
 interface LanguageRun {

@@ -145,6 +145,15 @@ describe("language models", () => {
       [dblocks("evaluate", join(folder, "language-own"), "--seeds", "5"), /--seeds: the evaluation of this run starts from no noise/],
       [dblocks("evaluate", join(folder, "language-own"), "--top-p", "0.5"), /--top-p: texts are drawn only with --texts N/],
       [
+        dblocks("evaluate", join(folder, "language-own"), "--texts", "3", "--mauve"),
+        /--mauve compares texts .*name its run with --teacher/,
+      ],
+      [dblocks("evaluate", join(folder, "language-own"), "--texts", "3", "--continuations", "2"), /more than one is drawn for --mauve/],
+      [
+        dblocks("evaluate", join(folder, "language-own"), "--texts", "3", "--new-tokens", "16"),
+        /a sequence has 16 tokens.* Give 15 at most/,
+      ],
+      [
         dblocks("sample", join(folder, "language-own"), "--prompt", "the fox runs over the dog"),
         /25 tokens are more than there is room for/,
       ],
@@ -154,5 +163,17 @@ describe("language models", () => {
       expect([code, stderr.trim().split("\n")]).toEqual([expect.any(Number), [expect.stringMatching(message)]]);
       expect(code).toBeGreaterThan(0);
     }
+  });
+
+  test("MAUVE of continuations by the features of a teacher: printed with what it depends on", async () => {
+    const judged = ["--texts", "12", "--mauve", "--continuations", "2", "--new-tokens", "6", "--teacher", join(folder, "language-whole")];
+    const { code, stdout } = await dblocks("evaluate", join(folder, "language-whole"), ...judged, "--json");
+    const { generation } = JSON.parse(stdout) as { generation: { mauve: Record<string, number>; tokens: number; promptTokens: number } };
+    expect([code, generation.tokens, generation.promptTokens]).toEqual([0, 6, 10]);
+    expect(generation.mauve).toMatchObject({ scaling: 5, continuations: 2, buckets: 2 });
+    expect(generation.mauve.mauve).toBeGreaterThan(0);
+    expect(generation.mauve.mauve).toBeLessThanOrEqual(1);
+    const text = await dblocks("evaluate", join(folder, "language-whole"), ...judged);
+    expect(text.stdout).toMatch(/MAUVE [\d.]+ ± [\d.]+, smoothed .*scaling 5, 2 buckets, \d+ components/);
   });
 });

@@ -32,6 +32,9 @@ export function evaluateCommand(): Command {
     .option("--steps <n>", "steps of their trajectory", positiveNumber, 18)
     .option("--texts <n>", "of a language model: draw so many continuations of test text and measure them", positiveNumber)
     .option("--teacher <run>", "the run of another language model that judges those continuations")
+    .option("--mauve", "how near the continuations are to the true ones, by the features of the teacher, one trained end to end")
+    .option("--continuations <n>", "of each prompt, for MAUVE (default: 1; the paper: 5, of 1000 prompts)", positiveNumber)
+    .option("--new-tokens <n>", "tokens that are drawn (default: half a sequence; the paper: 50)", positiveNumber)
     .option("--temperature <x>", "of those continuations", nonNegative, 1)
     .option("--top-p <p>", "draw among the likeliest tokens that together have this probability", probability)
     .option("--json", "print the result as JSON")
@@ -45,11 +48,16 @@ export function evaluateCommand(): Command {
       const isText = task === textTask;
       const isLanguage = isLanguageModel(opened.method);
       has(["features", "samples", "guidance", "steps"], task === images, "it is for runs that draw images");
-      has(["texts", "teacher", "temperature", "topP"], isLanguage, "it is for language models, which write token by token");
+      has(
+        ["texts", "teacher", "mauve", "continuations", "newTokens", "temperature", "topP"],
+        isLanguage,
+        "it is for language models, which write token by token",
+      );
       has(["seeds"], task !== images && !isLanguage, "the evaluation of this run starts from no noise of its own");
       has(["perClass"], !isText && task !== images, "it is for runs that classify");
       has(["samples", "guidance", "steps"], features !== undefined, "images are drawn only with --features FILE");
-      has(["teacher", "temperature", "topP"], text.texts !== undefined, "texts are drawn only with --texts N");
+      has(["teacher", "mauve", "newTokens", "temperature", "topP"], text.texts !== undefined, "texts are drawn only with --texts N");
+      has(["continuations"], text.mauve === true, "more than one is drawn for --mauve");
       const data = await evaluationData(opened, path);
       const evaluation = await evaluateRun(opened, { data, seeds, device, threads });
       const sampling = { guidance, numSteps: steps };
@@ -62,6 +70,9 @@ export function evaluateCommand(): Command {
           ? undefined
           : await evaluateGeneration(opened, {
               texts: text.texts,
+              mauve: text.mauve,
+              continuations: text.continuations,
+              newTokens: text.newTokens,
               teacher: text.teacher && (await openTrainedRun(registry, text.teacher)),
               data: data as TextDataset,
               sampling: { temperature: text.temperature, topP: text.topP },
