@@ -8,7 +8,7 @@ import { kinds } from "./kinds.mjs";
 import { commandWords, runCommand } from "./process.mjs";
 import { differences, stateOf } from "./state.mjs";
 
-const kind = "blocks, each operation";
+const kind = "blocks, controls";
 
 /**
  * Runs from which something was taken that resuming needs. Each must be found out: the run is refused, or does not end as the undisturbed

@@ -9,12 +9,12 @@ import { differences, stateOf } from "./state.mjs";
 const faultKinds = ["before", "after", "torn", "short", "EIO", "ENOSPC", "power", "names-first"];
 
 /**
- * One fault at each operation on the files of a run, for each kind of fault: the same command then goes on, and ends as the undisturbed
+ * One fault at each operation on the files of a run, or at every so many, for each kind of fault: the same command then goes on, and ends as the undisturbed
  * run did; what was said to be saved is there.
  *
  * @returns runs of which that is not so.
  */
-export async function tortureByFaults({ root, names, material, report }) {
+export async function tortureByFaults({ root, names, material, every, report }) {
   let failures = 0;
   for (const [i, name] of names.entries()) {
     const words = kinds[name](material);
@@ -23,7 +23,7 @@ export async function tortureByFaults({ root, names, material, report }) {
     const codes = {};
     let wrongRuns = 0;
     for (const kind of faultKinds)
-      for (let at = 0; at < operations; at++) {
+      for (let at = 0; at < operations; at += every) {
         const folder = join(root, `fault-${i}-${kind}-${at}`);
         const { first, wrong } = await faultAt(folder, words, { kind, at, state });
         const code = `${kind} ${first.signal ?? first.code}`;
@@ -35,7 +35,9 @@ export async function tortureByFaults({ root, names, material, report }) {
       }
     failures += wrongRuns;
     const ends = Object.entries(codes).map(([code, count]) => `${count} ${code}`);
-    report(`${name.padEnd(30)} ${operations} operations, ${faultKinds.length} faults at each: ${wrongRuns} failures (${ends.join(", ")})`);
+    report(
+      `${name.padEnd(30)} ${operations} operations, ${faultKinds.length} faults at ${every === 1 ? "each" : `every ${every}th`}: ${wrongRuns} failures (${ends.join(", ")})`,
+    );
   }
   return failures;
 }

@@ -31,6 +31,7 @@ export const kinds = {
   "shared parameters together": (data) => vit(data, "--shared", "together"),
   "averaged parameters": (data) => vit(data, "--shared", "average:2"),
   "accumulated batches": (data) => vit(data, "--accumulate", "2"),
+  "blocks, controls": (data) => ["train", "vit", ...image(data, "2"), "--blocks", "2", "--max-steps", "2"],
   "blocks, each operation": (data) => [
     ...["train", "vit", ...image(data, "2"), "--blocks", "2", "--max-steps", "2", "--optimizer", "sgd", "--keep-last", "1"],
   ],

@@ -18,6 +18,7 @@ const { values } = parseArgs({
     kills: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
+    every: { type: "string", default: "1" },
     parts: { type: "string", default: "kills,faults,controls" },
     keep: { type: "boolean", default: false },
   },
@@ -35,6 +36,7 @@ for (const part of values.parts.split(",")) {
   if (part === "kills") failures += await tortureByKills({ root, names, material, random, kills: Number(values.kills), report });
   else if (part === "faults")
     failures += await tortureByFaults({
+      every: Number(values.every),
       root,
       names: values.only === undefined ? ["blocks, each operation", "end to end, each operation"] : names,
       material,
