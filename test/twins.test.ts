@@ -76,7 +76,7 @@ function expectClose(values: readonly number[], expected: readonly number[]): vo
 test("dit: an ensemble answers with the mean of its members' estimates", async () => {
   const sizes = { ...small, patchSize: 4 };
   const [together, alone] = [methodOf("dit", "twin-ensemble", images, sizes), methodOf("dit", "blocks", images, sizes)];
-  const feeds = { z: imageBatch.input as Float32Array, labels: imageBatch.labels, ...levelsAt(1, 0.5, batchSize) };
+  const feeds = { z: imageBatch.input as Float32Array, labels: imageBatch.labels, ...levelsAt(1, { sigmaData: 0.5 }, batchSize) };
   const [mean, answer] = await meanAndTogether(
     together as ImageDenoiser,
     async (call, of, method) => (await call((method as ImageDenoiser).estimates[of]!, feeds)).denoised,

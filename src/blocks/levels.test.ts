@@ -24,7 +24,7 @@ describe("drawn levels", () => {
       for (const [i, sigma] of sigmas.entries()) {
         expect(sigma).toBeGreaterThanOrEqual(Math.fround(low));
         expect(sigma).toBeLessThanOrEqual(Math.fround(high));
-        const expected = precondition(sigma, edmNoise.sigmaData);
+        const expected = precondition(sigma, edmNoise);
         for (const name of ["cSkip", "cOut", "cIn", "cNoise", "lossWeight"] as const)
           expect(draw(levels[name], step)[i]).toBe(Math.fround(expected[name]));
       }
@@ -38,7 +38,7 @@ describe("drawn levels", () => {
 });
 
 test("levels of a batch are the scalings of the sigmas", () => {
-  const { sigma, cIn } = levelsOf(Float32Array.of(0.5, 80), 0.5);
+  const { sigma, cIn } = levelsOf(Float32Array.of(0.5, 80), { sigmaData: 0.5 });
   expect(sigma).toEqual(Float32Array.of(0.5, 80));
   expect(cIn[0]).toBeCloseTo(Math.SQRT2, 6);
 });

@@ -4,6 +4,7 @@ import {
   levelsOf,
   type NoiseLevels,
   precondition,
+  type Scaling,
   type SigmaRange,
   sampleSigmas,
 } from "../diffusion/index.ts";
@@ -39,7 +40,7 @@ export function drawnLevels(key: Key, noise: LogNormalNoise, range: SigmaRange, 
     const fill = (out: HostArray, stepKey: Key): void => {
       const sigmas = new Float32Array(batchSize);
       sampleSigmas(noise, range, stepKey, sigmas, { stratified: true });
-      out.set(levelsOf(sigmas, noise.sigmaData)[name] as never);
+      out.set(levelsOf(sigmas, noise)[name] as never);
     };
     const sampler: LevelSampler = { name: `${name} in [${range.join(", ")}]`, fill, level: name };
     return random(key, sampler, [batchSize, 1]);
@@ -47,8 +48,8 @@ export function drawnLevels(key: Key, noise: LogNormalNoise, range: SigmaRange, 
 }
 
 /** The same level for all, fixed when it is traced. */
-export function constantLevels(sigma: number, sigmaData: number, batchSize: number): BatchLevels {
-  const at = { sigma, ...precondition(sigma, sigmaData) };
+export function constantLevels(sigma: number, scaling: Scaling, batchSize: number): BatchLevels {
+  const at = { sigma, ...precondition(sigma, scaling) };
   return columns((name) => filled(at[name], [batchSize, 1]));
 }
 

@@ -100,7 +100,7 @@ describe.each(ways)("blocks with %s", (_, options) => {
     const tokens = tinyText(1).input as Int32Array;
     const z = new Float32Array(batchSize * length * width);
     normal(key("z"), z);
-    const levels = levelsAt(3, noise.sigmaData, batchSize);
+    const levels = levelsAt(3, noise, batchSize);
     type Estimate = LanguageBlocks["blocks"][number]["estimate"];
     const ask = async (program: Estimate, own: Int32Array, noisy: Float32Array): Promise<Float32Array> =>
       (await caller.call(program, { tokens: own, z: noisy, ...levels })).logits;
@@ -177,7 +177,7 @@ async function wholePredictions(method: LanguageBlocks, caller: Caller, keys: Ke
   for (const b of method.answering) {
     const [low, high] = method.partition.ranges[b]!;
     const sigma = b === 0 ? high : high * (low / high) ** 0.01;
-    const levels = levelsAt(sigma, noise.sigmaData, batchSize);
+    const levels = levelsAt(sigma, noise, batchSize);
     const z = wholeNoise(keys, `entry ${b}`).map((x) => x * sigma);
     const { estimate, nextToken: head } = method.blocks[b]!;
     const logits =
@@ -196,7 +196,7 @@ async function wholeReverse(method: LanguageBlocks, caller: Caller, keys: Keys, 
   let z: Float32Array = wholeNoise(keys, "start").map((x) => x * Math.sqrt(1 + grid[0]! ** 2));
   let logits: Float32Array = z;
   for (const [i, sigma] of grid.entries()) {
-    const levels = levelsAt(sigma, noise.sigmaData, batchSize);
+    const levels = levelsAt(sigma, noise, batchSize);
     logits = (await caller.call(method.blocks[blockOfSigma(method.partition, sigma)]!.estimate, { tokens, z, ...levels })).logits;
     const denoised = denoisedEstimate("soft", logits, table, vocabSize, key(0));
     if (i + 1 < grid.length) z = eulerStep({ z, denoised, sigma, sigmaNext: grid[i + 1]! });
@@ -214,7 +214,7 @@ test("states that are reached are where the reverse process from pure noise ente
   const start = new Float32Array(batchSize * length * width);
   normal(fold(key(3), "walk"), start);
   const z = start.map((x) => x * Math.sqrt(1 + high ** 2));
-  const levels = levelsAt(high, noise.sigmaData, batchSize);
+  const levels = levelsAt(high, noise, batchSize);
   const { logits } = await caller.call(method.blocks[0]!.estimate, { tokens: batch.input as Int32Array, z, ...levels });
   const { table } = await caller.call(method.table, {});
   const denoised = denoisedEstimate("soft", logits, table, vocabSize, key(0));

@@ -105,7 +105,7 @@ export function convertLanguage(architecture: LanguageArchitecture, options: Lan
     passageOf: passageOf({ isStacked, isThrough, isSampled: scheduledSampling > 0, numBlocks: ranges.length }),
     turns: options.turns,
   });
-  const cleanLevel = precondition(noise.sigmaMin, noise.sigmaData).cNoise;
+  const cleanLevel = precondition(noise.sigmaMin, noise).cNoise;
   const streams = blocks.map(
     (block) => new ContextStreamBlock(block, { vocabSize, targets, cleanLevel, query, groupSize, labelLikelihood }),
   );

@@ -132,7 +132,7 @@ describe("recurrence as denoising", () => {
     const tokens = tinyText(1).input as Int32Array;
     const z = new Float32Array(batchSize * length * width);
     normal(key("z"), z);
-    const levels = levelsAt(3, noise.sigmaData, batchSize);
+    const levels = levelsAt(3, noise, batchSize);
     const ask = async (own: Int32Array, noisy: Float32Array): Promise<Float32Array> =>
       (await caller.call(method.blocks[0]!.estimate, { tokens: own, z: noisy, ...levels })).logits;
     const at = 4;
@@ -158,7 +158,7 @@ describe("recurrence as denoising", () => {
       for (let place = 0; place < length; place++)
         normal(fold(fold(own, place), "start"), z.subarray((i * length + place) * width, (i * length + place + 1) * width));
     const sigma = noise.sigmaMax;
-    const levels = levelsAt(sigma, noise.sigmaData, batchSize);
+    const levels = levelsAt(sigma, noise, batchSize);
     const whole = (await caller.call(method.blocks[0]!.estimate, { tokens, z: z.map((x) => x * sigma), ...levels })).evidence;
     for (let place = 0; place < length; place++) {
       const scores = await generation.next(precedingOf(tokens, place));

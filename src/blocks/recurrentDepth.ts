@@ -145,7 +145,7 @@ export function convertRecurrent(architecture: RecurrentArchitecture, options: R
       levels: isWalk ? samplingLevels(sampling, partition) : [entryLevel(ranges[0]!, 0)],
       rereads: isWalk,
       noiseAt: (position) => placeNoise(keys, "start", { position, count: 1, batchSize, width }),
-      sigmaData: training.sigmaData,
+      scaling: training,
       call,
       batchSize,
     });

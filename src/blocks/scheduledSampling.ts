@@ -40,7 +40,7 @@ export function withReachedStates({ z, levels }: NoisyBatch, { share, key, parti
   const batchSize = z.shape[0]!;
   const coin = random(fold(key, "handed"), standardUniform, [batchSize, 1]);
   const isReached = greater(filled(share, [batchSize, 1]), coin);
-  const reached = constantLevels(entryLevel(partition.ranges[block]!, block), partition.noise.sigmaData, batchSize);
+  const reached = constantLevels(entryLevel(partition.ranges[block]!, block), partition.noise, batchSize);
   const names = Object.keys(levels) as (keyof BatchLevels)[];
   return {
     z: where(reshape(isReached, [batchSize, 1, 1]), input("reached", z.shape), z),
@@ -86,7 +86,7 @@ export function reachedStates({ model, sampling, call, tokens, block, key }: Rea
     estimate: async (z, sigma, evaluation) => {
       // The level that is reached is asked of the last finished block.
       const { denoised, estimate } = blocks[Math.min(blockOfSigma(partition, sigma), block - 1)]!;
-      const feeds = { tokens, z, ...levelsAt(sigma, partition.noise.sigmaData, tokens.length / length) };
+      const feeds = { tokens, z, ...levelsAt(sigma, partition.noise, tokens.length / length) };
       if (sampling.estimate === "soft") return (await call(denoised, feeds)).denoised;
       const { logits } = await call(estimate, feeds);
       return denoisedEstimate(sampling.estimate, logits, (await call(model.table, {})).table, vocabSize, fold(key, evaluation));

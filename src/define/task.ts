@@ -69,6 +69,8 @@ export interface Task<Data, Info, Shape, Method extends TrainingMethod, Evaluati
   infoOf(data: Data): Info;
   /** Sizes of common data, for plans and cuts before there are any: as much of their info as {@link shapeOf} reads. */
   readonly commonInfo: Partial<NoInfer<Info>>;
+  /** Other data as a network takes them that was trained on data of this info: in its normalisation. As they are, by default. */
+  readsAs?(data: Data, info: NoInfer<Info>): Data;
   /** @throws {UsageError} if the data do not fit any network, such as images that are not square. */
   shapeOf(info: Info, options: Options): Shape;
   /** "10000 images" */

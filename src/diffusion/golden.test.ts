@@ -54,7 +54,7 @@ describe.skipIf(!golden)(`golden values of ${path} (skipped where the file is mi
   });
 
   test.each(golden?.preconditioning ?? [])("preconditioning at sigma $sigma", ({ sigma, cSkip, cOut, cIn, cNoise, weight }) => {
-    const found = precondition(sigma, 0.5);
+    const found = precondition(sigma, { sigmaData: 0.5 });
     expectClose([found.cSkip, found.cOut, found.cIn, found.cNoise, found.lossWeight], [cSkip, cOut, cIn, cNoise, weight]);
   });
 });

@@ -1,5 +1,6 @@
 export { equalLoss, equiProbability, type LevelLoss, uniformLogSigma, uniformSigma } from "./boundaries.ts";
 export { likeliest, negativeLogSoftmax, softmaxOf } from "./categorical.ts";
+export { ddpmLogSigmas, ddpmTime } from "./ddpm.ts";
 export { denoisedEstimate, type EstimateKind, estimateKinds } from "./denoisedEstimate.ts";
 export {
   antitheticTimes,
@@ -45,8 +46,11 @@ export {
   levelsOf,
   type NoiseLevels,
   type Preconditioning,
+  type PreconditioningKind,
   precondition,
   preconditionBatch,
+  preconditioningKinds,
+  type Scaling,
 } from "./preconditioning.ts";
 export * from "./samplers/index.ts";
 export {

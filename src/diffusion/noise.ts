@@ -1,17 +1,17 @@
 import { PartitionError } from "../errors.ts";
 import { type Key, permutation, split, uniform } from "../random.ts";
 import { normalMass, truncatedQuantile } from "./normalQuantile.ts";
+import type { Scaling } from "./preconditioning.ts";
 
 /**
  * The noise levels of training, as one value: ln(sigma) ~ N(pMean, pStd^2), cut off outside [sigmaMin, sigmaMax].
- * `sigmaData` is the standard deviation of the clean targets. Sigmas are standard deviations in the units of the targets.
+ * Sigmas are standard deviations in the units of the targets.
  */
-export interface LogNormalNoise {
+export interface LogNormalNoise extends Scaling {
   readonly pMean: number;
   readonly pStd: number;
   readonly sigmaMin: number;
   readonly sigmaMax: number;
-  readonly sigmaData: number;
 }
 
 /** An interval of noise levels. */
@@ -37,7 +37,7 @@ export function logNormalNoise(overrides: Partial<LogNormalNoise> = {}): LogNorm
   const refuse = (what: string): never => {
     throw new PartitionError("badNoise", { noise }, `logNormalNoise: ${what}.`);
   };
-  for (const [name, value] of Object.entries(noise)) {
+  for (const [name, value] of Object.entries({ pMean, pStd, sigmaMin, sigmaMax, sigmaData })) {
     if (!Number.isFinite(value)) refuse(`${name} is ${value}; it must be a finite number`);
   }
   if (!(sigmaMin > 0 && sigmaMin < sigmaMax)) refuse(`the range is [${sigmaMin}, ${sigmaMax}]; it must satisfy 0 < sigmaMin < sigmaMax`);

@@ -1,6 +1,7 @@
 import { PartitionError } from "../errors.ts";
 import { equiProbability, uniformLogSigma, uniformSigma } from "./boundaries.ts";
 import { edmNoise, type LogNormalNoise, logNormalNoise, type SigmaRange } from "./noise.ts";
+import { preconditioningKinds } from "./preconditioning.ts";
 
 /** Rules to cut the noise range: equal probability, equal width in sigma, equal width in ln(sigma). */
 export type PartitionStrategy = "equi-probability" | "uniform" | "uniform-log";
@@ -142,10 +143,12 @@ export function partitionFromJSON(json: unknown): Partition {
   const isNumber = (value: unknown): value is number => typeof value === "number";
   const known = strategy === "custom" || (typeof strategy === "string" && Object.hasOwn(strategies, strategy));
   const hasNoise = Object.keys(edmNoise).every((name) => isNumber((Object(noise) as Record<string, unknown>)[name]));
-  if (!known || !hasNoise || !Array.isArray(boundaries) || !boundaries.every(isNumber) || !isNumber(overlap)) {
+  const isKnown = (of: unknown): boolean => [undefined, ...preconditioningKinds].includes((Object(of) as LogNormalNoise).preconditioning);
+  if (!known || !hasNoise || !isKnown(noise) || !Array.isArray(boundaries) || !boundaries.every(isNumber) || !isNumber(overlap)) {
     const message = "partitionFromJSON: expected { strategy, noise: { pMean, pStd, sigmaMin, sigmaMax, sigmaData }, boundaries, overlap }.";
     throw new PartitionError("badPartitionJSON", { json }, message);
   }
-  const { pMean, pStd, sigmaMin, sigmaMax, sigmaData } = noise as LogNormalNoise;
-  return assemble(strategy as Partition["strategy"], logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData }), boundaries, overlap);
+  const { pMean, pStd, sigmaMin, sigmaMax, sigmaData, preconditioning } = noise as LogNormalNoise;
+  const own = logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData, ...(preconditioning && { preconditioning }) });
+  return assemble(strategy as Partition["strategy"], own, boundaries, overlap);
 }

@@ -73,7 +73,7 @@ export async function exportOnnx(
   await check(network.whole, await network.example(caller.call, compared, key("export")));
   for (const block of network.blocks)
     await check(
-      network.sigmaData === undefined ? block : bySigma(block, network.sigmaData),
+      network.scaling === undefined ? block : bySigma(block, network.scaling),
       await blockExample(caller, block, network, fold(key("export"), block.name)),
     );
   return files;
@@ -109,7 +109,7 @@ interface Example {
 
 /** Random inputs of a block's program, and what the library makes of them. */
 async function blockExample({ call }: Caller, program: PredictionProgram, network: ExportedNetwork, own: Key): Promise<Example> {
-  const { sigmaData, about } = network;
+  const { scaling, about } = network;
   const bound = Number(about.vocabSize ?? about.numClasses ?? 1) || 1;
   const sigma = normals(fold(own, "sigma"), compared).map((x) => Math.exp(x));
   const arrayOf = (name: string, { dtype, shape }: TensorType): HostArray => {
@@ -118,8 +118,8 @@ async function blockExample({ call }: Caller, program: PredictionProgram, networ
     return name === "t" ? Float32Array.from({ length: size }, (_, i) => uniformAt(seed, i)) : normals(seed, size);
   };
   const inputs = Object.fromEntries(Object.entries(program.inputs(compared)).map(([name, type]) => [name, arrayOf(name, type)]));
-  const outputs = await call(program, sigmaData === undefined ? inputs : { ...inputs, ...levelsOf(sigma, sigmaData) });
-  return { count: compared, inputs: sigmaData === undefined ? inputs : { ...inputs, sigma }, outputs };
+  const outputs = await call(program, scaling === undefined ? inputs : { ...inputs, ...levelsOf(sigma, scaling) });
+  return { count: compared, inputs: scaling === undefined ? inputs : { ...inputs, sigma }, outputs };
 }
 
 /** The largest difference of a file's answer to the first `items` items of an example. */

@@ -45,7 +45,7 @@ export interface ImportedNetwork extends RunContent {
 
 /**
  * Reads a network that was exported: of a run of ours, as safetensors or as ONNX, bit for bit; or ViT, DeiT, GPT-2 and Llama in the files
- * of Hugging Face, which become runs trained end to end, or the official DiffusionBlocks code's ViT. Numbers may be float32, float16, bfloat16 or float64.
+ * of Hugging Face, which become runs trained end to end, or the ViT of the official DiffusionBlocks code and DiT. Numbers may be float32, float16, bfloat16 or float64.
  *
  * @throws {DataError} for files that are missing. {FormatError} for a tensor that is missing, unknown or of another shape, by its name.
  * {UsageError} for an architecture that is not known.
@@ -142,21 +142,23 @@ async function publishedRun(registry: Registry, { files, config: published, weig
 
 type Sizes<Kind> = Extract<PublishedNetwork["shape"], { readonly kind: Kind }>;
 
-async function imageInfo(files: NetworkFiles, { imageSize, channels, classNames }: Sizes<"images">): Promise<ImageInfo> {
+async function imageInfo(files: NetworkFiles, sizes: Sizes<"images">): Promise<ImageInfo> {
+  const { imageSize, channels, classNames, isLatent = false, normalisation: usual = { mean: 0.5, std: 0.5 } } = sizes;
   const normalisation = (await readJson(files, "preprocessor_config.json", false)) as
     | { image_mean?: number[]; image_std?: number[] }
     | undefined;
-  const each = (values: readonly number[] | undefined): number[] => Array.from({ length: channels }, (_, c) => values?.[c] ?? 0.5);
+  const each = (values: readonly number[] | undefined, fallback: number): number[] =>
+    Array.from({ length: channels }, (_, c) => values?.[c] ?? fallback);
   return {
     name: files.name,
-    mean: each(normalisation?.image_mean),
-    std: each(normalisation?.image_std),
+    mean: each(normalisation?.image_mean, usual.mean),
+    std: each(normalisation?.image_std, usual.std),
     channels,
     height: imageSize,
     width: imageSize,
     numClasses: classNames.length,
     classNames,
-    isLatent: false,
+    isLatent,
   };
 }
 

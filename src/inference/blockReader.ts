@@ -55,7 +55,7 @@ export class BlockReader implements TextReader {
       estimated: Int32Array.from({ length: groupSize }, (_, i) => this.position + i),
       z,
       below: this.states[block - 1] ?? new Float32Array(),
-      ...levelsAt(sigma, partition.noise.sigmaData, batchSize),
+      ...levelsAt(sigma, partition.noise, batchSize),
     };
     const results = await cache.run(call, feeds, this.position);
     if (this.states[block] === undefined) cache.keep(results, this.position);

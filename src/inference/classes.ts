@@ -71,7 +71,7 @@ export async function classifyByDenoising(options: ClassifyByDenoising): Promise
 
   const evaluate = async (z: Float32Array, sigma: number): Promise<Float32Array> => {
     const block = blockOfSigma(partition, sigma);
-    const feeds = { input, z, ...levelsAt(sigma, partition.noise.sigmaData, batchSize) };
+    const feeds = { input, z, ...levelsAt(sigma, partition.noise, batchSize) };
     const { evidence, logits } = await call(model.estimates[block]!, feeds);
     onEvaluation?.({ sigma, block, logits, z });
     evidences.push(evidence);

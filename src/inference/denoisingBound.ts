@@ -56,7 +56,7 @@ export async function denoisingBound({ model, call, batchSize, text, key }: Deno
         sigmas[row] = sigma;
         z.set(noisyEmbeddings(own, table, epsilon, sigma), row * size);
       }
-      const { squaredError } = await call(model.blocks[b]!.squaredError, { tokens, z, ...levelsOf(sigmas, noise.sigmaData) });
+      const { squaredError } = await call(model.blocks[b]!.squaredError, { tokens, z, ...levelsOf(sigmas, noise) });
       for (const [row, { sequence, stratum }] of batch.entries()) {
         const counted = squaredError.subarray(row * length + text.from(sequence), row * length + (text.to ?? length));
         values[stratum] = (levels[stratum]!.weight / 2) * (counted.reduce((sum, x) => sum + x, 0) / counted.length);
@@ -112,7 +112,7 @@ export async function crossEntropyOfLevel(
 ): Promise<number> {
   const { length, partition, width } = model;
   const { table } = await call(model.table, {});
-  const levels = levelsAt(sigma, partition.noise.sigmaData, batchSize);
+  const levels = levelsAt(sigma, partition.noise, batchSize);
   const { loss } = await exactLikelihoods(text, { length, batchSize }, async (tokens, first) => {
     const noise = sequenceNoise(key, { first, count: batchSize }, length * width);
     const z = noisyEmbeddings(tokens, table, noise, sigma);

@@ -108,7 +108,7 @@ function entryFeeds(
 ): Readonly<Record<NoisyTextInput, Float32Array | Int32Array>> {
   const sigma = entryLevel(partition.ranges[block]!, block);
   const noise = sequenceNoise(fold(key, block), { first, count: batchSize }, length * width);
-  return { tokens, z: noise.map((x) => x * sigma), ...levelsAt(sigma, partition.noise.sigmaData, batchSize) };
+  return { tokens, z: noise.map((x) => x * sigma), ...levelsAt(sigma, partition.noise, batchSize) };
 }
 
 /** −ln softmax(logits)[token] of each row. */

@@ -1,4 +1,13 @@
-import { type EstimateKind, levelNames, levelsAt, type PlannedSum, type PlannedValue, type ReversePlan } from "../diffusion/index.ts";
+import {
+  ddpmLogSigmas,
+  type EstimateKind,
+  levelNames,
+  levelsAt,
+  type PlannedSum,
+  type PlannedValue,
+  type ReversePlan,
+  type Scaling,
+} from "../diffusion/index.ts";
 import { fold, integer, type Key, normals } from "../random.ts";
 import {
   add,
@@ -13,6 +22,7 @@ import {
   less,
   log,
   matmul,
+  maximum,
   minimum,
   mul,
   reduceMax,
@@ -22,6 +32,7 @@ import {
   softmax,
   sqrt,
   square,
+  sub,
   type Tensor,
   type TensorType,
 } from "../tensor/index.ts";
@@ -29,8 +40,8 @@ import { type PredictionProgram, predictionProgram } from "../train/index.ts";
 import type { LevelName } from "./answers.ts";
 
 /** A noise level of a whole batch as symbols. */
-export function fixedLevel(sigma: number, sigmaData: number, batchSize: number): Record<LevelName, Tensor> {
-  const levels = levelsAt(sigma, sigmaData, 1);
+export function fixedLevel(sigma: number, scaling: Scaling, batchSize: number): Record<LevelName, Tensor> {
+  const levels = levelsAt(sigma, scaling, 1);
   return Object.fromEntries(levelNames.map((name) => [name, filled(levels[name][0]!, [batchSize, 1])])) as Record<LevelName, Tensor>;
 }
 
@@ -38,17 +49,19 @@ export function fixedLevel(sigma: number, sigmaData: number, batchSize: number):
  * The program with σ [batch, 1] alone in the place of all the scalings that belong to it: they are computed inside, see
  * `precondition`. Programs that take no noise level are left as they are.
  */
-export function bySigma(program: PredictionProgram, sigmaData: number): PredictionProgram {
+export function bySigma(program: PredictionProgram, scaling: Scaling): PredictionProgram {
   if (!levelNames.every((name) => name in program.inputs(1))) return program;
   const isScaling = (name: string): boolean => name !== "sigma" && (levelNames as readonly string[]).includes(name);
   return predictionProgram<string, string>(
     program.name,
     (batchSize) => Object.fromEntries(Object.entries(program.inputs(batchSize)).filter(([name]) => !isScaling(name))),
-    (inputs, batchSize) => program.trace({ ...inputs, ...scalings(inputs.sigma!, sigmaData) }, batchSize),
+    (inputs, batchSize) => program.trace({ ...inputs, ...scalings(inputs.sigma!, scaling) }, batchSize),
   );
 }
 
-function scalings(sigma: Tensor, sigmaData: number): Readonly<Record<string, Tensor>> {
+/** `precondition` as symbols, σ being [batch, 1]. */
+function scalings(sigma: Tensor, { sigmaData, preconditioning = "edm" }: Scaling): Readonly<Record<string, Tensor>> {
+  if (preconditioning === "ddpm") return ddpmScalings(sigma);
   const variance = add(square(sigma), sigmaData ** 2);
   const deviation = sqrt(variance);
   return {
@@ -58,6 +71,25 @@ function scalings(sigma: Tensor, sigmaData: number): Readonly<Record<string, Ten
     cNoise: mul(log(sigma), 0.25),
     lossWeight: div(variance, square(mul(sigma, sigmaData))),
   };
+}
+
+function ddpmScalings(sigma: Tensor): Readonly<Record<string, Tensor>> {
+  return {
+    cSkip: filled(1, sigma.shape),
+    cOut: mul(sigma, -1),
+    cIn: div(1, sqrt(add(square(sigma), 1))),
+    cNoise: tracedTime(log(sigma)),
+    lossWeight: div(1, square(sigma)),
+  };
+}
+
+/** `ddpmTime` of ln σ [batch, 1]: the sum of the parts of all steps that lie below it. */
+function tracedTime(logSigma: Tensor): Tensor {
+  const starts = ddpmLogSigmas.slice(0, -1);
+  const widths = starts.map((start, i) => ddpmLogSigmas[i + 1]! - start);
+  const row = (values: readonly number[]): Tensor => constant(Float32Array.from(values), [1, values.length]);
+  const passed = minimum(maximum(sub(logSigma, row(starts)), 0), row(widths)); // [batch, steps]
+  return reduceSum(div(passed, row(widths)), 1, true);
 }
 
 /** The values of a plan as symbols. */

@@ -21,7 +21,7 @@ export async function exportedClasses(
   const { partition, width, numClasses, estimates, table } = model;
   const sampling = { ...own, numSteps };
   const levels = samplingLevels(sampling, partition);
-  const { sigmaData } = partition.noise;
+  const scaling = partition.noise;
   const plan = await planReverse({ sampler: samplerOf(own.sampler), levels, startScale: Math.sqrt(1 + levels[0]! ** 2) });
   const evaluations = plan.values.filter(({ kind }) => kind === "estimate").length;
   const isDrawn = own.estimate === "sampled" && evaluations > 0;
@@ -35,7 +35,7 @@ export async function exportedClasses(
     const evidences: Tensor[] = [];
     const evaluate = (z: Tensor, sigma: number): Tensor => {
       const scores = estimates[blockOfSigma(partition, sigma)]!.trace(
-        { input: input!, z, ...fixedLevel(sigma, sigmaData, batchSize) },
+        { input: input!, z, ...fixedLevel(sigma, scaling, batchSize) },
         batchSize,
       );
       evidences.push(scores.evidence);
@@ -49,7 +49,7 @@ export async function exportedClasses(
   });
   return {
     blocks: estimates,
-    sigmaData,
+    scaling,
     whole,
     about: { levels, sampler: samplerOf(own.sampler).name, estimate: own.estimate, readout: own.readout, numClasses },
     example: async (call, batchSize, key) => {

@@ -17,7 +17,7 @@ export async function exportedImages(
   const { partition, numClasses, imageShape, estimates } = model;
   const sampling = { ...defaultImageSampling, numSteps, guidance };
   const levels = imageLevels(model, sampling);
-  const { sigmaData } = partition.noise;
+  const scaling = partition.noise;
   const plan = await planReverse({ sampler: samplerOf(sampling.sampler), levels, startScale: levels[0]! });
   const inputs: ProgramInputs<string> = (batchSize) => ({
     noise: float32(batchSize, ...imageShape),
@@ -26,7 +26,7 @@ export async function exportedImages(
   const whole = predictionProgram<string, "images">("network", inputs, ({ noise, labels }, batchSize) => {
     const nobody = expand(constant([numClasses], [1], "int32"), [batchSize]);
     const denoise = (z: Tensor, sigma: number, of: Tensor): Tensor =>
-      estimates[blockOfSigma(partition, sigma)]!.trace({ z, labels: of, ...fixedLevel(sigma, sigmaData, batchSize) }, batchSize).denoised;
+      estimates[blockOfSigma(partition, sigma)]!.trace({ z, labels: of, ...fixedLevel(sigma, scaling, batchSize) }, batchSize).denoised;
     const images = tracePlan(plan, noise!, (z, sigma) => {
       const labelled = denoise(z, sigma, labels ?? nobody);
       if (guidance === 1) return labelled;
@@ -37,7 +37,7 @@ export async function exportedImages(
   });
   return {
     blocks: estimates,
-    sigmaData,
+    scaling,
     whole,
     about: { levels, sampler: samplerOf(sampling.sampler).name, guidance, numClasses },
     example: async (call, batchSize, key) => {

@@ -39,7 +39,7 @@ export async function exportedText(
 ): Promise<ExportedNetwork> {
   const { vocabSize, length, width, groupSize, partition, blocks, answering, table } = model;
   const sampling = { ...own, numSteps };
-  const { sigmaData } = partition.noise;
+  const scaling = partition.noise;
   const isWalk = own.readout === "last" || groupSize > 1;
   if (isWalk && seesNoise) {
     const message =
@@ -64,7 +64,7 @@ export async function exportedText(
     const part = (x: Tensor, n: number, ...shape: readonly number[]): Tensor =>
       reshape(slice(x, 1, n, n + 1), [batchSize, length, ...shape]);
     const scoresOf = (b: number, z: Tensor, sigma: number) =>
-      blocks[b]!.estimate.trace({ tokens, z, ...fixedLevel(sigma, sigmaData, batchSize) }, batchSize);
+      blocks[b]!.estimate.trace({ tokens, z, ...fixedLevel(sigma, scaling, batchSize) }, batchSize);
     const meanOf = (all: readonly Tensor[]): Tensor => mul(all.reduce(add), 1 / all.length);
     if (isHead) return { logits: meanOf(heads.map((b) => blocks[b]!.nextToken!.trace({ tokens }, batchSize).logits)) };
     if (plan === undefined)
@@ -80,7 +80,7 @@ export async function exportedText(
   });
   return {
     blocks: model.estimates,
-    sigmaData,
+    scaling,
     whole,
     about: { levels, readout: own.readout, ...(isWalk && { sampler: sampler.name, estimate: own.estimate }), vocabSize, groupSize },
     example: async (call, batchSize, key) => {

@@ -55,7 +55,7 @@ export async function denoiseImages(
   labels: Int32Array,
 ): Promise<DenoisedImages> {
   const block = blockOfSigma(partition, sigma);
-  const { denoised } = await call(estimates[block]!, { z, labels, ...levelsAt(sigma, partition.noise.sigmaData, labels.length) });
+  const { denoised } = await call(estimates[block]!, { z, labels, ...levelsAt(sigma, partition.noise, labels.length) });
   return { block, denoised };
 }
 

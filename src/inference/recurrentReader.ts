@@ -1,4 +1,4 @@
-import { levelsAt } from "../diffusion/index.ts";
+import { levelsAt, type Scaling } from "../diffusion/index.ts";
 import type { Call, PredictionProgram } from "../train/index.ts";
 import type { LevelName } from "./answers.ts";
 import { type CachedProgram, KeyValueCache } from "./keyValueCache.ts";
@@ -20,7 +20,7 @@ export interface RecurrentReading {
   readonly rereads: boolean;
   /** Standard normal numbers of a position, [batch, width]. */
   noiseAt(position: number): Float32Array;
-  readonly sigmaData: number;
+  readonly scaling: Scaling;
   readonly call: Call;
   readonly batchSize: number;
 }
@@ -68,7 +68,7 @@ export class RecurrentReader implements TextReader {
   }
 
   private async run(z: Float32Array, sigma: number, position: number) {
-    const { call, sigmaData, batchSize } = this.reading;
-    return await this.caches.get(sigma)!.run(call, { before: this.before, z, ...levelsAt(sigma, sigmaData, batchSize) }, position);
+    const { call, scaling, batchSize } = this.reading;
+    return await this.caches.get(sigma)!.run(call, { before: this.before, z, ...levelsAt(sigma, scaling, batchSize) }, position);
   }
 }

@@ -25,7 +25,7 @@ import {
   share,
 } from "../define/index.ts";
 import { classNoise, edmNoise, type MaskingPartition, maskingPartition, type Partition, samplerNames } from "../diffusion/index.ts";
-import { cutOptions, noiseOptions, partitionOf, partitionOptions, wholeRange } from "./noiseOptions.ts";
+import { cutOptions, noiseOptions, partitionOf, partitionOptions, preconditioningOption, wholeRange } from "./noiseOptions.ts";
 
 const gate = option(z.literal([0, 1]), {
   description: "gate of the residual branches at initialisation: 0 starts each layer as the identity, 1 as the plain layer",
@@ -111,6 +111,7 @@ const imageOptions = z.strictObject({
   ...cutOptions(),
   ...partitionOptions,
   ...noiseOptions(edmNoise),
+  preconditioning: preconditioningOption,
   lossWeighting: weighting.default("edm"),
   initialGate: gate.default(0),
   labelDropout: option(share, { description: "share of the training images whose class is hidden, for guidance" }).default(0.1),
@@ -232,6 +233,7 @@ export const imageNetworkOptions = imageOptions
     sigmaMin: true,
     sigmaMax: true,
     sigmaData: true,
+    preconditioning: true,
     lossWeighting: true,
     initialGate: true,
     labelDropout: true,

@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { count, option, positive } from "../define/index.ts";
-import { type LogNormalNoise, logNormalNoise, type Partition, partition, partitionFromBoundaries } from "../diffusion/index.ts";
+import {
+  type LogNormalNoise,
+  logNormalNoise,
+  type Partition,
+  partition,
+  partitionFromBoundaries,
+  preconditioningKinds,
+  type Scaling,
+} from "../diffusion/index.ts";
 import { UsageError } from "../errors.ts";
 
 /** The training noise, ln sigma ~ N(pMean, pStd²) in [sigmaMin, sigmaMax], with the defaults of one kind of data. */
@@ -17,6 +25,14 @@ export function noiseOptions(noise: LogNormalNoise) {
     }).default(noise.sigmaData),
   };
 }
+
+/** Of networks on images. */
+export const preconditioningOption = option(z.enum(preconditioningKinds), {
+  value: "name",
+  description: "scalings of the network: EDM's, or those of networks that find the noise that DDPM added, such as a published DiT",
+  byDefault: "edm",
+  advanced: true,
+}).optional();
 
 /** Options of cutting layers into blocks. */
 export function cutOptions({ numBlocks = 3, overlap = 0.05 } = {}) {
@@ -53,15 +69,15 @@ export const partitionOptions = {
   }).optional(),
 };
 
-type NoiseConfig = z.output<z.ZodObject<ReturnType<typeof noiseOptions>>>;
+type NoiseConfig = z.output<z.ZodObject<ReturnType<typeof noiseOptions>>> & Pick<Scaling, "preconditioning">;
 type PartitionConfig = NoiseConfig & {
   readonly numBlocks: number;
   readonly overlap: number;
 } & z.output<z.ZodObject<typeof partitionOptions>>;
 
 /** @throws {PartitionError} if the constants do not fit together. */
-export function noiseOf({ pMean, pStd, sigmaMin, sigmaMax, sigmaData }: NoiseConfig): LogNormalNoise {
-  return logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData });
+export function noiseOf({ pMean, pStd, sigmaMin, sigmaMax, sigmaData, preconditioning }: NoiseConfig): LogNormalNoise {
+  return logNormalNoise({ pMean, pStd, sigmaMin, sigmaMax, sigmaData, ...(preconditioning && { preconditioning }) });
 }
 
 /** @throws {PartitionError} or {UsageError} if the options do not fit together. */

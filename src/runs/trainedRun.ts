@@ -73,7 +73,7 @@ export async function evaluationData({ task, config, info, folder }: TrainedRun,
   const data = (await loadData(task, config.data, { path })) as { readonly name: string };
   const shape = (of: unknown): string => JSON.stringify(task.shapeOf(of, config.data));
   const found = task.infoOf(data) as { readonly name: string };
-  if (shape(found) === shape(info)) return data;
+  if (shape(found) === shape(info)) return (task.readsAs?.(data, info) as typeof data | undefined) ?? data;
   throw new UsageError(
     "otherData",
     { data: data.name, trainedOn: info.name },

@@ -31,6 +31,7 @@ export const classes: Task<ImageDataset, ImageInfo, ImageData, Classifier, Class
     infoOf: (data) => imageInfo(data, data),
     commonInfo: commonImages,
     shapeOf: imageShape,
+    readsAs: (data, { mean, std }) => ({ ...data, mean, std }),
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => imageBatches(data, options, batch, data, prefetch),
     evaluateUnit: async (method, unit, data, options) =>

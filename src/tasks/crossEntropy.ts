@@ -34,7 +34,7 @@ export async function crossEntropyAt(
   for (const { input, labels, count } of batches) {
     const noise = normals(fold(key, batch++), labels.length * width);
     const z = noisyEmbeddings(labels, table, noise, sigma); // [batch, width]
-    const { logits } = await call(estimates[block]!, { input, z, ...levelsAt(sigma, partition.noise.sigmaData, labels.length) });
+    const { logits } = await call(estimates[block]!, { input, z, ...levelsAt(sigma, partition.noise, labels.length) });
     for (let n = 0; n < count; n++) total += negativeLogSoftmax(logits.subarray(n * numClasses, (n + 1) * numClasses), labels[n]!);
     items += count;
   }

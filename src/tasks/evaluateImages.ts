@@ -74,7 +74,7 @@ async function weightedError(
     pixels += real;
     if (batch * batchSize >= numImages) break;
   }
-  return (precondition(sigma, method.partition.noise.sigmaData).lossWeight * total) / pixels;
+  return (precondition(sigma, method.partition.noise).lossWeight * total) / pixels;
 }
 
 /** The weighted denoising loss of a noise level on test images. */

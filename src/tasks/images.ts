@@ -41,6 +41,7 @@ export const images: Task<ImageDataset, ImageInfo, ImageData, ImageDenoiser, Ima
     infoOf: (data) => imageInfo(data, imageRange(data)),
     commonInfo: commonImages,
     shapeOf: imageShape,
+    readsAs: (data, { mean, std }) => (data.isLatent ? { ...data, mean, std: std.map((x) => x / latentSpread) } : data),
     amountOf: ({ train }) => `${train.count} images`,
     batches: (data, options, batch, prefetch) => {
       checkWhole(augmentationOf(data, options));
@@ -99,7 +100,11 @@ async function samplesSection(model: TrainedImageModel): Promise<Section | undef
   return { heading: "Samples", images: [{ caption: "Drawn from seed 0, the classes in turn, without guidance", png }] };
 }
 
+const latentSpread = 2;
+
 /** Pixels become [−1, 1]; latent numbers get EDM's deviation of 1/2. */
 function imageRange({ mean, std, isLatent = false }: ImageDataset): Normalisation {
-  return isLatent ? { mean, std: std.map((deviation) => 2 * deviation) } : { mean: mean.map(() => 0.5), std: std.map(() => 0.5) };
+  return isLatent
+    ? { mean, std: std.map((deviation) => latentSpread * deviation) }
+    : { mean: mean.map(() => 0.5), std: std.map(() => 0.5) };
 }

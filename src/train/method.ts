@@ -66,8 +66,8 @@ export interface ExportedNetwork {
   readonly blocks: readonly PredictionProgram[];
   /** The answer of all blocks together, with the noise that it starts from as inputs. */
   readonly whole: PredictionProgram;
-  /** σ_data of the noise, where the programs of the blocks take scaled noise levels. */
-  readonly sigmaData?: number;
+  /** Of the noise, where the programs of the blocks take scaled noise levels: see `precondition`. */
+  readonly scaling?: { readonly sigmaData: number; readonly preconditioning?: "edm" | "ddpm" | undefined };
   /** What a reader of the files wants to know of the reverse process. JSON. */
   readonly about: Readonly<Record<string, unknown>>;
   /** Some inputs of `whole`, and the answer that prediction gives to them, by name: what an export is checked against. */

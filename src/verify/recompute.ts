@@ -85,7 +85,7 @@ async function recomputeBlock(
 
   const candidates: Record<string, HostArray> = {
     ...Object.fromEntries(parameters),
-    ...levelsOf(readSigmas(file, b), partition.noise.sigmaData),
+    ...levelsOf(readSigmas(file, b), partition.noise),
     input: readPixels(file),
     labels: readLabels(file),
     epsilon: Float32Array.from(file.read("in.epsilon", [batchSize, config.width])),

@@ -4,9 +4,9 @@ import { describe, expect, test } from "vitest";
 import { type NamedArray, writeSafetensors } from "../../src/formats/index.ts";
 import { registry } from "../../src/index.ts";
 import { key, normals } from "../../src/random.ts";
-import { loadParameters, loadRun, openTrainedRun } from "../../src/runs/index.ts";
+import { evaluationData, loadParameters, loadRun, openTrainedRun } from "../../src/runs/index.ts";
 import { createCaller } from "../../src/train/index.ts";
-import { dblocks, folder, train } from "../support/cli.ts";
+import { dblocks, folder, png, train } from "../support/cli.ts";
 import { device } from "../support/devices.ts";
 import {
   attend,
@@ -104,6 +104,14 @@ describe("vision transformers", () => {
     await using model = await loadRun<never>(out);
     const { predict, info } = model as unknown as { predict(x: Float32Array): Promise<{ probabilities: Float32Array }>; info: object };
     expect(info).toMatchObject({ classNames: ["cat", "dog", "fox"], mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4] });
+    // Other images are evaluated in the network's normalisation, not in their own.
+    for (const part of ["train", "test"])
+      for (const name of ["cat", "dog", "fox"]) {
+        mkdirSync(join(folder, "animals", part, name), { recursive: true });
+        writeFileSync(join(folder, "animals", part, name, "0.png"), png(size, 90));
+      }
+    const data = await evaluationData(await openTrainedRun(registry, out), join(folder, "animals"));
+    expect(data).toMatchObject({ mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4] });
     const image = normals(key("image"), channels * size * size).map((x) => Math.abs(x) % 1);
     const normalised = image.map((x, i) => {
       const c = Math.floor(i / size ** 2);

@@ -82,7 +82,7 @@ function reference(weights: Weights, root: string, image: Float32Array, z: reado
   const v = (name: string): number[] => vectorOf(weights.get(root + name)!);
   const of = (x: Matrix, name: string): Matrix => linear(x, m(`${name}.weight`), v(`${name}.bias`));
   const norm = (x: Matrix, name: string): Matrix => layerNorm(x, v(`${name}.weight`), v(`${name}.bias`), 1e-12);
-  const { cIn, cOut, cSkip, cNoise } = precondition(sigma, 0.5);
+  const { cIn, cOut, cSkip, cNoise } = precondition(sigma, { sigmaData: 0.5 });
   const angles = Array.from({ length: 128 }, (_, k) => cNoise * Math.exp((-Math.log(10_000) * k) / 128));
   const sinusoid = [[...angles.map(Math.cos), ...angles.map(Math.sin)]];
   const embedded = of(

@@ -7,7 +7,7 @@ import { positiveNumber } from "../words.ts";
 export function importCommand(): Command {
   return new Command("import")
     .description(
-      "make a run of weights from elsewhere: of dblocks export (safetensors, or network.onnx), or of ViT, DeiT, GPT-2, Llama and the official code's ViT under their published names (config.json with model.safetensors or its shards; of a language model tokenizer.json)",
+      "make a run of weights from elsewhere: of dblocks export (safetensors, or network.onnx), or of ViT, DeiT, GPT-2, Llama, DiT and the official code's ViT under their published names (config.json with model.safetensors or its shards; of a language model tokenizer.json)",
     )
     .argument("<folder>", "folder with the weights")
     .requiredOption("--out <run>", "folder of the new run")

@@ -1,5 +1,5 @@
-import type { PublishedWeights } from "../publishedWeights.ts";
 import { classNamesOf, type Layout, type PublishedConfig, refuseOther, sizeOf } from "./layout.ts";
+import { partsOf } from "./parts.ts";
 
 /**
  * The vision transformer of the official DiffusionBlocks code: its `state_dict` with or without the prefix `model.` of the training module,
@@ -106,47 +106,6 @@ function divisorsOf(x: number): readonly number[] {
 }
 
 type Sizes = ReturnType<typeof sizesOf>;
-
-/** Linear layers and norms of PyTorch, put where ours are. */
-function partsOf(weights: PublishedWeights, values: Map<string, Float32Array>) {
-  return {
-    /** Of several, one product; with `from`, of a single one the rows [from, from + out). */
-    linear: (path: string, names: readonly string[], inputs: number, out: number, shapeOf?: (out: number) => number[]): void => {
-      const outs = names.map(() => out);
-      values.set(
-        `${path}.weight`,
-        weights.columns(
-          names.map((name) => `${name}.weight`),
-          inputs,
-          outs,
-          shapeOf,
-        ),
-      );
-      values.set(
-        `${path}.bias`,
-        weights.joined(
-          names.map((name) => `${name}.bias`),
-          outs,
-        ),
-      );
-    },
-    /** One that is several here: rows [0, out), [out, 2 out), … */
-    split: (paths: readonly string[], name: string, inputs: number, out: number): void => {
-      const all = paths.length * out;
-      const [weight, bias] = [weights.columns([`${name}.weight`], inputs, [all]), weights.take(`${name}.bias`, all)];
-      for (const [i, path] of paths.entries()) {
-        const own = new Float32Array(inputs * out);
-        for (let row = 0; row < inputs; row++) own.set(weight.subarray(row * all + i * out, row * all + (i + 1) * out), row * out);
-        values.set(`${path}.weight`, own);
-        values.set(`${path}.bias`, bias.slice(i * out, (i + 1) * out));
-      }
-    },
-    norm: (path: string, name: string, width: number): void => {
-      values.set(`${path}.gain`, weights.take(`${name}.weight`, width));
-      values.set(`${path}.bias`, weights.take(`${name}.bias`, width));
-    },
-  };
-}
 
 function layer(part: ReturnType<typeof partsOf>, ours: string, theirs: string, { w, mlpWidth, condWidth }: Sizes): void {
   const attention = ["query", "key", "value"].map((name) => `${theirs}.attention.attention.${name}`);

@@ -1,12 +1,13 @@
 import { UsageError } from "../../errors.ts";
 import { diffusionBlocksVit } from "./diffusionBlocksVit.ts";
+import { dit } from "./dit.ts";
 import { gpt2 } from "./gpt2.ts";
 import type { Layout, PublishedConfig } from "./layout.ts";
 import { llama } from "./llama.ts";
 import { visionTransformer } from "./visionTransformer.ts";
 
 /** Published architectures that can be read. */
-export const layouts: readonly Layout[] = [visionTransformer, gpt2, llama, diffusionBlocksVit];
+export const layouts: readonly Layout[] = [visionTransformer, gpt2, llama, dit, diffusionBlocksVit];
 
 /** The layout of a configuration. @throws {UsageError} if its architecture is not known. */
 export function layoutOf(config: PublishedConfig): Layout {

@@ -12,7 +12,15 @@ export interface PublishedNetwork {
   readonly method?: { readonly name: string; readonly [option: string]: unknown };
   /** What it must know of its data: sizes of images, or of text. */
   readonly shape:
-    | { readonly kind: "images"; readonly imageSize: number; readonly channels: number; readonly classNames: readonly string[] }
+    | {
+        readonly kind: "images";
+        readonly imageSize: number;
+        readonly channels: number;
+        readonly classNames: readonly string[];
+        readonly isLatent?: boolean;
+        /** Of all channels, where no preprocessor_config.json says another. */
+        readonly normalisation?: { readonly mean: number; readonly std: number };
+      }
     | { readonly kind: "text"; readonly vocabSize: number; readonly length: number };
   /** Of each parameter by its path, its numbers. */
   readonly values: ReadonlyMap<string, Float32Array>;
