@@ -32,6 +32,7 @@ import { decodeImage } from "../../dist/sources/decodeImage.js";
 import { loadImages, loadText } from "../../dist/sources/index.js";
 import { createProgram, input, reduceMean } from "../../dist/tensor/index.js";
 import { arrayReaders } from "./arrayReaders.mjs";
+import { networkReaders } from "./networkReaders.mjs";
 
 // Every reader of files as a value: files that it reads, how checksums are repaired, and the reading itself.
 
@@ -262,6 +263,7 @@ const jsonl = ["hello world", "a second document", "ünïcode 😀 text"].map((l
 
 export const readers = {
   ...arrayReaders,
+  ...networkReaders,
   safetensors: { seeds: async () => [latents([0, 1, 2], { a: "b" }), latents([0])], isText: true, read: readTensors },
   checkpoint: {
     seeds: async (folder) => [await checkpoint(folder)],

@@ -1,3 +1,4 @@
+import { UsageError } from "../../errors.ts";
 import { classNamesOf, type Layout, type PublishedConfig, refuseOther, sizeOf } from "./layout.ts";
 import { partsOf } from "./parts.ts";
 
@@ -86,7 +87,10 @@ function sizesOf(config: PublishedConfig) {
     number,
   ];
   const numBlocks = sizeOf(config, "num_blocks");
-  refuseOther({ num_blocks: numBlocks }, "num_blocks", divisorsOf(numLayers)); // the released code leaves out what does not divide
+  if (numLayers % numBlocks !== 0) {
+    const message = `config.json: ${numBlocks} blocks do not divide ${numLayers} layers; the released code would leave the rest out. Give num_blocks as it was trained.`;
+    throw new UsageError("badConfig", { name: "num_blocks", value: numBlocks, numLayers }, message);
+  }
   return {
     w,
     numLayers,
@@ -99,10 +103,6 @@ function sizesOf(config: PublishedConfig) {
     condWidth: sizeOf(config, "cond_hidden_size", Math.floor(w / 6)),
     numTokens: (imageSize / patchSize) ** 2 + 1,
   };
-}
-
-function divisorsOf(x: number): readonly number[] {
-  return Array.from({ length: x }, (_, i) => i + 1).filter((i) => x % i === 0);
 }
 
 type Sizes = ReturnType<typeof sizesOf>;
