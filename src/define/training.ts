@@ -45,6 +45,8 @@ export const trainingOptions = z.strictObject({
     byDefault: "no early stopping",
     overridable: true,
   }).optional(),
+  /** Of a run that goes on from a pretrained network: the units that learn, while the others stay as they are; all by default. */
+  units: z.array(z.string()).readonly().optional(),
   seed: option(z.int().min(0), { description: "seed of everything random" }).default(0),
 });
 

@@ -19,6 +19,8 @@ export interface StartFinetuningOptions {
   readonly numBlocks: number | undefined;
   /** Rank of adapters, all that was pretrained standing still: see {@link lowRank}. */
   readonly lora?: number | undefined;
+  /** Blocks that learn, by name or number, while the others stay as they are; all by default. */
+  readonly units?: readonly string[] | undefined;
   /** More of its configuration. */
   readonly overrides?: ConfigPart;
 }
@@ -38,6 +40,7 @@ export async function startFinetuning({
   dataPath,
   numBlocks,
   lora,
+  units,
   overrides = {},
 }: StartFinetuningOptions): Promise<RunConfig> {
   const pretrained = await openTrainedRun(registry, from);
@@ -53,6 +56,7 @@ export async function startFinetuning({
     model: { ...model, ...(lora !== undefined && { lora }) },
     method: goesOn,
     data: { ...options, path: dataPath },
+    training: { ...(units && { units }) },
   } as ConfigPart;
   const config = parseRunConfig(registry, [asked, overrides]);
   const prepared = await prepareRun({ registry, path, config, onNotice: () => {} });

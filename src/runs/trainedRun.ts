@@ -84,6 +84,7 @@ export async function evaluationData({ task, config, info, folder }: TrainedRun,
 /** The parameters of every unit from its best or newest whole checkpoint, by path. @throws {RunError} if a unit has none. */
 export async function loadParameters({ folder, method, hash, config, checkpoint: wanted, onNotice }: TrainedRun): Promise<ParameterValues> {
   const values = new Map<string, Float32Array>();
+  const trained = new Set(method.units.flatMap(({ trainable }) => [...trainable.keys()]));
   for (const unit of method.units) {
     const reasons: string[] = [];
     const store = CheckpointStore.forReading({
@@ -104,7 +105,9 @@ export async function loadParameters({ folder, method, hash, config, checkpoint:
       const message = `${folder.path} has no usable checkpoint of ${unit.name}${why}. Train it: dblocks train ${config.model.name} --run ${folder.path}`;
       throw new RunError("untrained", { unit: unit.name, reasons }, message);
     }
-    for (const [name, value] of predictionValues(unit, savedState(checkpoint))) values.set(name, value);
+    // What another unit trains, this one has as it was when it last saw it.
+    for (const [path, value] of predictionValues(unit, savedState(checkpoint)))
+      if (unit.trainable.has(path) || !trained.has(path)) values.set(path, value);
   }
   return (path) => values.get(path)!;
 }

@@ -16,7 +16,7 @@ export function unitNamed(method: TrainingMethod, name: string): Unit {
  * @throws {UsageError} if some are asked for whose parameters others train too, or that build on others.
  */
 export function chosenUnits(method: TrainingMethod, config: RunConfig, names: readonly string[] | undefined): readonly Unit[] {
-  if (names === undefined) return method.units;
+  if (names === undefined) return learningUnits(method, config);
   const chosen = names.map((name) => unitNamed(method, name));
   if (method.order.kind === "independent") return method.units.filter((unit) => chosen.includes(unit));
   const [units, asked] = [chosen.map(({ name }) => name), `--block ${names.join(",")}`];
@@ -26,6 +26,13 @@ export function chosenUnits(method: TrainingMethod, config: RunConfig, names: re
   }
   const message = `${asked}: ${sharedParameters(method, config)}, so none can be trained alone. Leave --block out, or let units own their parameters.`;
   throw new UsageError("sharedParameters", { units, method: method.name }, message);
+}
+
+/** The units that learn in a run, in the method's order: all, but where the others stay as they were. */
+function learningUnits(method: TrainingMethod, { training: { units } }: RunConfig): readonly Unit[] {
+  if (units === undefined) return method.units;
+  const learning = units.map((name) => unitNamed(method, name));
+  return method.units.filter((unit) => learning.includes(unit));
 }
 
 /** Why units cannot be trained apart. */

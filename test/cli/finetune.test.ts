@@ -95,3 +95,31 @@ test("with adapters of low rank: the same numbers before the first step; what wa
   const refused = await dblocks("export", pretrained, "--format", "safetensors", "--merge", "--out", join(folder, "nothing"));
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/autoregressive has no adapters/) });
 }, 120_000);
+
+test("some blocks learn, the others stay as they were; a run that was stopped between blocks has what the finished ones learned", async () => {
+  const sizes = ["--width", "16", "--heads", "2", "--layers", "4", "--length", "16", "--batch", "8", "--threads", "1", "--epochs", "2"];
+  const pretrained = join(folder, "pretrained-3");
+  expect((await dblocks("train", "autoregressive", "--method", "end-to-end", "--data", first, "--run", pretrained, ...sizes)).code).toBe(0);
+  const old = await loadParameters(await openTrainedRun(registry, pretrained));
+  const valuesOf = async (name: string) => loadParameters(await openTrainedRun(registry, join(folder, name)));
+  const finetune = (name: string, ...more: string[]) =>
+    dblocks("finetune", "--from", pretrained, "--data", second, "--blocks", "2", "--run", join(folder, name), "--threads", "1", ...more);
+  const weight = (block: number, layer: number): string => `block-${block}/layers.${layer}.attention.qkv.weight`;
+
+  expect((await finetune("some", "--units", "block-1", "--max-steps", "5", "--lr", "2e-3")).code).toBe(0);
+  const some = await valuesOf("some");
+  expect(some(weight(0, 1))).toEqual(old("network/layers.1.attention.qkv.weight"));
+  expect(some(weight(1, 2))).not.toEqual(old("network/layers.2.attention.qkv.weight"));
+  expect((await finetune("some", "--units", "block-0", "--max-steps", "5", "--lr", "2e-3")).stderr).toMatch(
+    /different are: training\.units/,
+  );
+
+  // Block 0 alone has learned; what block 1 remembers of it is older.
+  expect((await finetune("first", "--units", "0", "--max-steps", "5", "--lr", "2e-3")).code).toBe(0);
+  const trained = await valuesOf("first");
+  expect(trained(weight(0, 1))).not.toEqual(old("network/layers.1.attention.qkv.weight"));
+  expect(trained(weight(1, 2))).toEqual(old("network/layers.2.attention.qkv.weight"));
+
+  expect((await finetune("no", "--units", "block-7")).stderr).toMatch(/There is no unit "block-7"/);
+  expect((await finetune("no", "--method", "end-to-end", "--units", "block-1")).stderr).toMatch(/--(blocks|units): end to end all layers/);
+}, 120_000);

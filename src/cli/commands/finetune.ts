@@ -4,7 +4,7 @@ import { startFinetuning, trainRun } from "../../node.ts";
 import { watchInterruption } from "../interruption.ts";
 import { print, printJson, say } from "../output.ts";
 import { TrainingProgress } from "../progress.ts";
-import { number, positiveNumber, refuseOptions, wholeNumber } from "../words.ts";
+import { list, number, positiveNumber, refuseOptions, wholeNumber } from "../words.ts";
 
 export function finetuneCommand(): Command {
   return new Command("finetune")
@@ -18,6 +18,7 @@ export function finetuneCommand(): Command {
     .addOption(
       new Option("--method <name>", "one block at a time, or all layers at once").choices(["blocks", "end-to-end"]).default("blocks"),
     )
+    .option("--units <list>", "blocks that learn, e.g. block-2,block-3, while the others stay as they are (default: all)", list)
     .option("--lora <rank>", "train adapters of this rank, and leave what was pretrained as it is", positiveNumber)
     .option("--run <folder>", "where the new run is kept; the same command resumes it", "runs/finetuned")
     .option("--epochs <n>", "passes over the data for each block", number, 1)
@@ -28,8 +29,11 @@ export function finetuneCommand(): Command {
     .option("--threads <n>", "threads (default: all cores)", positiveNumber)
     .option("--json", "print the result as JSON")
     .action(
-      async ({ from, data, tokenizer, blocks, method, lora, run, epochs, maxSteps, batch, lr, seed, threads, json }, command: Command) => {
-        if (method === "end-to-end") refuseOptions(command, ["blocks"], "end to end all layers learn at once");
+      async (
+        { from, data, tokenizer, blocks, method, units, lora, run, epochs, maxSteps, batch, lr, seed, threads, json },
+        command: Command,
+      ) => {
+        if (method === "end-to-end") refuseOptions(command, ["blocks", "units"], "end to end all layers learn at once");
         const config = await startFinetuning({
           registry,
           from,
@@ -37,6 +41,7 @@ export function finetuneCommand(): Command {
           dataPath: data,
           numBlocks: method === "blocks" ? blocks : undefined,
           lora,
+          units,
           overrides: {
             training: { epochs, seed, learningRate: lr, ...(maxSteps && { maxSteps }), ...(batch && { batchSize: batch }) },
             data: tokenizer === undefined ? {} : { tokenizer },
