@@ -1,6 +1,7 @@
 // What a newcomer does: installs the packed package into an empty folder, checks that the native runtime is there,
 // runs the README's first program as it is printed, compiles its TypeScript strictly, without Node's types and
-// without skipping declarations, and types every command of README and GUIDE, on short data and for two updates.
+// without skipping declarations, and types every command of README and GUIDE, on short data and for two updates. What these show of
+// an output is compared with it line by line: outputs.mjs says how.
 // Run: node scripts/newcomer/newcomer.mjs (needs the registry)
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { commandsOf, promiseOf, shortened } from "./commands.mjs";
 import { writeMaterial } from "./material.mjs";
+import { differenceOf, outputsOf } from "./outputs.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "dblocks-newcomer-"));
@@ -78,11 +80,13 @@ try {
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: typed.map(([name]) => name) }));
   run("node", join(root, "node_modules/typescript/bin/tsc"), "-p", ".");
 
-  let typedCommands = 0;
+  let [typedCommands, compared] = [0, 0];
   for (const document of ["README.md", "docs/GUIDE.md"]) {
     for (const name of ["runs", "features.onnx"]) rmSync(join(folder, name), { recursive: true, force: true });
     writeMaterial(folder, root);
-    for (const command of commandsOf(readFileSync(join(root, document), "utf8"))) {
+    const text = readFileSync(join(root, document), "utf8");
+    const outputs = outputsOf(text);
+    for (const command of commandsOf(text)) {
       const line = shortened(command);
       console.error(`$ ${line}`);
       const { status, stdout, stderr } = spawnSync(line, { cwd: folder, shell: true, encoding: "utf8" });
@@ -91,10 +95,15 @@ try {
       expected(`${document}: nothing says what "${command}" should print: scripts/newcomer/commands.mjs`, promise !== undefined);
       expected(`${document}: "${line}" does not print ${promise} but ${stdout.trim()}`, promise?.test(stdout.trim()));
       typedCommands++;
+      const shown = outputs.get(command);
+      if (shown === undefined) continue;
+      const difference = differenceOf(shown, stdout);
+      expected(`${document}: "${line}" does not print what is shown: ${difference}`, difference === undefined);
+      compared++;
     }
   }
   await opensStudio();
-  console.log(`newcomer: typed ${typedCommands} commands of README and GUIDE`);
+  console.log(`newcomer: typed ${typedCommands} commands of README and GUIDE, and compared ${compared} outputs`);
   console.log(`newcomer: installed, ran and compiled ${1 + typed.length} programs of the README`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
