@@ -3,7 +3,7 @@ import config from "./vitest.config.ts";
 
 /** The tests that train nothing and start no process: what `npm run check` runs in under a minute. */
 const slow = [
-  "test/{browser,docs,examples,fuzz,golden,independence,seam,studio}.test.ts",
+  "test/{browser,docs,examples,fuzz,golden,independence,release,seam,studio}.test.ts",
   "test/{cli,cluster,exchange}/**",
   "src/{baselines,blocks,sources,tasks}/**",
 ];
