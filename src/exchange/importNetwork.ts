@@ -1,13 +1,5 @@
 import { type ImageInfo, type TextInfo, tokenizerFromJson } from "../data/index.ts";
-import {
-  buildMethod,
-  buildOptimizer,
-  type ConfigPart,
-  parseRunConfig,
-  type Registry,
-  type RunConfig,
-  resolveConfig,
-} from "../define/index.ts";
+import { buildMethod, type ConfigPart, parseRunConfig, type Registry, type RunConfig, resolveConfig } from "../define/index.ts";
 import { DataError, FormatError, UsageError } from "../errors.ts";
 import { asFloat32, openSealedJson, readSafetensors } from "../formats/index.ts";
 import { decodeModel } from "../onnx/index.ts";
@@ -58,9 +50,8 @@ export async function importNetwork({ registry, files, length }: ImportNetworkOp
 }
 
 /** The state in which a unit of a network that was read starts to learn, for the store of its run. */
-export function importedState({ config, values }: Pick<ImportedNetwork, "config" | "values">, unit: Unit): StateToSave {
-  const keeps = { optimizer: buildOptimizer(config), ema: config.training.emaDecay !== undefined };
-  return { step: 0, arrays: startArrays(unit, (path) => values.get(path)!, keeps), metadata: { updates: "0" } };
+export function importedState({ values }: Pick<ImportedNetwork, "values">, unit: Unit): StateToSave {
+  return { step: 0, arrays: startArrays(unit, (path) => values.get(path)!), metadata: { updates: "0" } };
 }
 
 /** What is known before the method is built. */

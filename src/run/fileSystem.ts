@@ -67,6 +67,25 @@ export async function writeAll(file: OpenFile, bytes: Uint8Array, position: numb
   }
 }
 
+const pieceBytes = 2 ** 28;
+
+/** The content of a file, which may be larger than the 2 GiB that Node reads at once. */
+export async function readWhole(path: string): Promise<Uint8Array> {
+  const file = await disk.open(path, "r");
+  try {
+    const bytes = new Uint8Array((await file.stat()).size);
+    let done = 0;
+    while (done < bytes.byteLength) {
+      const read = await readAll(file, bytes.subarray(done, done + pieceBytes), done);
+      if (read === 0) break; // it became shorter
+      done += read;
+    }
+    return bytes.subarray(0, done);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Reads `into` full from `position`; fewer bytes only where the file ends. */
 export async function readAll(file: OpenFile, into: Uint8Array, position: number): Promise<number> {
   let done = 0;

@@ -11,7 +11,7 @@ export {
 } from "./checkpoint.ts";
 export { configHash, type Difference, differences, differingKeys } from "./config.ts";
 export { type ExitCodes, exitCodeOf, exitCodes } from "./exitCodes.ts";
-export type { FileSystem, OpenFile } from "./fileSystem.ts";
+export { type FileSystem, type OpenFile, readWhole } from "./fileSystem.ts";
 export { type FolderStoreOptions, folderStore, savedState } from "./folderStore.ts";
 export type { MetricsOptions } from "./metrics.ts";
 export { type Owner, type OwnerRecord, ownerOf } from "./owner.ts";

@@ -1,5 +1,5 @@
 import type { TextInfo } from "../data/index.ts";
-import { buildOptimizer, type ConfigPart, parseRunConfig, type Registry, type RunConfig } from "../define/index.ts";
+import { type ConfigPart, parseRunConfig, type Registry, type RunConfig } from "../define/index.ts";
 import { UsageError } from "../errors.ts";
 import { takenOver } from "../exchange/index.ts";
 import { isLanguageModel } from "../inference/index.ts";
@@ -63,7 +63,6 @@ export async function startFinetuning({
   checkTokenizer(from, pretrained.info as TextInfo, prepared.task.infoOf(prepared.data) as TextInfo);
   if ((await prepared.folder.units()).length > 0) return config;
   const values = await loadParameters(pretrained);
-  const keeps = { optimizer: buildOptimizer(config), ema: config.training.emaDecay !== undefined };
   const store = folderStore(prepared.folder, { configHash: prepared.hash, keepLast: config.execution.keepLast });
   const all = prepared.method.units;
   const states = all.map((unit) => new UnitState(unit, { seed: config.training.seed, slots: [], ema: false }));
@@ -72,7 +71,7 @@ export async function startFinetuning({
   for (const unit of all)
     await (await store.openUnit(unit.name)).save({
       step: 0,
-      arrays: startArrays(unit, (own) => taken.get(own)!, keeps),
+      arrays: startArrays(unit, (own) => taken.get(own)!),
       metadata: { updates: "0" },
     });
   for (const state of states) state.dispose();

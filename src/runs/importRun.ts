@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { configJsonSchema, identityOf, partitionFile, type Registry, type RunConfig } from "../define/index.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { type ImportedNetwork, importedState, importNetwork, type NetworkFiles } from "../exchange/index.ts";
-import { configHash, folderStore, openRun } from "../run/index.ts";
+import { configHash, folderStore, openRun, readWhole } from "../run/index.ts";
 
 export interface ImportRunOptions {
   readonly registry: Registry;
@@ -39,7 +38,7 @@ function folderFiles(from: string): NetworkFiles {
     name: basename(resolve(from)),
     path: resolve(from),
     read: (name) =>
-      readFile(join(from, name)).catch((cause: NodeJS.ErrnoException) => {
+      readWhole(join(from, name)).catch((cause: NodeJS.ErrnoException) => {
         if (cause.code === "ENOENT") return undefined;
         throw new DataError("noFile", { path: from, name }, `${join(from, name)} cannot be read (${cause.code}).`, { cause });
       }),
@@ -56,5 +55,5 @@ async function write(registry: Registry, out: string, { config, info, method, va
   if (partition !== undefined) await folder.writePartition(partition);
   const hash = configHash(identityOf(registry, config, config.data.name ?? info.name));
   const store = folderStore(folder, { configHash: hash, keepLast: config.execution.keepLast });
-  for (const unit of method.units) await (await store.openUnit(unit.name)).save(importedState({ config, values }, unit));
+  for (const unit of method.units) await (await store.openUnit(unit.name)).save(importedState({ values }, unit));
 }

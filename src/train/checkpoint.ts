@@ -1,5 +1,4 @@
 import { FormatError, TrainingError } from "../errors.ts";
-import type { Optimizer } from "../optim/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import type { Unit } from "./method.ts";
 import type { SavedState, StateArray, StateToSave, UnitStore } from "./runStore.ts";
@@ -64,41 +63,36 @@ function* stateArrays({ unit, state }: Trainer): Generator<readonly [name: strin
   }
 }
 
-/** What training keeps beside the parameters. */
-export interface KeptState {
-  readonly optimizer: Pick<Optimizer, "slots">;
-  /** Whether averages of the parameters are kept. */
-  readonly ema: boolean;
-}
-
-/** The state of a unit before its first step, with parameters from elsewhere, as {@link saveUnit} saves it. */
+/**
+ * The state of a unit before its first step, with parameters from elsewhere. The optimiser's state is zero and averages are the values
+ * then, see {@link restoreUnit}: neither is kept, a large network would be four times as large.
+ */
 export function* startArrays(
   { constants, trainable, frozen }: Unit,
   values: (path: string) => Float32Array,
-  { optimizer, ema }: KeptState,
 ): Generator<readonly [name: string, array: StateArray]> {
   for (const [name, { source, shape }] of constants)
     if (source?.kind === "constant") yield [`constant/${name}`, { shape, data: source.data as Float32Array }];
-  for (const [path, { shape }] of [...trainable, ...frozen]) {
-    yield [`value/${path}`, { shape, data: values(path) }];
-    // Of frozen parameters too: units that are trained together hold them in one state.
-    for (const slot of optimizer.slots) yield [`${slot}/${path}`, { shape, data: new Float32Array(sizeOf(shape)) }];
-    if (ema) yield [`ema/${path}`, { shape, data: values(path) }];
-  }
+  for (const [path, { shape }] of [...trainable, ...frozen]) yield [`value/${path}`, { shape, data: values(path) }];
 }
 
 /**
- * Puts a saved state into a trainer, which then resumes from its step. Nothing is changed unless every array is there.
+ * Puts a saved state into a trainer, which then resumes from its step. Nothing is changed unless every array is there;
+ * before the first step the values suffice.
  *
  * @throws {FormatError} `missingTensor` if one is missing or has another size.
  */
 export async function restoreUnit(trainer: Trainer, saved: SavedState): Promise<void> {
   const { unit, state } = trainer;
   const targets = [...unit.trainable.keys(), ...unit.frozen.keys()].flatMap((path) =>
-    Object.entries(state.arraysOf(path)).map(([name, data]) => [`${name}/${path}`, data] as const),
+    Object.entries(state.arraysOf(path)).map(([name, data]) => ({ name, path, data })),
   );
-  const sources = targets.map(([name, { length }]) => arrayOf(saved, name, length));
-  for (const [i, [, target]] of targets.entries()) target.set(sources[i]!);
+  const sources = targets.map(({ name, path, data: { length } }) => {
+    const isGiven = saved.step > 0 || name === "value" || saved.arrays.has(`${name}/${path}`);
+    if (!isGiven && name !== "ema") return undefined; // zero
+    return arrayOf(saved, isGiven ? `${name}/${path}` : `value/${path}`, length);
+  });
+  for (const [i, { data }] of targets.entries()) sources[i] === undefined ? data.fill(0) : data.set(sources[i]);
   const updates = JSON.parse(saved.metadata.updates ?? "0") as number | Record<string, number>;
   for (const path of unit.trainable.keys())
     state.parameters.get(path)!.updates = typeof updates === "number" ? updates : (updates[path] ?? 0);

@@ -9,6 +9,7 @@ import { encodeModel } from "../onnx/index.ts";
 import { adamW, type Optimizer, schedule, sgd } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
 import { sizeOf } from "../tensor/index.ts";
+import { restoreUnit, startArrays } from "./checkpoint.ts";
 import { fullStepProgram } from "./deviceStep.ts";
 import type { Classifier } from "./method.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
@@ -45,6 +46,31 @@ async function stateAfter(
   await trainer.download();
   return new Map([...trainer.state.parameters].map(([path, { value, ema }]) => [path, Float32Array.of(...value, ...ema)]));
 }
+
+describeOnDevices("the values of a network before its first step", (name) => {
+  test("suffice for a trainer that has made steps with others: it goes on as a fresh one", async () => {
+    const own = await device(name);
+    const method = blocks();
+    const first = await stateAfter(own, method, 1);
+    await using trainer = await trainerOn(own, method);
+    const initial = new Map([...trainer.state.parameters].map(([path, { value }]) => [path, value.slice()]));
+    for (let step = 0; step < 3; step++) await trainer.step(tinyBatch(7 + step, batchSize));
+    const arrays = new Map(startArrays(trainer.unit, (path) => initial.get(path)!));
+    expect([...arrays.keys()].filter((path) => !/^(value|constant)\//.test(path))).toEqual([]);
+    await restoreUnit(trainer, { step: 0, source: "elsewhere", arrays, metadata: { updates: "0" } });
+    await trainer.step(tinyBatch(0, batchSize));
+    await trainer.download();
+    for (const [path, { value, ema }] of trainer.state.parameters) expect(Float32Array.of(...value, ...ema)).toEqual(first.get(path));
+  });
+
+  test("are not enough later: a state without the optimiser's numbers is refused", async () => {
+    const method = blocks();
+    await using trainer = await trainerOn(await device(name), method);
+    const arrays = new Map(startArrays(trainer.unit, (path) => trainer.state.parameters.get(path)!.value));
+    const saved = { step: 4, source: "elsewhere", arrays, metadata: { updates: "4" } };
+    await expect(restoreUnit(trainer, saved)).rejects.toMatchObject({ code: "missingTensor" });
+  });
+});
 
 describeOnDevices("a training step", (name) => {
   test.each([sgd(), adamW()])("of a block changes its parameters as on the CPU ($name)", async (optimizer) => {
