@@ -12,7 +12,7 @@ import {
   type Scalar,
 } from "../formats/index.ts";
 import type { MetricRecord, MetricValue, RunLog } from "../train/index.ts";
-import { cannotWrite, disk, type FileSystem, makeFolder, readText, writeAtomic } from "./fileSystem.ts";
+import { cannotWrite, disk, type FileSystem, makeFolder, readText, syncFolder, writeAtomic } from "./fileSystem.ts";
 
 /** Appending to files, without waiting: a record costs microseconds, and it is in the system's hands when `write` returns. */
 export type AppendFileSystem = Pick<typeof nodeFileSystem, "openSync" | "writeSync" | "fsyncSync" | "closeSync">;
@@ -80,7 +80,9 @@ export class MetricsLog implements RunLog {
         appendAll(append, events, Buffer.concat(history));
       }
       for (const name of old) await fs.unlink(join(folder, name));
-      return new MetricsLog(folder, options, append.openSync(path, "a"), events);
+      const lines = append.openSync(path, "a");
+      await syncFolder(folder, fs); // a log of which the name is lost with the power is lost, however durable its lines are
+      return new MetricsLog(folder, options, lines, events);
     } catch (error) {
       throw cannotWrite(path, error);
     }
